@@ -1,0 +1,145 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Into a pod: run a command, or open a connection to a port.
+
+A command's output can hold anything: callers redact what they pass on. A forwarded port arrives from 127.0.0.1 inside
+the pod: its evidence path is ``port_forward``, never ``in_cluster``.
+
+PRIVATE to this collection.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from .._core.errors import BadInput, Denied, KnownGoodError, NotFound, TimedOut, Unreachable
+from .._core.redact import redact_text
+from .client import Cluster
+from .kinds import KINDS, named
+
+_STDOUT, _STDERR, _STATUS = 1, 2, 3
+
+
+@dataclass(frozen=True, slots=True)
+class ExecResult:
+    """Exit code, and what was written (text, invalid UTF-8 replaced)."""
+
+    rc: int
+    stdout: str
+    stderr: str
+
+
+def run_in_pod(
+    cluster: Cluster,
+    namespace: str,
+    pod: str,
+    argv: Sequence[str],
+    *,
+    container: str = "",
+    stdin: str = "",
+    timeout_s: float = 60.0,
+) -> ExecResult:
+    """Runs ``argv`` (no shell) in a container. Raises TimedOut, NotFound (no such pod), Denied.
+
+    The API has no way to kill what it started: a command that must not outlive the timeout is given as
+    ``timeout -k 1 N command`` by the caller. A secret is passed by ``stdin``, not in ``argv``.
+    """
+    query = [("command", word) for word in argv] + [("stdout", "true"), ("stderr", "true")]
+    if container:
+        query.append(("container", container))
+    if stdin:
+        query.append(("stdin", "true"))
+    where = named("Pod", pod, namespace)
+    stream = _websocket(cluster, KINDS["Pod"].path(namespace, pod, "exec"), query, where)
+    out: dict[int, list[str]] = {_STDOUT: [], _STDERR: [], _STATUS: []}
+    try:
+        if stdin:
+            stream.write_stdin(stdin)
+        end = time.monotonic() + timeout_s
+        while stream.is_open():
+            left = end - time.monotonic()
+            if left <= 0:
+                raise TimedOut(f"command {argv[0]!r} did not end", where=where, why=f"{timeout_s:g} s are over")
+            stream.update(timeout=min(left, 5.0))
+            _drain(stream, out)
+        _drain(stream, out)
+    finally:
+        stream.close()
+    return ExecResult(_exit_code("".join(out[_STATUS]), where), "".join(out[_STDOUT]), "".join(out[_STDERR]))
+
+
+def dial(cluster: Cluster, namespace: str, pod: str, port: int) -> socket.socket:
+    """A connected socket to a port of the pod, by port-forward. The caller closes it."""
+    from kubernetes.stream.ws_client import portforward_call
+
+    where = f"{named('Pod', pod, namespace)} port {port}"
+    url = cluster.server + KINDS["Pod"].path(namespace, pod, "portforward")
+    try:
+        forward = portforward_call(
+            cluster.config, "GET", f"{url}?ports={port}", query_params=[("ports", str(port))], headers=_headers(cluster)
+        )
+    except Exception as error:  # the client wraps every cause in its own ApiException(0)
+        raise _refused(error, where) from error
+    channel: socket.socket = forward.socket(port)
+    return channel
+
+
+def _websocket(cluster: Cluster, path: str, query: list[tuple[str, str]], where: str) -> Any:
+    from kubernetes.stream.ws_client import websocket_call
+
+    url = f"{cluster.server}{path}?{urlencode(query)}"
+    try:
+        return websocket_call(
+            cluster.config, "GET", url, headers=_headers(cluster), query_params=query, _preload_content=False
+        )
+    except Exception as error:  # as above
+        raise _refused(error, where) from error
+
+
+def _headers(cluster: Cluster) -> dict[str, str]:
+    headers = {name: value for name, value in cluster.headers() if name not in ("Accept", "User-Agent")}
+    if "Authorization" in headers:
+        headers["authorization"] = headers.pop("Authorization")
+    return headers
+
+
+def _refused(error: Exception, where: str) -> KnownGoodError:
+    text = redact_text(str(getattr(error, "reason", None) or error)).splitlines()[0]
+    if "403" in text:
+        return Denied(
+            "not allowed", where=where, why=text, next="grant create and get on pods/exec or pods/portforward"
+        )
+    if "404" in text:
+        return NotFound("no such pod or container", where=where, why=text)
+    if "400" in text:
+        return BadInput("the pod cannot take the connection", where=where, why=text)
+    return Unreachable("no connection into the pod", where=where, why=text)
+
+
+def _drain(stream: Any, out: dict[int, list[str]]) -> None:
+    for channel, parts in out.items():
+        data = stream.read_channel(channel)
+        if data:
+            parts.append(data)
+
+
+def _exit_code(status: str, where: str) -> int:
+    """From the status object that ends an exec (channel 3)."""
+    try:
+        answer = json.loads(status)
+    except ValueError as error:
+        raise Unreachable("the command's connection ended without a status", where=where) from error
+    if answer.get("status") == "Success":
+        return 0
+    for cause in (answer.get("details") or {}).get("causes") or []:
+        if cause.get("reason") == "ExitCode":
+            return int(cause["message"])
+    raise BadInput("the command could not be started", where=where, why=str(answer.get("message", "")))

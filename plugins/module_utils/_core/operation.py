@@ -1,0 +1,262 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The engine: the one way anything in the cluster is changed.
+
+For each step the intent is written to the journal before it and the result after it. Whether a step is done is asked
+of the cluster, not of the journal, so a run that died after any line can be taken up by the next one: by the same task
+again, by ``operation state=resumed``, or backwards by ``operation state=undone``.
+
+Two writers are kept apart by the lease and, when that fails (a writer that slept through its lease), by the journal's
+compare-and-swap and the preconditions on each write. What is left open is the one write that a sleeping writer had
+already sent: it carries uid and resourceVersion, so it can only hit the object that it had read.
+
+PRIVATE to this collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from .clock import Clock, rfc3339
+from .errors import BadInput, Conflict, Interrupted, KnownGoodError, NotFound
+from .plan import Json, Plan, Step, digest
+from .ports import DONE, FINISHED, OPEN, STARTED, TODO, UNDOING, UNDONE, Entry, Journal, Leases, Operation
+from .progress import Reporter
+
+ALREADY = "already"
+"""Key in the result of a step whose outcome was there before this operation: it is not ours to undo."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a step may know of the run around it: the operation's id and the results of the steps before it."""
+
+    operation_id: str
+    results: Mapping[str, Mapping[str, Json]]
+
+
+class Action(Protocol):
+    """The code behind ``Step.action``. Each method may be called again after a crash at any line of it."""
+
+    def done(self, step: Step, context: Context) -> bool:
+        """Does the cluster show the step's outcome? Reads only.
+
+        Asked before a step is begun and again, when a run is taken up, of steps that the journal has as done (unless
+        the step named by ``until`` has begun). A step that was begun and not ended is applied again without asking.
+        """
+
+    def apply(self, step: Step, context: Context) -> dict[str, Json]:
+        """Does the step; returns what later steps, the undo and the report need (JSON, no secrets, small)."""
+
+    def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
+        """Puts back what the step changed, as far as it was changed. ``None``: this step has nothing to put back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run came to. ``operation`` is None when there was nothing to do."""
+
+    changed: bool
+    plan: Plan
+    operation: Operation | None = None
+
+    @property
+    def operation_id(self) -> str:
+        return self.operation.id if self.operation else ""
+
+    def result(self, step: str) -> dict[str, Json]:
+        return self.operation.entry(step).result if self.operation else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Runs plans. ``stopping`` is asked between two steps: true ends the run in good order."""
+
+    journal: Journal
+    leases: Leases
+    clock: Clock
+    reporter: Reporter
+    actions: Mapping[str, Action]
+    holder: str
+    stopping: Callable[[], bool] = lambda: False
+
+    # -- finding what is there ----------------------------------------------------------------------------------
+
+    def unfinished(self, kind: str, target: str, key: str) -> Operation | None:
+        """The unfinished operation with this kind, target and key: the one that asking again means.
+
+        Raises ``Conflict`` when another operation on the same target is unfinished: it has to be resumed or undone
+        first.
+        """
+        open_ones = [op for op in self.journal.list(target) if op.unfinished]
+        for op in open_ones:
+            if (op.plan.kind, op.plan.key) == (kind, key) and op.state == OPEN:
+                return op
+        if open_ones:
+            raise _in_the_way(open_ones[0])
+        return None
+
+    def ended(self, kind: str, target: str, key: str) -> Operation | None:
+        """The newest finished (and not undone) operation with this kind, target and key."""
+        for op in self.journal.list(target):
+            if (op.plan.kind, op.plan.key, op.state) == (kind, key, FINISHED):
+                return op
+        return None
+
+    # -- forwards -----------------------------------------------------------------------------------------------
+
+    def run(self, plan: Plan, facts: Mapping[str, Json] | None = None) -> Outcome:
+        """Applies a plan. An empty one takes no lease and writes nothing. ``facts`` are kept with the operation."""
+        if plan.empty:
+            return Outcome(False, plan)
+        self._check_actions(plan)
+        with self.leases.hold(plan.target, self.holder):
+            there = self.unfinished(plan.kind, plan.target, plan.key)
+            if there is None:
+                there = self.journal.create(self._fresh(plan, dict(facts or {})))
+            return self._forward(there)
+
+    def resume(self, operation_id: str) -> Outcome:
+        """Goes on with an unfinished operation in the direction it was going."""
+        operation = self._known(operation_id)
+        if not operation.unfinished:
+            return Outcome(False, operation.plan, operation)
+        self._check_actions(operation.plan)
+        with self.leases.hold(operation.plan.target, self.holder):
+            operation = self._known(operation_id)
+            return self._backward(operation) if operation.state == UNDOING else self._forward(operation)
+
+    def undo(self, operation_id: str) -> Outcome:
+        """Puts back what the operation changed, last step first."""
+        operation = self._known(operation_id)
+        if operation.state == UNDONE:
+            return Outcome(False, operation.plan, operation)
+        self._check_actions(operation.plan)
+        others = [op for op in self.journal.list(operation.plan.target) if op.unfinished and op.id != operation_id]
+        if others:
+            raise _in_the_way(others[0])
+        with self.leases.hold(operation.plan.target, self.holder):
+            return self._backward(self._known(operation_id))
+
+    # -- inside -------------------------------------------------------------------------------------------------
+
+    def _known(self, operation_id: str) -> Operation:
+        operation = self.journal.get(operation_id)
+        if operation is None:
+            raise NotFound(
+                f"no operation {operation_id}",
+                why="the journal does not hold it",
+                next="list what there is with knowngood.kube.operation state=listed",
+            )
+        return operation
+
+    def _check_actions(self, plan: Plan) -> None:
+        unknown = sorted({step.action for step in plan.steps} - set(self.actions))
+        if unknown:
+            raise BadInput(
+                "the operation has steps that this version does not know",
+                why=", ".join(unknown),
+                next="run it with the version of knowngood.kube that started it",
+            )
+
+    def _fresh(self, plan: Plan, facts: dict[str, Json]) -> Operation:
+        """A new journal record; its name is deterministic, so that two writers who start the same collide."""
+        before = sum(
+            (op.plan.kind, op.plan.target, op.plan.key) == (plan.kind, plan.target, plan.key)
+            for op in self.journal.list(plan.target)
+        )
+        name = plan.target.rpartition("/")[2]
+        short = digest([plan.kind, plan.target, plan.key, before])[:10]
+        now = rfc3339(self.clock.now())
+        return Operation(f"{plan.kind}-{name}-{short}", plan, OPEN, now, holder=self.holder, facts=facts)
+
+    def _forward(self, operation: Operation) -> Outcome:
+        changed = False
+        resumed = bool(operation.entries)
+        total = len(operation.plan.steps)
+        if operation.holder != self.holder:
+            operation = self.journal.save(replace(operation, holder=self.holder))
+        for number, step in enumerate(operation.plan.steps, 1):
+            entry = operation.entry(step.name)
+            if entry.state == DONE and step.until and operation.entry(step.until).state != TODO:
+                continue
+            self._stop_if_asked(operation, step, changed)
+            action = self.actions[step.action]
+            context = Context(operation.id, operation.results)
+            try:
+                if entry.state != STARTED and action.done(step, context):
+                    if entry.state == TODO:
+                        operation = self._record(operation, step, DONE, {ALREADY: True})
+                    continue
+                self.reporter.say(f"{operation.plan.kind} {number}/{total}: {step.name}")
+                operation = self._record(operation, step, STARTED, entry.result)
+                changed = True
+                operation = self._record(operation, step, DONE, action.apply(step, context))
+            except KnownGoodError as error:
+                raise _with_way_on(error, operation, step, changed) from error
+        ended = replace(operation, state=FINISHED, ended=rfc3339(self.clock.now()))
+        return Outcome(changed or resumed, operation.plan, self.journal.save(ended))
+
+    def _backward(self, operation: Operation) -> Outcome:
+        if operation.state == UNDONE:
+            return Outcome(False, operation.plan, operation)
+        if operation.state != UNDOING:
+            operation = self.journal.save(replace(operation, state=UNDOING, holder=self.holder))
+        for step in reversed(operation.plan.steps):
+            entry = operation.entry(step.name)
+            if entry.state in (TODO, UNDONE) or ALREADY in entry.result:
+                continue
+            self._stop_if_asked(operation, step, True)
+            self.reporter.say(f"undo {operation.plan.kind}: {step.name}")
+            try:
+                operation = self._record(operation, step, UNDOING, entry.result)
+                undone = self.actions[step.action].undo(step, Context(operation.id, operation.results))
+                operation = self._record(operation, step, UNDONE, {**entry.result, **(undone or {})})
+            except KnownGoodError as error:
+                raise _with_way_on(error, operation, step, True) from error
+        ended = replace(operation, state=UNDONE, ended=rfc3339(self.clock.now()))
+        return Outcome(True, operation.plan, self.journal.save(ended))
+
+    def _record(self, operation: Operation, step: Step, state: str, result: dict[str, Json]) -> Operation:
+        entry = Entry(state, rfc3339(self.clock.now()), result)
+        return self.journal.save(operation.with_entry(step.name, entry))
+
+    def _stop_if_asked(self, operation: Operation, step: Step, changed: bool) -> None:
+        if self.stopping():
+            raise Interrupted(
+                f"stopped before step '{step.name}' of {operation.id}",
+                why="this run was asked to stop",
+                next=_way_on(operation),
+                changed=changed,
+                details={"operation": operation.id},
+            )
+
+
+def _way_on(operation: Operation) -> str:
+    return (
+        f"run the same task again to go on, or knowngood.kube.operation id={operation.id} "
+        "with state=resumed or state=undone"
+    )
+
+
+def _with_way_on(error: KnownGoodError, operation: Operation, step: Step, changed: bool) -> KnownGoodError:
+    """The same error, with what was already changed and how to go on."""
+    error.changed = error.changed or changed
+    error.details = {**error.details, "operation": operation.id, "step": step.name}
+    hint = _way_on(operation)
+    if hint not in error.next:
+        error.next = f"{error.next}; then {hint}" if error.next else hint
+    return error
+
+
+def _in_the_way(operation: Operation) -> Conflict:
+    return Conflict(
+        f"operation {operation.id} on {operation.plan.target} is unfinished",
+        why=f"it stands at step '{operation.position}', started {operation.started} by {operation.holder}",
+        next=f"knowngood.kube.operation id={operation.id} with state=resumed or state=undone",
+        details={"operation": operation.id},
+    )
