@@ -19,7 +19,6 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-
 from typing import Any
 
 from .._core.clock import Clock, SystemClock, parse_time

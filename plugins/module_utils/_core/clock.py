@@ -31,7 +31,7 @@ class SystemClock:
     """The clock of this machine."""
 
     def now(self) -> dt.datetime:
-        return dt.datetime.now(dt.timezone.utc)
+        return dt.datetime.now(dt.UTC)
 
     def monotonic(self) -> float:
         return time.monotonic()
@@ -42,7 +42,7 @@ class SystemClock:
 
 def rfc3339(moment: dt.datetime) -> str:
     """``2026-11-21T14:03:05.123456Z``: UTC, microseconds only where there are some."""
-    text = moment.astimezone(dt.timezone.utc).isoformat().replace("+00:00", "Z")
+    text = moment.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
     return text
 
 
@@ -58,4 +58,4 @@ def parse_time(text: str) -> dt.datetime:
     moment = dt.datetime.fromisoformat(value)
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} has no time zone")
-    return moment.astimezone(dt.timezone.utc)
+    return moment.astimezone(dt.UTC)

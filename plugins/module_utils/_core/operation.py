@@ -24,7 +24,7 @@ from typing import Protocol
 from .clock import Clock, rfc3339
 from .errors import BadInput, Conflict, Interrupted, KnownGoodError, NotFound
 from .plan import Json, Plan, Step, digest
-from .ports import DONE, FINISHED, OPEN, STARTED, TODO, UNDOING, UNDONE, Entry, Journal, Leases, Operation
+from .ports import DONE, FINISHED, OPEN, STARTED, TODO, UNDOING, UNDONE, Entry, Held, Journal, Leases, Operation
 from .progress import Reporter
 
 ALREADY = "already"
@@ -114,11 +114,11 @@ class Engine:
         if plan.empty:
             return Outcome(False, plan)
         self._check_actions(plan)
-        with self.leases.hold(plan.target, self.holder):
+        with self.leases.hold(plan.target, self.holder) as held:
             there = self.unfinished(plan.kind, plan.target, plan.key)
             if there is None:
                 there = self.journal.create(self._fresh(plan, dict(facts or {})))
-            return self._forward(there)
+            return self._forward(there, held)
 
     def resume(self, operation_id: str) -> Outcome:
         """Goes on with an unfinished operation in the direction it was going."""
@@ -126,9 +126,9 @@ class Engine:
         if not operation.unfinished:
             return Outcome(False, operation.plan, operation)
         self._check_actions(operation.plan)
-        with self.leases.hold(operation.plan.target, self.holder):
+        with self.leases.hold(operation.plan.target, self.holder) as held:
             operation = self._known(operation_id)
-            return self._backward(operation) if operation.state == UNDOING else self._forward(operation)
+            return self._backward(operation, held) if operation.state == UNDOING else self._forward(operation, held)
 
     def undo(self, operation_id: str) -> Outcome:
         """Puts back what the operation changed, last step first."""
@@ -139,8 +139,8 @@ class Engine:
         others = [op for op in self.journal.list(operation.plan.target) if op.unfinished and op.id != operation_id]
         if others:
             raise _in_the_way(others[0])
-        with self.leases.hold(operation.plan.target, self.holder):
-            return self._backward(self._known(operation_id))
+        with self.leases.hold(operation.plan.target, self.holder) as held:
+            return self._backward(self._known(operation_id), held)
 
     # -- inside -------------------------------------------------------------------------------------------------
 
@@ -174,7 +174,7 @@ class Engine:
         now = rfc3339(self.clock.now())
         return Operation(f"{plan.kind}-{name}-{short}", plan, OPEN, now, holder=self.holder, facts=facts)
 
-    def _forward(self, operation: Operation) -> Outcome:
+    def _forward(self, operation: Operation, held: Held) -> Outcome:
         changed = False
         resumed = bool(operation.entries)
         total = len(operation.plan.steps)
@@ -184,6 +184,7 @@ class Engine:
             entry = operation.entry(step.name)
             if entry.state == DONE and step.until and operation.entry(step.until).state != TODO:
                 continue
+            held.check()
             self._stop_if_asked(operation, step, changed)
             action = self.actions[step.action]
             context = Context(operation.id, operation.results)
@@ -201,7 +202,7 @@ class Engine:
         ended = replace(operation, state=FINISHED, ended=rfc3339(self.clock.now()))
         return Outcome(changed or resumed, operation.plan, self.journal.save(ended))
 
-    def _backward(self, operation: Operation) -> Outcome:
+    def _backward(self, operation: Operation, held: Held) -> Outcome:
         if operation.state == UNDONE:
             return Outcome(False, operation.plan, operation)
         if operation.state != UNDOING:
@@ -210,6 +211,7 @@ class Engine:
             entry = operation.entry(step.name)
             if entry.state in (TODO, UNDONE) or ALREADY in entry.result:
                 continue
+            held.check()
             self._stop_if_asked(operation, step, True)
             self.reporter.say(f"undo {operation.plan.kind}: {step.name}")
             try:
