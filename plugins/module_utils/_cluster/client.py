@@ -25,6 +25,8 @@ from .auth import AuthOptions, configuration
 from .kinds import KINDS, Kind, describe, named
 
 Object = dict[str, Any]
+Objects = list[Object]
+Headers = list[tuple[str, str]]
 PAGE = 500
 MERGE = "application/merge-patch+json"
 
@@ -74,18 +76,18 @@ class Cluster:
 
     def list(
         self, kind: str | Kind, namespace: str | None = None, *, selector: str = "", field: str = ""
-    ) -> list[Object]:
+    ) -> Objects:
         """All objects of a kind (of one namespace, or of all), read in pages of 500."""
         return self.list_at(kind, namespace, selector=selector, field=field)[0]
 
     def list_at(
         self, kind: str | Kind, namespace: str | None = None, *, selector: str = "", field: str = ""
-    ) -> tuple[list[Object], str]:
+    ) -> tuple[Objects, str]:
         """As :meth:`list`, with the resourceVersion of the list: where a watch can start."""
         resource = self._kind(kind)
         query = _query(labelSelector=selector, fieldSelector=field, limit=PAGE)
         where = named(resource.plural, "*", namespace)
-        items: list[Object] = []
+        items: Objects = []
         while True:
             page = self.call("GET", resource.path(namespace), query=query, where=where)
             for item in page.get("items") or []:
@@ -203,7 +205,7 @@ class Cluster:
     # -- about the server ---------------------------------------------------------------------------------------
 
     def kind_of(self, api_version: str, kind: str) -> Kind | None:
-        """The kind behind an owner reference, by discovery where it is not one of ours. None: the server has no such."""
+        """The kind behind an owner reference, by discovery where it is not one of ours. None: no such on the server."""
         known = KINDS.get(kind)
         if known and known.api_version == api_version:
             return known
@@ -297,7 +299,7 @@ class Cluster:
             raise self._error(response.status, response.data, where or path)
         return str(response.data.decode("utf-8", "replace"))
 
-    def headers(self) -> list[tuple[str, str]]:
+    def headers(self) -> Headers:
         """The request headers that carry the identity (a name may come twice). Secret."""
         headers = [("Accept", "application/json"), ("User-Agent", "knowngood.kube")]
         for setting in self.config.auth_settings().values():

@@ -17,7 +17,7 @@ from .client import Cluster, Gone, Object
 from .kinds import Kind, named
 
 Check = Callable[[Mapping[str, Object]], str]
-"""Given the objects by name: an empty text when the wait is over, else what is still missing. May raise to fail fast."""
+"""Given the objects by name: an empty text when the wait is over, else what is missing. May raise to fail fast."""
 
 
 def wait_until(

@@ -120,7 +120,7 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class SecretUse:
-    """A Secret reached by a container. ``delivery``: ``volume`` (updated by the kubelet), ``sub_path``, ``env`` (never)."""
+    """A Secret reached by a container. ``delivery``: ``volume`` (the kubelet updates it), ``sub_path``, ``env`` (never)."""
 
     secret: str
     container: str
@@ -132,8 +132,8 @@ class SecretUse:
 class Workload:
     """A top-level controller (or a bare pod) with what its template says.
 
-    ``replicas`` is the number wanted now (None where the kind has none); ``resting_replicas`` is the number it goes back
-    to: other than ``replicas`` only while a quarantine holds it down, named by ``quarantine`` (an operation id).
+    ``replicas`` is the number wanted now (None where the kind has none); ``resting_replicas`` is the number it goes
+    back to: other than ``replicas`` only while a quarantine holds it down, named by ``quarantine`` (an operation id).
     ``scaled_by`` names an autoscaler, ``managed_by`` a GitOps tool, operator or owner that would undo a change.
     """
 

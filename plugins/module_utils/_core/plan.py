@@ -37,8 +37,8 @@ class Step:
     """One unit of work.
 
     ``name`` is unique in its plan and says what for (``swap data-db-0``); ``action`` names the code that does it in the
-    registry given to the engine (``volumes.swap``); ``touches`` lists objects as ``Kind namespace/name``; ``params`` are
-    the action's arguments: JSON, complete (values found before the change included), never secrets.
+    registry given to the engine (``volumes.swap``); ``touches`` lists objects as ``Kind namespace/name``; ``params``
+    are the action's arguments: JSON, complete (values found before the change included), never secrets.
     ``until`` names a later step that ends this one's effect (a workload is stopped *until* it is started): once that
     one has begun, this one is not asked for again. ``done`` is what the cluster showed when the plan was made; it is
     not part of the plan's hash.

@@ -1,0 +1,285 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The engine: nothing is lost, whatever line it dies after."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import (
+    BadInput,
+    Conflict,
+    Interrupted,
+    NotFound,
+    NotProven,
+)
+from ansible_collections.knowngood.kube.plugins.module_utils._core.plan import Plan, Step
+from ansible_collections.knowngood.kube.plugins.module_utils._core.ports import FINISHED, OPEN, UNDONE
+
+from .memory import Died, House, switch_plan
+
+BEFORE = {"pods": "up", "volume": "old", "image": "b3"}
+SWAP = switch_plan(
+    ("pods", "up", "down"),
+    ("volume", "old", "new"),
+    ("image", "b3", "c4"),
+    ("pods", "down", "up"),
+    until={"pods down": "pods up"},
+)
+AFTER = {"pods": "up", "volume": "new", "image": "c4"}
+
+
+def fresh() -> House:
+    return House(dict(BEFORE))
+
+
+def total_writes() -> int:
+    house = fresh()
+    house.engine().run(SWAP)
+    return house.fuse.writes
+
+
+def test_a_plan_is_applied_in_order_and_its_results_are_journalled() -> None:
+    house = fresh()
+    outcome = house.engine().run(SWAP, facts={"undo_until": "tomorrow"})
+    assert outcome.changed
+    assert house.world == AFTER
+    assert house.switch.history == ["pods=down", "volume=new", "image=c4", "pods=up"]
+    kept = house.journal.get(outcome.operation_id)
+    assert kept is not None
+    assert kept.state == FINISHED
+    assert kept.facts == {"undo_until": "tomorrow"}
+    assert outcome.result("image c4") == {"set": "c4"}
+
+
+def test_a_plan_with_nothing_left_takes_no_lease_and_writes_nothing() -> None:
+    house = fresh()
+    plan = replace(SWAP, steps=tuple(replace(step, done=True) for step in SWAP.steps))
+    assert not house.engine().run(plan).changed
+    assert house.fuse.writes == 0
+    assert house.leases.taken == 0
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["after the write", "before the write"])
+@pytest.mark.parametrize("write", range(total_writes()))
+def test_killed_at_any_write_the_same_task_again_finishes(write: int, before: bool) -> None:
+    house = fresh()
+    house.fuse.left, house.fuse.before = write, before
+    with pytest.raises(Died):
+        house.engine("first").run(SWAP)
+    house.fuse.left = 10**9
+    second = house.engine("second")
+    if second.ended(SWAP.kind, SWAP.target, SWAP.key) is None:  # what every door asks first
+        second.run(SWAP)
+    assert house.world == AFTER
+    assert [op.state for op in house.journal.list()] == [FINISHED]
+    assert house.switch.history.count("volume=new") == 1
+
+
+@pytest.mark.parametrize("write", range(total_writes()))
+def test_killed_at_any_write_undo_puts_everything_back(write: int) -> None:
+    house = fresh()
+    house.fuse.left = write
+    with pytest.raises(Died):
+        house.engine("first").run(SWAP)
+    house.fuse.left = 10**9
+    for operation in house.journal.list():
+        house.engine("second").undo(operation.id)
+        assert house.journal.kept[operation.id].state == UNDONE
+    assert house.world == BEFORE
+
+
+@given(st.integers(0, total_writes()), st.lists(st.integers(0, 12), max_size=4))
+@settings(max_examples=150, deadline=None)
+def test_an_undo_that_is_killed_again_and_again_still_ends(first: int, deaths: list[int]) -> None:
+    house = fresh()
+    house.fuse.left = first
+    with contextlib.suppress(Died):
+        house.engine("0").run(SWAP)
+    for number, left in enumerate(deaths, 1):
+        house.fuse.left = left
+        try:
+            for operation in house.journal.list():
+                house.engine(str(number)).undo(operation.id)
+        except Died:
+            continue
+    house.fuse.left = 10**9
+    for operation in house.journal.list():
+        house.engine("last").undo(operation.id)
+    assert house.world == BEFORE
+
+
+def test_a_step_that_was_done_before_us_is_not_ours_to_undo() -> None:
+    house = House({"pods": "down", "volume": "old", "image": "b3"})
+    plan = switch_plan(("pods", "up", "down"), ("volume", "old", "new"))
+    outcome = house.engine().run(plan)
+    house.engine().undo(outcome.operation_id)
+    assert house.world["pods"] == "down"
+    assert house.world["volume"] == "old"
+
+
+def test_when_a_run_is_taken_up_an_earlier_step_is_looked_at_again() -> None:
+    """Somebody scaled the pods up while nobody was looking: they are stopped again before the volume is touched."""
+    house = fresh()
+    house.switch.broken = {"volume new"}
+    with pytest.raises(NotProven):
+        house.engine().run(SWAP)
+    house.world["pods"] = "up"
+    house.switch.broken = set()
+    house.switch.history.clear()
+    house.engine().run(SWAP)
+    assert house.switch.history == ["pods=down", "volume=new", "image=c4", "pods=up"]
+
+
+def test_a_step_whose_end_has_begun_is_not_asked_for_again() -> None:
+    """Died while starting: taking it up must not stop the pods once more."""
+    house = fresh()
+    house.switch.broken = {"pods up"}
+    with pytest.raises(NotProven):
+        house.engine().run(SWAP)
+    house.world["pods"] = "half"
+    house.switch.broken = set()
+    house.switch.history.clear()
+    house.engine().run(SWAP)
+    assert house.switch.history == ["pods=up"]
+
+
+def test_a_failure_says_what_was_changed_and_how_to_go_on() -> None:
+    house = fresh()
+    house.switch.broken = {"image c4"}
+    with pytest.raises(NotProven) as caught:
+        house.engine().run(SWAP)
+    error = caught.value
+    operation = house.journal.list()[0]
+    assert error.changed
+    assert error.details == {"operation": operation.id, "step": "image c4"}
+    assert f"id={operation.id}" in error.next
+    assert operation.position == "image c4"
+
+
+def test_asked_to_stop_it_stops_between_two_steps() -> None:
+    house = fresh()
+    house.stop = True
+    with pytest.raises(Interrupted, match="stopped before step 'pods down'"):
+        house.engine().run(SWAP)
+    assert house.world == BEFORE
+    house.stop = False
+    house.engine().run(SWAP)
+    assert house.world == AFTER
+
+
+def test_an_unfinished_operation_blocks_another_one_on_the_same_target() -> None:
+    house = fresh()
+    house.switch.broken = {"image c4"}
+    with pytest.raises(NotProven):
+        house.engine().run(SWAP)
+    other = switch_plan(("volume", "new", "newest"), key="other")
+    with pytest.raises(Conflict, match="is unfinished"):
+        house.engine().run(other)
+    assert house.world["volume"] == "new"
+
+
+def test_a_writer_that_slept_through_its_lease_is_stopped_by_the_journal() -> None:
+    house = fresh()
+    house.switch.broken = {"image c4"}
+    with pytest.raises(NotProven):
+        house.engine("first").run(SWAP)
+    asleep = house.journal.list()[0]
+    house.switch.broken = set()
+    house.engine("second").run(SWAP)
+    with pytest.raises(Conflict, match="taken over"):
+        house.journal.save(asleep)
+
+
+def test_a_lost_lease_ends_the_run_before_the_next_step() -> None:
+    house = fresh()
+    house.leases.lost = True
+    with pytest.raises(Conflict, match="lease was lost"):
+        house.engine().run(SWAP)
+    assert house.world == BEFORE
+
+
+def test_a_second_writer_is_refused_while_the_first_holds_the_lease() -> None:
+    house = fresh()
+    engine = house.engine()
+    house.leases.held_by = "somebody"
+    with pytest.raises(Conflict, match="being worked on"):
+        engine.run(SWAP)
+    assert house.fuse.writes == 0
+
+
+def test_resume_goes_on_in_the_direction_it_was_going() -> None:
+    house = fresh()
+    house.engine().run(SWAP)
+    operation = house.journal.list()[0]
+    house.fuse.left = 3
+    with pytest.raises(Died):
+        house.engine().undo(operation.id)
+    house.fuse.left = 10**9
+    house.engine("third").resume(operation.id)
+    assert house.world == BEFORE
+
+
+def test_resume_of_a_finished_operation_changes_nothing() -> None:
+    house = fresh()
+    operation_id = house.engine().run(SWAP).operation_id
+    writes = house.fuse.writes
+    assert not house.engine().resume(operation_id).changed
+    assert house.fuse.writes == writes
+
+
+def test_undoing_twice_changes_nothing_the_second_time() -> None:
+    house = fresh()
+    operation_id = house.engine().run(SWAP).operation_id
+    assert house.engine().undo(operation_id).changed
+    assert not house.engine().undo(operation_id).changed
+
+
+def test_the_same_plan_after_an_undo_is_a_new_operation() -> None:
+    house = fresh()
+    first = house.engine().run(SWAP).operation_id
+    house.engine().undo(first)
+    second = house.engine().run(SWAP).operation_id
+    assert second != first
+    assert house.world == AFTER
+
+
+def test_ended_finds_the_finished_operation_by_its_key() -> None:
+    house = fresh()
+    engine = house.engine()
+    assert engine.ended("test", "ns/app", "k") is None
+    operation_id = engine.run(SWAP).operation_id
+    found = engine.ended("test", "ns/app", "k")
+    assert found is not None
+    assert found.id == operation_id
+    engine.undo(operation_id)
+    assert engine.ended("test", "ns/app", "k") is None
+
+
+def test_an_unknown_operation_is_named_and_the_list_offered() -> None:
+    with pytest.raises(NotFound, match="state=listed"):
+        fresh().engine().undo("nothing")
+
+
+def test_a_plan_with_an_unknown_action_is_refused_before_anything_is_written() -> None:
+    house = fresh()
+    with pytest.raises(BadInput, match="does not know"):
+        house.engine().run(Plan("test", "ns/app", "k", (Step("x", "magic"),)))
+    assert house.fuse.writes == 0
+
+
+def test_an_open_operation_knows_where_it_stands() -> None:
+    house = fresh()
+    house.switch.broken = {"volume new"}
+    with pytest.raises(NotProven):
+        house.engine().run(SWAP)
+    operation = house.engine().unfinished("test", "ns/app", "k")
+    assert operation is not None
+    assert (operation.state, operation.position) == (OPEN, "volume new")
