@@ -120,7 +120,7 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class SecretUse:
-    """A Secret reached by a container. ``delivery``: ``volume`` (the kubelet updates it), ``sub_path``, ``env`` (never)."""
+    """A Secret reached by a container, delivered by ``volume`` (kept fresh by the kubelet), ``sub_path`` or ``env``."""
 
     secret: str
     container: str

@@ -42,8 +42,7 @@ class SystemClock:
 
 def rfc3339(moment: dt.datetime) -> str:
     """``2026-11-21T14:03:05.123456Z``: UTC, microseconds only where there are some."""
-    text = moment.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
-    return text
+    return moment.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
 
 
 def parse_time(text: str) -> dt.datetime:
