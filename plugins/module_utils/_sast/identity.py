@@ -1,0 +1,76 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The id of a finding: the same in every scan that finds the same thing, never built on line numbers."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+
+_VERSIONED = re.compile(r"(.+)/v(\d{1,9})")
+_DIGITS = re.compile(r"\d+")
+_LINK = re.compile(r"\[([^\[\]]*)\]\([^()\s]*\)")
+# The key that hosting services compute and that most tools copy.
+_PREFERRED = "primaryLocationLineHash"
+# Fingerprints of a column or of a line number move with every edit and say nothing about identity.
+_UNSTABLE = re.compile(r"startcolumn|startline|linenumber", re.IGNORECASE)
+
+
+class Identifier:
+    """Gives ids and counts occurrences within one scan."""
+
+    def __init__(self) -> None:
+        self._seen: set[int] = set()
+        self._again: dict[int, int] = {}
+
+    def identify(self, tool: str, rule: str, path: str, basis: str) -> tuple[str, int]:
+        """The id (32 hex digits) and, from 0, the how-many-eth of its (tool, rule, path, basis) this is."""
+        parts = (tool.lower(), stable_rule(tool, rule), path, basis)
+        common = hashlib.sha256("\x1f".join(parts).encode("utf-8", "replace"))
+        key = int.from_bytes(common.digest()[:8], "big")
+        occurrence = 0
+        if key in self._seen:
+            occurrence = self._again.get(key, 0) + 1
+            self._again[key] = occurrence
+        self._seen.add(key)
+        common.update(b"\x1f%d" % occurrence)
+        return common.hexdigest()[:32], occurrence
+
+
+def stable_rule(tool: str, rule: str) -> str:
+    """The rule id without what depends on the machine: Semgrep prefixes ids with the path of the configuration."""
+    return rule.rpartition(".")[2] if tool.lower().startswith("semgrep") else rule
+
+
+def basis_of(fingerprints: Mapping[str, str], partial: Mapping[str, str], message: str) -> tuple[str, str]:
+    """What identifies a finding besides rule and path: (``fingerprint:<key>`` or ``message``, value).
+
+    Full fingerprints go before partial ones; among keys the common line hash first, else the alphabetically first;
+    of one key the highest version.
+    """
+    for bag in (fingerprints, partial):
+        newest = newest_versions(bag)
+        keys = sorted(key for key in newest if not _UNSTABLE.search(key))
+        if keys:
+            key = _PREFERRED if _PREFERRED in keys else keys[0]
+            return f"fingerprint:{key}", f"{key}={newest[key]}"
+    return "message", normalised(message)
+
+
+def newest_versions(bag: Mapping[str, str]) -> dict[str, str]:
+    """A bag of fingerprints by key without its ``/vN``, each with the value of the highest version."""
+    best: dict[str, tuple[int, str]] = {}
+    for name, value in bag.items():
+        found = _VERSIONED.fullmatch(name)
+        key, version = (found.group(1), int(found.group(2))) if found else (name, 0)
+        if key not in best or version > best[key][0]:
+            best[key] = (version, value)
+    return {key: value for key, (_version, value) in best.items()}
+
+
+def normalised(message: str) -> str:
+    """A message without what changes between scans: numbers, link targets, case and white space."""
+    return _DIGITS.sub("0", " ".join(_LINK.sub(r"\1", message).lower().split()))

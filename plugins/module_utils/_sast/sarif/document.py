@@ -1,0 +1,343 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Walking a SARIF document once, in whatever order its parts come.
+
+Results are reduced to rows and spooled, because ``results`` may stand before the ``tool``, the invocations or the
+artifacts that give them meaning; they are resolved when their run is complete.
+"""
+
+from __future__ import annotations
+
+import marshal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..._core.errors import BadInput
+from ..options import ReadOptions
+from ..shape import as_dict, as_str
+from ..spool import Spool
+from ..tally import Tally
+from ..window import Keep, Window
+from .locations import Artifact
+
+_MESSAGE: Keep = {"text": None, "id": None, "arguments": None, "markdown": None}
+_REFERENCE: Keep = {"id": None, "index": None, "guid": None, "toolComponent": None}
+_PROPERTIES: Keep = {
+    "security-severity": None,
+    "securitySeverity": None,
+    "cybersecuritySeverity": None,
+    "cybersecurity-severity": None,
+    "cwe": None,
+    "cwe_id": None,
+    "cweId": None,
+    "cwe-id": None,
+    "CWE": None,
+    "cwes": None,
+    "tags": None,
+}
+_RESULT: Keep = {
+    "ruleId": None,
+    "ruleIndex": None,
+    "rule": _REFERENCE,
+    "kind": None,
+    "level": None,
+    "message": _MESSAGE,
+    "locations": {
+        "physicalLocation": {
+            "artifactLocation": {"uri": None, "uriBaseId": None, "index": None},
+            "region": {
+                "startLine": None,
+                "startColumn": None,
+                "endLine": None,
+                "endColumn": None,
+                "charOffset": None,
+                "snippet": {"text": None},
+            },
+        },
+        "logicalLocations": {"fullyQualifiedName": None, "name": None, "index": None},
+    },
+    "fingerprints": None,
+    "partialFingerprints": None,
+    "baselineState": None,
+    "suppressions": {"kind": None, "status": None, "state": None, "justification": None},
+    "taxa": _REFERENCE,
+    "properties": _PROPERTIES,
+    "provenance": {"invocationIndex": None},
+    "rank": None,
+}
+_RULE: Keep = {
+    "id": None,
+    "guid": None,
+    "deprecatedIds": None,
+    "name": None,
+    "shortDescription": {"text": None},
+    "fullDescription": {"text": None},
+    "helpUri": None,
+    "defaultConfiguration": {"level": None, "rank": None},
+    "properties": _PROPERTIES,
+    "relationships": {"target": _REFERENCE, "kinds": None},
+    "messageStrings": None,
+}
+_ARTIFACT: Keep = {"location": {"uri": None, "uriBaseId": None}, "parentIndex": None}
+_LOGICAL: Keep = {"fullyQualifiedName": None, "name": None}
+_TAXON: Keep = {"id": None, "guid": None}
+_NOTIFICATION: Keep = {"level": None, "message": {"text": None, "id": None}, "descriptor": {"id": None}}
+_INVOCATION: Keep = {
+    "executionSuccessful": None,
+    "exitCode": None,
+    "exitSignalName": None,
+    "processStartFailureMessage": None,
+    "startTimeUtc": None,
+    "endTimeUtc": None,
+    "ruleConfigurationOverrides": {"descriptor": _REFERENCE, "configuration": {"level": None, "rank": None}},
+    "toolExecutionNotifications": _NOTIFICATION,
+    "toolConfigurationNotifications": _NOTIFICATION,
+}
+_COMPONENT_LISTS: dict[str, Keep] = {"rules": _RULE, "taxa": _TAXON}
+_COMPONENT_VALUES = frozenset({"name", "guid", "version", "semanticVersion", "globalMessageStrings"})
+_RUN_VALUES: dict[str, Keep] = {
+    "originalUriBaseIds": None,
+    "versionControlProvenance": None,
+    "automationDetails": {"id": None, "guid": None},
+    "externalPropertyFileReferences": None,
+    "baselineGuid": None,
+}
+_MOST_ENTRIES = 1_000_000
+
+
+@dataclass(slots=True)
+class RawRun:
+    """A run as read: metadata reduced to what is used, results as rows in a spool.
+
+    ``results`` is ``list``, ``null`` or ``absent``. ``seen`` counts all entries, ``dropped`` those that became no row.
+    """
+
+    index: int
+    rows: Spool
+    tool: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+    invocations: list[dict[str, Any]] = field(default_factory=list)
+    taxonomies: list[dict[str, Any]] = field(default_factory=list)
+    artifacts: list[Artifact] = field(default_factory=list)
+    symbols: list[str] = field(default_factory=list)
+    results: str = "absent"
+    seen: int = 0
+    dropped: int = 0
+
+
+@dataclass(slots=True)
+class Document:
+    """What stands around the runs. ``runs`` is ``list``, ``null`` or ``absent``."""
+
+    version: Any = None
+    schema: Any = None
+    runs: str = "absent"
+    inline_properties: bool = False
+
+
+def read_document(
+    window: Window, *, name: str, options: ReadOptions, tally: Tally, each_run: Callable[[RawRun], None]
+) -> Document:
+    """Walk the whole document and hand over each run when it is complete. Raises BadInput for what is not SARIF 2.1."""
+    if window.peek() != "{":
+        _refuse_other(window, name)
+    document = Document()
+    for key in window.members():
+        if key == "version":
+            document.version = window.value()
+            _check_version(document.version, name)
+        elif key == "$schema":
+            document.schema = window.value()
+        elif key == "runs":
+            _read_runs(window, document, name=name, options=options, tally=tally, each_run=each_run)
+        elif key == "inlineExternalProperties":
+            document.inline_properties = True
+            window.skip()
+        else:
+            window.skip()
+    window.finish()
+    _check_document(document, name, tally)
+    return document
+
+
+def _refuse_other(window: Window, name: str) -> None:
+    """The document is no object: malformed JSON says so itself, anything else is JSON but not SARIF."""
+    if not window.peek():
+        raise BadInput("the report is empty", where=name, why="nothing but white space")
+    window.skip()
+    window.finish()
+    raise _not_sarif(name, "the outermost value is not an object")
+
+
+def _not_sarif(name: str, why: str) -> BadInput:
+    return BadInput("the report is JSON but not SARIF", where=name, why=why, next="give a SARIF 2.1.0 file")
+
+
+def _check_version(version: Any, name: str) -> None:
+    if version is None:
+        return
+    if not isinstance(version, str) or not (version == "2.1" or version.startswith("2.1.")):
+        shown = repr(version[:20]) if isinstance(version, str) else f"a {type(version).__name__}"
+        raise BadInput(
+            "this version of SARIF is not supported",
+            where=name,
+            why=f"the file says {shown}, supported is 2.1.0",
+            next="let the tool write SARIF 2.1.0, or convert the file",
+        )
+
+
+def _check_document(document: Document, name: str, tally: Tally) -> None:
+    if document.runs == "absent":
+        raise _not_sarif(name, "it has no runs")
+    if document.version is None:
+        if not (isinstance(document.schema, str) and "sarif" in document.schema.lower() and "2.1" in document.schema):
+            raise _not_sarif(name, "it has runs but neither a version nor the schema of SARIF 2.1")
+        tally.warn("version_missing", "the report names no version; its schema says 2.1")
+
+
+def _read_runs(
+    window: Window,
+    document: Document,
+    *,
+    name: str,
+    options: ReadOptions,
+    tally: Tally,
+    each_run: Callable[[RawRun], None],
+) -> None:
+    if window.peek() != "[":
+        if window.value({}) is not None:
+            raise _not_sarif(name, "runs is not a list")
+        document.runs = "null"
+        return
+    document.runs = "list"
+    left = options.max_results
+    for index in window.items():
+        if window.peek() != "{":
+            raise _not_sarif(name, f"run {index} is not an object")
+        run = RawRun(index, Spool(options.spool_bytes))
+        try:
+            _read_run(window, run, name=name, left=left, tally=tally)
+            each_run(run)
+        finally:
+            run.rows.close()
+        left -= run.rows.count
+
+
+def _read_run(window: Window, run: RawRun, *, name: str, left: int, tally: Tally) -> None:
+    for key in window.members():
+        if key == "results":
+            _read_results(window, run, name=name, left=left, tally=tally)
+        elif key == "tool":
+            run.tool = _read_tool(window, tally)
+        elif key == "invocations":
+            run.invocations = [as_dict(entry) for entry in _listed(window, _INVOCATION, tally, key)]
+        elif key == "taxonomies":
+            run.taxonomies = _components(window, tally)
+        elif key == "artifacts":
+            run.artifacts = [Artifact.of(entry) for entry in _listed(window, _ARTIFACT, tally, key)]
+        elif key == "logicalLocations":
+            entries = map(as_dict, _listed(window, _LOGICAL, tally, key))
+            run.symbols = [
+                as_str(entry.get("fullyQualifiedName")) or as_str(entry.get("name")) or "" for entry in entries
+            ]
+        elif key in _RUN_VALUES:
+            run.values[key] = window.value(_RUN_VALUES[key])
+        else:
+            window.skip()
+
+
+def _read_results(window: Window, run: RawRun, *, name: str, left: int, tally: Tally) -> None:
+    if window.peek() != "[":
+        if window.value({}) is not None:
+            raise _not_sarif(name, f"the results of run {run.index} are not a list")
+        run.results = "null"
+        return
+    run.results = "list"
+    wanted, put, value = frozenset(_RESULT or ()), run.rows.put, window.value
+    for _position in window.items():
+        run.seen += 1
+        if run.rows.count >= left:
+            window.skip()
+            run.dropped += 1
+            continue
+        result = value(_RESULT)
+        if not isinstance(result, dict):
+            tally.warn("result_not_an_object", "an entry of results is not an object and was dropped")
+            run.dropped += 1
+            continue
+        try:
+            put(marshal.dumps({key: result[key] for key in result if key in wanted}))
+        except ValueError:
+            raise BadInput("the report is nested too deeply", where=name, why="inside a result") from None
+    if run.rows.count >= left and run.dropped:
+        tally.cut("results", run.rows.count, run.seen)
+
+
+def _read_tool(window: Window, tally: Tally) -> dict[str, Any]:
+    if window.peek() != "{":
+        window.skip()
+        return {}
+    tool: dict[str, Any] = {}
+    for key in window.members():
+        if key == "driver":
+            tool[key] = _component(window, tally)
+        elif key == "extensions":
+            tool[key] = _components(window, tally)
+        else:
+            window.skip()
+    return tool
+
+
+def _components(window: Window, tally: Tally) -> list[dict[str, Any]]:
+    if window.peek() != "[":
+        window.skip()
+        return []
+    return [_component(window, tally) for _position in window.items()]
+
+
+def _component(window: Window, tally: Tally) -> dict[str, Any]:
+    """A toolComponent, entry by entry: rule sets with their help texts may be many megabytes."""
+    if window.peek() != "{":
+        window.skip()
+        return {}
+    component: dict[str, Any] = {}
+    for key in window.members():
+        if key in _COMPONENT_LISTS:
+            component[key] = _listed(window, _COMPONENT_LISTS[key], tally, key)
+        elif key in _COMPONENT_VALUES:
+            component[key] = window.value()
+        else:
+            window.skip()
+    return component
+
+
+def _listed(window: Window, keep: Keep, tally: Tally, what: str) -> list[Any]:
+    """The entries of a list, each pruned to ``keep``; anything but a list counts as empty."""
+    if window.peek() != "[":
+        window.skip()
+        return []
+    found: list[Any] = []
+    seen = 0
+    for _position in window.items():
+        seen += 1
+        if seen <= _MOST_ENTRIES:
+            found.append(_pruned(window.value(keep), keep))
+        else:
+            window.skip()
+    if seen > len(found):
+        tally.cut(what, len(found), seen)
+    return found
+
+
+def _pruned(value: Any, keep: Keep) -> Any:
+    """What a value that fitted the window keeps of itself: the same keys as one that did not."""
+    if keep is None:
+        return value
+    if isinstance(value, list):
+        return [_pruned(entry, keep) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: _pruned(value[key], keep[key]) for key in value if key in keep}

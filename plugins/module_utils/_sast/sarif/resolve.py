@@ -1,0 +1,310 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From the rows of one run to findings: every row gets its rule, level, severity, place, state and id."""
+
+from __future__ import annotations
+
+import json
+import marshal
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..._core.findings import Finding, Override, Severity, State
+from .. import secrets
+from ..cwe import effect_of
+from ..identity import Identifier, basis_of
+from ..options import ReadOptions
+from ..paths import Base, PathResolver
+from ..shape import as_dict, as_list, as_str
+from ..spool import Spool
+from ..tally import Tally
+from ..text import Cleaner
+from . import provenance, taxa
+from .document import RawRun
+from .levels import Overrides, kind_of, level_of, severity_of
+from .locations import Locator, snippet_of
+from .messages import message_of
+from .rules import Resolution, Rule, RuleBook
+from .suppressions import hides, suppressions_of
+
+BASELINES = frozenset({"new", "unchanged", "updated", "absent"})
+NOT_A_FINDING = frozenset({"pass", "notApplicable"})
+_MOST_TAGS = 32
+_MOST_FINGERPRINTS = 16
+
+
+class Counts:
+    """The running totals of a file."""
+
+    def __init__(self) -> None:
+        self.results = 0
+        self.passed = 0
+        self.dropped = 0
+        self.states: dict[str, int] = {}
+        self.severities = {severity.value: 0 for severity in Severity}
+        self.natives: dict[str, int] = {}
+        self.baselines: dict[str, int] = {}
+        self.kinds: dict[str, int] = {}
+
+    def add(self, finding: Finding) -> None:
+        _count(self.states, finding.state)
+        _count(self.natives, finding.native)
+        _count(self.baselines, finding.baseline or "none")
+        if finding.state is State.LIVE:
+            self.severities[finding.severity] += 1
+
+    def kind(self, kind: str) -> None:
+        _count(self.kinds, kind)
+
+
+def _count(bag: dict[str, int], word: str) -> None:
+    bag[word] = bag.get(word, 0) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class _RuleView:
+    """What every finding of one rule shares, made fit to leave once."""
+
+    rule: str
+    name: str
+    descriptor: str | None
+    help_uri: str | None
+    tags: tuple[str, ...]
+    cwe: dict[str, tuple[str, ...]]
+    secret: bool
+
+
+class RunResolver:
+    """Resolves the rows of one run. ``scan`` and ``commit`` are filled in by the reader, once they are known."""
+
+    def __init__(
+        self,
+        run: RawRun,
+        options: ReadOptions,
+        *,
+        tally: Tally,
+        cleaner: Cleaner,
+        identifier: Identifier,
+        counts: Counts,
+    ) -> None:
+        self._run = run
+        self._options = options
+        self._tally = tally
+        self._cleaner = cleaner
+        self._identifier = identifier
+        self._counts = counts
+        self._taxonomies = taxa.Taxonomies.of(run.taxonomies, run.tool)
+        self.book = RuleBook.of(run.tool, self._taxonomies)
+        self._overrides = Overrides.of(run.invocations, self.book)
+        self._locator = self._make_locator()
+        self._note = Severity(options.note_severity)
+        self._views: dict[tuple[Any, str], _RuleView] = {}
+        driver = self.book.components[0]
+        self.tool = cleaner.label(driver.name, 200) or "unknown"
+        self.tool_version = cleaner.label(driver.version, 100)
+
+    def resolve_into(self, sink: Spool) -> None:
+        """Resolve all rows and put each finding as one line of JSON (ASCII, sorted keys) into ``sink``."""
+        self._counts.results += self._run.seen
+        self._counts.dropped += self._run.dropped
+        encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+        for record in self._run.rows:
+            row = marshal.loads(record)
+            kind = kind_of(row.get("kind"), self._tally)
+            self._counts.kind(kind)
+            if kind in NOT_A_FINDING:
+                self._counts.passed += 1
+                continue
+            finding = self._finding(row, kind)
+            self._counts.add(finding)
+            sink.put(encode(finding.to_dict()).encode("ascii"))
+
+    def _finding(self, row: dict[str, Any], kind: str) -> Finding:
+        properties = as_dict(row.get("properties"))
+        resolution = self._resolution(row)
+        rule, view = resolution.rule, self._view(resolution)
+        configuration = self._overrides.configuration(row.get("provenance"), resolution)
+        level = level_of(row.get("level"), kind, configuration, rule, self._tally)
+        severity, source, native = severity_of(properties, rule, kind, level, self._note, self._tally)
+        cwe = view.cwe
+        if "taxa" in row or properties:
+            cwe = taxa.merged(taxa.of_result(row.get("taxa"), properties, self._taxonomies), cwe)
+        secret = view.secret or secrets.speaks_of_secrets("", (), cwe)
+        snippet = snippet_of(row.get("locations"))
+        locations = self._locator.all_of(row.get("locations"))
+        message = self._message(row.get("message"), rule, snippet, secret)
+        full = self._fingerprints(row.get("fingerprints"), snippet, secret)
+        partial = self._fingerprints(row.get("partialFingerprints"), snippet, secret)
+        identity, basis = basis_of(full, partial, message)
+        path = locations[0].path or locations[0].symbol or "" if locations else ""
+        identifier, occurrence = self._identifier.identify(self.tool, view.rule, path, basis)
+        suppressions = suppressions_of(row.get("suppressions"), self._cleaner, self._tally)
+        baseline = self._baseline(row.get("baselineState"))
+        effect, effect_cwe = effect_of(cwe)
+        finding = Finding(
+            id=identifier,
+            tool=self.tool,
+            rule=view.rule,
+            rule_name=view.name,
+            rule_resolution=resolution.how,
+            descriptor=view.descriptor,
+            help_uri=view.help_uri,
+            severity=severity,
+            severity_source=source,
+            native=level[0],
+            security_severity=None if native is None else self._cleaner.label(str(native), 40),
+            state=self._state(baseline, suppressions),
+            kind=kind,
+            baseline=baseline,
+            message=message,
+            locations=locations,
+            cwe=tuple(cwe),
+            cwe_sources=cwe,
+            effect=effect,
+            effect_cwe=effect_cwe,
+            tags=self._tags(view.tags, properties),
+            fingerprints={**partial, **full},
+            identity=identity,
+            occurrence=occurrence,
+            snippet_sha256=secrets.snippet_hash(snippet),
+            suppressions=suppressions,
+            rank=self._rank(row.get("rank"), configuration, rule),
+            run=self._run.index,
+        )
+        return self._judged(finding) if self._options.policy.severity else finding
+
+    def _resolution(self, row: dict[str, Any]) -> Resolution:
+        resolution = self.book.resolve(row.get("ruleId"), row.get("ruleIndex"), row.get("rule"))
+        if resolution.rule is None:
+            if resolution.id:
+                first = self._cleaner.label(resolution.id, 80)
+                self._tally.warn("rule_unknown", "a result names a rule that the report does not describe", first)
+            else:
+                self._tally.warn("rule_missing", "a result names no rule")
+        if resolution.conflict:
+            self._tally.warn(
+                "rule_id_index_conflict",
+                "a result's rule index leads to a rule of another id; a rule of the stated id was preferred",
+                self._cleaner.label(resolution.id, 80),
+            )
+        return resolution
+
+    def _view(self, resolution: Resolution) -> _RuleView:
+        key = (resolution.rule.key if resolution.rule is not None else None, resolution.id)
+        view = self._views.get(key)
+        if view is None:
+            view = self._make_view(resolution.rule, resolution.id)
+            if len(self._views) < 20_000:
+                self._views[key] = view
+        return view
+
+    def _make_view(self, rule: Rule | None, stated: str) -> _RuleView:
+        label = self._cleaner.label
+        identifier = label(stated, 300)
+        if rule is None:
+            secret = secrets.speaks_of_secrets(self.tool, (identifier,), ())
+            return _RuleView(identifier, "", None, None, (), {}, secret)
+        tags = tuple(label(tag, 200) for tag in as_list(rule.properties.get("tags")) if isinstance(tag, str))
+        name = label(rule.name or rule.text, 200)
+        uri = label(rule.help_uri, 512)
+        secret = secrets.speaks_of_secrets(self.tool, (identifier, rule.id, rule.name, *tags), rule.cwe)
+        return _RuleView(
+            rule=identifier,
+            name=name,
+            descriptor=label(rule.id, 300) or None,
+            help_uri=uri if uri.startswith(("https://", "http://")) else None,
+            tags=tags[:_MOST_TAGS],
+            cwe=rule.cwe,
+            secret=secret,
+        )
+
+    def _message(self, raw: Any, rule: Rule | None, snippet: str, secret: bool) -> str:
+        text = message_of(raw, rule, self.book.components, self._tally)
+        return self._redacted(self._cleaner.text(text), snippet, secret)
+
+    def _redacted(self, text: str, snippet: str, secret: bool) -> str:
+        cleaned = secrets.redact(text, snippet=snippet if secret else "", strict=secret)
+        if cleaned != text:
+            self._tally.warn("secrets_redacted", "texts that quote secrets have a hash in their place")
+        return cleaned
+
+    def _fingerprints(self, raw: Any, snippet: str, secret: bool) -> dict[str, str]:
+        """Key -> value. Some tools wrap values in an object or write numbers; both are read."""
+        bag = as_dict(raw)
+        if not bag:
+            return {}
+        if len(bag) > _MOST_FINGERPRINTS:
+            self._tally.cut("fingerprints of findings", _MOST_FINGERPRINTS, len(bag))
+        found: dict[str, str] = {}
+        for key in sorted(bag)[:_MOST_FINGERPRINTS]:
+            value = bag[key]
+            if isinstance(value, dict):
+                value = value.get("value")
+            if isinstance(value, int) and not isinstance(value, bool):
+                value = str(value)
+            text = self._cleaner.label(value, 512)
+            if text:
+                found[self._cleaner.label(key, 100)] = self._redacted(text, snippet, secret)
+            else:
+                self._tally.warn("fingerprint_unreadable", "a fingerprint that is no text was left out")
+        return found
+
+    def _baseline(self, raw: Any) -> str | None:
+        if raw is None:
+            return None
+        if isinstance(raw, str) and raw in BASELINES:
+            return raw
+        self._tally.warn("baseline_unknown", "a baselineState that SARIF does not know counts as none")
+        return None
+
+    def _state(self, baseline: str | None, suppressions: tuple[Any, ...]) -> State:
+        if baseline == "absent":
+            return State.ABSENT
+        return State.SUPPRESSED if hides(suppressions, self._options.suppressions) else State.LIVE
+
+    def _tags(self, of_rule: tuple[str, ...], properties: dict[str, Any]) -> tuple[str, ...]:
+        stated = as_list(properties.get("tags"))[:_MOST_TAGS]
+        own = [self._cleaner.label(tag, 200) for tag in stated if isinstance(tag, str)]
+        return tuple(dict.fromkeys((*of_rule, *own))) if own else of_rule
+
+    @staticmethod
+    def _rank(own: Any, configuration: dict[str, Any], rule: Rule | None) -> float | None:
+        """0 to 100 by the same walk as the level; None when nobody states one. Not comparable between tools."""
+        for value in (own, configuration.get("rank"), rule.rank if rule is not None else None):
+            if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 100:
+                return float(value)
+        return None
+
+    def _judged(self, finding: Finding) -> Finding:
+        rule = self._options.policy.severity_for(finding.to_dict())
+        if rule is None:
+            return finding
+        override = Override(finding.severity, finding.severity_source, rule.match, rule.reason)
+        return replace(finding, severity=rule.severity, severity_source="policy", override=override)
+
+    def _make_locator(self) -> Locator:
+        resolver = PathResolver(
+            _bases(self._run.values.get("originalUriBaseIds")),
+            roots=provenance.root_bases(self._run),
+            overrides=self._options.uri_bases,
+            source_root=self._options.source_root,
+            tally=self._tally,
+        )
+        return Locator(
+            resolver,
+            self._run.artifacts,
+            self._run.symbols,
+            cleaner=self._cleaner,
+            tally=self._tally,
+            most=self._options.max_locations,
+        )
+
+
+def _bases(raw: Any) -> Mapping[str, Base]:
+    return {
+        name: Base(as_str(as_dict(entry).get("uri")), as_str(as_dict(entry).get("uriBaseId")))
+        for name, entry in as_dict(raw).items()
+    }

@@ -1,0 +1,142 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The bytes of one report: opened safely, hashed as stored, unpacked, capped and decoded to text in pieces."""
+
+from __future__ import annotations
+
+import codecs
+import errno
+import hashlib
+import json
+import os
+import stat
+import zlib
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from .._core.errors import BadInput
+from .options import ReadOptions
+
+_GZIP = b"\x1f\x8b"
+_ZIP = b"PK\x03\x04"
+
+
+class Source:
+    """One file as text. ``sha256`` and ``size`` (of the file as stored) are complete once ``chunks`` is exhausted."""
+
+    def __init__(self, path: str, options: ReadOptions) -> None:
+        self.path = path
+        self._options = options
+        self._hash = hashlib.sha256()
+        self.size = 0
+
+    @property
+    def sha256(self) -> str:
+        return self._hash.hexdigest()
+
+    def chunks(self) -> Iterator[str]:
+        """Text in pieces. Bytes that are no UTF-8 come out as lone surrogates; the cleaner replaces and counts them."""
+        with self._open() as file:
+            blocks = self._unpacked(file)
+            head = next(blocks, b"")
+            if not head:
+                raise BadInput("the report is empty", where=self.path, why="the file holds no bytes")
+            encoding = json.detect_encoding(head[:4])
+            handler = "surrogateescape" if encoding.startswith("utf-8") else "surrogatepass"
+            decoder = codecs.getincrementaldecoder(encoding)(handler)
+            try:
+                yield decoder.decode(head)
+                for block in blocks:
+                    yield decoder.decode(block)
+                yield decoder.decode(b"", True)
+            except UnicodeDecodeError as error:
+                raise BadInput(
+                    "the report is cut off or not text", where=self.path, why=f"{encoding}: {error.reason}"
+                ) from error
+
+    def _open(self) -> BinaryIO:
+        try:
+            # O_NONBLOCK: opening a named pipe must not wait for a writer that never comes.
+            handle = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError as error:
+            raise unreadable(self.path, error) from error
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            raise BadInput("the report is not a regular file", where=self.path, next="give a file or a directory")
+        return os.fdopen(handle, "rb", buffering=0)
+
+    def _blocks(self, file: BinaryIO) -> Iterator[bytes]:
+        while True:
+            try:
+                block = file.read(self._options.chunk)
+            except OSError as error:
+                raise unreadable(self.path, error) from error
+            if not block:
+                return
+            self._hash.update(block)
+            self.size += len(block)
+            yield block
+
+    def _unpacked(self, file: BinaryIO) -> Iterator[bytes]:
+        blocks = self._blocks(file)
+        head = next(blocks, b"")
+        if head.startswith(_ZIP):
+            raise BadInput("the report is a zip archive", where=self.path, next="unpack it first")
+        everything = _chain(head, blocks)
+        if head.startswith(_GZIP):
+            everything = self._inflated(everything)
+        total = 0
+        for block in everything:
+            total += len(block)
+            if total > self._options.max_bytes:
+                raise BadInput(
+                    "the report is too large",
+                    where=self.path,
+                    why=f"more than {self._options.max_bytes} bytes of text",
+                    next="raise max_bytes if you trust the file",
+                )
+            if head.startswith(_GZIP) and total > max(self._options.ratio_from, self._options.max_ratio * self.size):
+                raise BadInput(
+                    "the report looks like a decompression bomb",
+                    where=self.path,
+                    why=f"{self.size} bytes became more than {total}: over {self._options.max_ratio} to 1",
+                    next="unpack it yourself if you trust the file",
+                )
+            yield block
+
+    def _inflated(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
+        """All members of a gzip file, in pieces of at most one chunk, so that a bomb never unfolds at once."""
+        engine, unfinished, piece_size = zlib.decompressobj(wbits=31), False, self._options.chunk
+        try:
+            for block in blocks:
+                rest = block
+                while rest:
+                    unfinished = True
+                    piece = engine.decompress(rest, piece_size)
+                    rest = engine.unconsumed_tail
+                    while piece:
+                        yield piece
+                        piece = b"" if rest else engine.decompress(b"", piece_size)
+                    if engine.eof:
+                        # Padding with zeros after the last member is allowed; anything else must be a further member.
+                        rest = engine.unused_data.lstrip(b"\0")
+                        engine, unfinished = zlib.decompressobj(wbits=31), False
+        except zlib.error as error:
+            raise BadInput("the report is a damaged gzip file", where=self.path, why=str(error)) from error
+        if unfinished:
+            raise BadInput("the report is cut off", where=self.path, why="the gzip data ends too early")
+
+
+def unreadable(path: str, error: OSError) -> BadInput:
+    """The one sentence for a file that cannot be opened or read."""
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return BadInput("there is no such report", where=path, next="check the path, or produce the report first")
+    return BadInput("the report cannot be read", where=path, why=os.strerror(error.errno or 0))
+
+
+def _chain(head: bytes, blocks: Iterator[bytes]) -> Iterator[bytes]:
+    if head:
+        yield head
+    yield from blocks

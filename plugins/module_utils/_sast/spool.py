@@ -1,0 +1,75 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A queue of byte records that moves from memory to an unnamed temporary file when it grows."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from typing import IO
+
+_BLOCK = 256 * 1024
+
+
+class Spool:
+    """Records in the order they were put, to be read as often as wanted. At most ``limit`` bytes stay in memory.
+
+    The temporary file has no name, is readable by its owner only, and vanishes with the process.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._held: list[bytes] = []
+        self._held_bytes = 0
+        self._file: IO[bytes] | None = None
+        self.count = 0
+
+    @property
+    def spilled(self) -> bool:
+        return self._file is not None
+
+    def put(self, record: bytes) -> None:
+        self._held.append(record)
+        self._held_bytes += len(record) + 64
+        self.count += 1
+        if self._held_bytes > self._limit:
+            self._spill()
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self._file is not None:
+            yield from self._from_file(self._file)
+        yield from self._held
+
+    def close(self) -> None:
+        self._held, self._held_bytes = [], 0
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _spill(self) -> None:
+        if self._file is None:
+            # Kept open on purpose: close() ends it.
+            self._file = tempfile.TemporaryFile(prefix="knowngood-")  # noqa: SIM115
+        self._file.seek(0, 2)
+        self._file.writelines(part for record in self._held for part in (len(record).to_bytes(8, "big"), record))
+        self._held, self._held_bytes = [], 0
+
+    @staticmethod
+    def _from_file(file: IO[bytes]) -> Iterator[bytes]:
+        """The file's records; by absolute position, so that several readers do not disturb each other."""
+        file.flush()
+        handle, place, buffer, at = file.fileno(), 0, b"", 0
+        while True:
+            size = int.from_bytes(buffer[at : at + 8], "big") if len(buffer) - at >= 8 else None
+            if size is not None and len(buffer) - at >= 8 + size:
+                yield buffer[at + 8 : at + 8 + size]
+                at += 8 + size
+                continue
+            block = os.pread(handle, max(_BLOCK, size or 0), place)
+            if not block:
+                return
+            place += len(block)
+            buffer, at = buffer[at:] + block, 0

@@ -1,0 +1,111 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The store of findings: newline-delimited JSON, one finding a line, written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from .._core.errors import BadInput
+from .._core.findings import Finding
+from .source import unreadable
+
+_BLOCK = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """``sha256`` and ``lines`` of the content; ``before`` is the sha256 of what was there (None: nothing)."""
+
+    path: str
+    sha256: str
+    lines: int
+    changed: bool
+    before: str | None
+
+    def to_dict(self) -> dict[str, object]:
+        return {"path": self.path, "sha256": self.sha256, "findings": self.lines}
+
+
+def encode(record: dict[str, object]) -> bytes:
+    """One line, without its end: ASCII, sorted keys, so that equal findings are equal bytes."""
+    return json.dumps(record, sort_keys=True, separators=(",", ":")).encode("ascii")
+
+
+def write(path: str, lines: Iterable[bytes], *, check: bool = False) -> Stored:
+    """Make ``path`` hold ``lines``. The file (mode 0600) appears by one rename; equal content is left alone.
+
+    With ``check`` nothing is written, only compared. Raises BadInput when the place cannot be written.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    if os.path.isdir(path) or not os.path.isdir(folder):
+        what = "dest is a directory" if os.path.isdir(path) else "the directory of dest does not exist"
+        raise BadInput(what, where=path, next="give the path of a file in a directory that exists")
+    before = _hash_of(path)
+    if check:
+        digest, count = _hashed(lines)
+        return Stored(path, digest, count, digest != before, before)
+    temporary = ""
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=".knowngood-", dir=folder)
+        with os.fdopen(handle, "wb", buffering=_BLOCK) as file:
+            digest, count = _hashed(lines, file.write)
+            file.flush()
+            if digest != before:
+                os.fsync(file.fileno())
+        if digest != before:
+            os.replace(temporary, path)
+            temporary = ""
+    except OSError as error:
+        raise BadInput("dest cannot be written", where=path, why=os.strerror(error.errno or 0)) from error
+    finally:
+        if temporary:
+            os.unlink(temporary)
+    return Stored(path, digest, count, digest != before, before)
+
+
+def read(path: str) -> Iterator[Finding]:
+    """The findings of a store. Raises BadInput for a missing file or a line that is no finding."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                try:
+                    record = json.loads(line)
+                except (ValueError, RecursionError) as error:
+                    raise BadInput("a line of the store is not JSON", where=f"{path}, line {number}") from error
+                if not isinstance(record, dict):
+                    raise BadInput("a line of the store is not a finding", where=f"{path}, line {number}")
+                yield Finding.from_dict(record)
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def _hashed(lines: Iterable[bytes], write: object = None) -> tuple[str, int]:
+    digest, count = hashlib.sha256(), 0
+    for line in lines:
+        text = line + b"\n"
+        digest.update(text)
+        count += 1
+        if callable(write):
+            write(text)
+    return digest.hexdigest(), count
+
+
+def _hash_of(path: str) -> str | None:
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise BadInput("dest cannot be read", where=path, why=os.strerror(error.errno or 0)) from error
+    return digest.hexdigest()

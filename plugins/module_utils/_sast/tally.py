@@ -1,0 +1,46 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The count of everything that was dropped, defaulted, replaced or cut, so that nothing is silent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Tally:
+    """Warnings by code (with the first example) and truncations by what was cut."""
+
+    def __init__(self) -> None:
+        self._warnings: dict[str, list[Any]] = {}
+        self._cuts: dict[str, list[int]] = {}
+
+    def warn(self, code: str, text: str, first: str = "") -> None:
+        """One more case of ``code``. ``first`` should already be fit to be shown; only the first one is kept."""
+        entry = self._warnings.get(code)
+        if entry is None:
+            self._warnings[code] = [1, text, first]
+        else:
+            entry[0] += 1
+
+    def cut(self, what: str, kept: int, seen: int) -> None:
+        """A cap was reached: of ``seen`` only ``kept`` were taken. Calls for the same ``what`` add up."""
+        entry = self._cuts.setdefault(what, [0, 0])
+        entry[0] += kept
+        entry[1] += seen
+
+    def count(self, code: str) -> int:
+        entry = self._warnings.get(code)
+        return int(entry[0]) if entry else 0
+
+    @property
+    def warnings(self) -> tuple[dict[str, Any], ...]:
+        return tuple(
+            {"code": code, "count": count, "text": text, "first": first}
+            for code, (count, text, first) in sorted(self._warnings.items())
+        )
+
+    @property
+    def truncated(self) -> tuple[dict[str, Any], ...]:
+        return tuple({"what": what, "kept": kept, "seen": seen} for what, (kept, seen) in sorted(self._cuts.items()))
