@@ -1,0 +1,201 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Issuing: a new key and a certificate that keeps every attribute of the one it replaces.
+
+The certificate is backdated five minutes for clocks that are behind; it does not begin before its CA and never outlives
+any certificate of the CA's chain. Its serial is random (RFC 5280 section 4.1.2.2), its authority key identifier copied
+from the issuer, never computed anew, and holds the key identifier only.
+
+PRIVATE to this collection.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .._core.errors import BadInput
+from .authority import Authority
+from .certificates import Certificate, bundle, extension, read_chain, read_der
+from .keys import SAME, new_key, read_key, spki_of, write_key
+from .path import broken_signature, path_problems
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+BACKDATE = dt.timedelta(minutes=5)
+LAST_LOOK = dt.timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A new generation. ``chain`` and ``key`` are PEM as they go into ``tls.crt`` and ``tls.key``."""
+
+    certificate: Certificate
+    chain: bytes
+    key: bytes = field(repr=False)
+
+
+def validity(old: Certificate, ca: Authority, now: dt.datetime) -> tuple[dt.datetime, dt.datetime]:
+    """From and until: as long as the old one was valid, within what the CA's chain allows. Whole seconds, UTC.
+
+    Raises BadInput where the CA leaves nothing.
+    """
+    now = now.astimezone(dt.UTC).replace(microsecond=0)
+    begin = max(now - BACKDATE, ca.not_before)
+    end = min(begin + (old.not_after - old.not_before), ca.not_after)
+    if end <= now:
+        raise BadInput(
+            "the CA leaves no time for a new certificate",
+            where=ca.where,
+            why=f"its chain ends {ca.not_after:%Y-%m-%dT%H:%M:%SZ}",
+            next="rotate the CA first",
+        )
+    return begin, end
+
+
+def key_kind(old: Certificate, wanted: str) -> str:
+    """The kind of key to make: the old one's unless another is wanted."""
+    return old.key if wanted == SAME else wanted
+
+
+def issue(old: Certificate, ca: Authority, now: dt.datetime, *, key_format: str, kind: str = SAME) -> Issued:
+    """A new key and a certificate for it, signed by the CA, with the attributes of ``old``. Raises BadInput."""
+    key = new_key(key_kind(old, kind))
+    begin, end = validity(old, ca, now)
+    signed = _build(old.x509(), ca, key, begin, end)
+    certificate = read_der(signed)
+    return Issued(certificate, bundle((certificate, *ca.intermediates)), write_key(key, key_format))
+
+
+def _build(old: x509.Certificate, ca: Authority, key: Any, begin: dt.datetime, end: dt.datetime) -> bytes:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    issuer = ca.certificate.x509()
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(old.subject)
+        .issuer_name(issuer.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(begin)
+        .not_valid_after(end)
+    )
+    for kept in _kept(old, key):
+        builder = builder.add_extension(kept.value, kept.critical)
+    builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    builder = builder.add_extension(_authority_key(issuer), critical=False)
+    digest, padding = _signing(old, ca.key)
+    signed: bytes = builder.sign(ca.key, digest, **padding).public_bytes(Encoding.DER)
+    return signed
+
+
+def _kept(old: x509.Certificate, key: Any) -> list[x509.Extension[Any]]:
+    """The extensions of the old certificate, without those that speak of its key, its issuer or its logging."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    remade = (
+        x509.SubjectKeyIdentifier.oid,
+        x509.AuthorityKeyIdentifier.oid,
+        x509.PrecertificateSignedCertificateTimestamps.oid,
+    )
+    kept: list[x509.Extension[Any]] = []
+    for found in old.extensions:
+        if found.oid in remade:
+            continue
+        value = found.value
+        if isinstance(value, x509.KeyUsage) and not isinstance(key, rsa.RSAPrivateKey) and value.key_encipherment:
+            value = _without_encipherment(value)
+        kept.append(x509.Extension(found.oid, found.critical, value))
+    return kept
+
+
+def _without_encipherment(usage: x509.KeyUsage) -> x509.KeyUsage:
+    """Only RSA keys encipher keys (RFC 8813)."""
+    from cryptography import x509
+
+    return x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=usage.content_commitment,
+        key_encipherment=False,
+        data_encipherment=usage.data_encipherment,
+        key_agreement=usage.key_agreement,
+        key_cert_sign=usage.key_cert_sign,
+        crl_sign=usage.crl_sign,
+        encipher_only=usage.key_agreement and usage.encipher_only,
+        decipher_only=usage.key_agreement and usage.decipher_only,
+    )
+
+
+def _authority_key(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
+    from cryptography import x509
+
+    ski = extension(issuer, x509.SubjectKeyIdentifier)
+    if ski is not None:
+        return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(ski)
+    public: Any = issuer.public_key()
+    return x509.AuthorityKeyIdentifier.from_issuer_public_key(public)
+
+
+def _signing(old: x509.Certificate, ca_key: Any) -> tuple[Any, dict[str, Any]]:
+    """Hash and padding: those of the old signature where the CA's key can make it and the hash is sound."""
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+
+    if not isinstance(ca_key, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey)):
+        return None, {}
+    digest = old.signature_hash_algorithm
+    if not isinstance(digest, (hashes.SHA256, hashes.SHA384, hashes.SHA512)):
+        digest = hashes.SHA256()
+    pss = isinstance(old.signature_algorithm_parameters, padding.PSS)
+    if pss and isinstance(ca_key, rsa.RSAPrivateKey):
+        return digest, {"rsa_padding": padding.PSS(padding.MGF1(digest), padding.PSS.DIGEST_LENGTH)}
+    return digest, {}
+
+
+def changes(old: Certificate, new: Certificate) -> tuple[str, ...]:
+    """What a new generation has lost or altered against the old one, key and issuer aside; nothing when all is kept."""
+    from cryptography import x509
+
+    found = []
+    if old.x509().subject.public_bytes() != new.x509().subject.public_bytes():
+        found.append(f"the subject: {old.subject} became {new.subject}")
+    if old.names != new.names:
+        found.append(f"the names: {', '.join(old.names)} became {', '.join(new.names)}")
+    same_kind = old.key.partition("-")[0] == new.key.partition("-")[0]
+    for word, kind in (("key usage", x509.KeyUsage), ("extended key usage", x509.ExtendedKeyUsage)):
+        if kind is x509.KeyUsage and not same_kind:
+            continue
+        if extension(old.x509(), kind) != extension(new.x509(), kind):
+            found.append(f"the {word}")
+    return tuple(found)
+
+
+def judged(old: Certificate, new: Issued, ca: Authority, now: dt.datetime) -> tuple[str, ...]:
+    """Why the new generation must not be put into service; nothing when it may.
+
+    Checked offline: the path now and an hour before the end, the key, what was to be kept, and that the key is new.
+    """
+
+    certificate = new.certificate
+    chain = read_chain(new.chain)
+    key, _format = read_key(new.key, "the new generation")
+    found = list(chain.problems)
+    if chain.leaf != certificate:
+        found.append("the chain does not begin with the new certificate")
+    if spki_of(key) != certificate.spki:
+        found.append("the key does not belong to the certificate")
+    if certificate.spki in {old.spki, *(c.spki for c in ca.path)}:
+        found.append("the key is not new")
+    if broken_signature(certificate):
+        found.append(f"it is signed with {broken_signature(certificate)}")
+    last = max(now, certificate.not_after - LAST_LOOK)
+    for at in (now, last):
+        found += path_problems(certificate, chain.certificates[1:], ca.anchors, at)
+    found += changes(old, certificate)
+    return tuple(dict.fromkeys(found))
