@@ -1,0 +1,81 @@
+# knowngood.kube: everything a developer starts. "make help" lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help venv cluster cluster-down lint sanity sanity-2.19 sanity-2.21 unit integration test \
+        demo demo-shell demo-clean build clean
+
+NEWEST := .venv/a221-py312
+LOWEST := .venv/a219-py311
+LINT := .venv/lint
+PYTHON := $(NEWEST)/bin/python
+TOOLS := tests/tools
+# The tree as Python and Ansible import it.
+LINK := .ac/ansible_collections/knowngood/kube
+HERE := PYTHONPATH=.ac ANSIBLE_COLLECTIONS_PATH=$(CURDIR)/.ac
+ifeq ($(USE_EXISTING_CLUSTER),true)
+OURS := -m "not rig"
+endif
+
+help: ## this list
+	@grep -hE '^[a-z][a-z0-9. -]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9.-]+):.*## /\1\t/' | expand -t 16
+
+$(LINK):
+	@mkdir -p $(dir $@) && ln -sfn ../../.. $@
+
+$(NEWEST)/.done: requirements-dev.txt requirements.txt
+	@$(TOOLS)/make-venv $(NEWEST) "3.12 3.13 3.14" -r requirements-dev.txt -r requirements.txt
+
+$(LOWEST)/.done: tests/lower-bounds.txt requirements.txt
+	@$(TOOLS)/make-venv $(LOWEST) "3.11" -r tests/lower-bounds.txt -r requirements.txt
+
+$(LINT)/.done: requirements-lint.txt
+	@$(TOOLS)/make-venv $(LINT) "3.12 3.13 3.14" -r requirements-lint.txt
+
+venv: $(NEWEST)/.done $(LINK)
+
+cluster: venv ## start the test cluster (builds it once)
+	@$(PYTHON) -m tests.cluster up
+
+cluster-down: venv ## stop the test cluster, leaving nothing behind
+	@$(PYTHON) -m tests.cluster down
+
+lint: venv $(LINT)/.done ## static checks and ansible-lint (profile production)
+	@$(TOOLS)/lint $(LINT) $(NEWEST)
+
+sanity: sanity-2.19 sanity-2.21 ## ansible-test sanity on the oldest and the newest line
+
+sanity-2.19: $(LOWEST)/.done
+	@$(TOOLS)/debian-packages shellcheck=shellcheck
+	@$(TOOLS)/sanity $(LOWEST)
+
+sanity-2.21: venv
+	@$(TOOLS)/debian-packages shellcheck=shellcheck
+	@$(TOOLS)/sanity $(NEWEST)
+
+unit: venv $(LOWEST)/.done ## unit tests on the oldest and the newest line, with coverage
+	@$(HERE) $(LOWEST)/bin/python -m pytest tests/unit -q
+	@$(HERE) $(PYTHON) -m pytest tests/unit -q --cov --cov-report=term:skip-covered
+
+integration: venv ## tests on the real cluster
+	@$(HERE) PATH="$(CURDIR)/$(NEWEST)/bin:$$PATH" $(PYTHON) -m pytest tests/integration -q $(OURS)
+
+test: ## everything
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory sanity
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory integration
+
+demo: venv ## the case study: an incident, handled on a real cluster
+	@$(HERE) PATH="$(CURDIR)/$(NEWEST)/bin:$$PATH" examples/shop/demo
+
+demo-shell: venv ## a shell that looks at the cluster of the demo
+	@$(HERE) PATH="$(CURDIR)/$(NEWEST)/bin:$$PATH" examples/shop/demo shell
+
+demo-clean: venv ## remove everything the demo made
+	@$(HERE) PATH="$(CURDIR)/$(NEWEST)/bin:$$PATH" examples/shop/demo clean
+
+build: venv ## the collection's archive, under dist/
+	@$(PYTHON) -m ansible galaxy collection build --output-path dist --force
+
+clean: ## remove what builds and tests wrote here (not the virtual environments)
+	@rm -rf build dist .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage tests/output
