@@ -177,7 +177,7 @@ def _uses(pod_spec: Mapping[str, Any]) -> tuple[Use, ...]:
 def _pod(pod: Object, by_uid: Mapping[str, Object]) -> PodSeen:
     meta, spec, status = pod["metadata"], pod["spec"], pod.get("status") or {}
     pod.setdefault("kind", "Pod")
-    top = top_of(pod, by_uid, lambda reference: None)
+    top = top_of(pod, by_uid)
     ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or [])
     return PodSeen(
         name=meta["name"],
