@@ -59,7 +59,8 @@ HISTORY = (
             Edit("\n\nclass Handler", f"\n\n{_UNSAFE}\n\nclass Handler"),
             Edit(
                 _ROUTE,
-                '        elif url.path == "/search":\n            self.answer(200, search(words.get("q", "")))\n' + _ROUTE,
+                '        elif url.path == "/search":\n            self.answer(200, search(words.get("q", "")))\n'
+                + _ROUTE,
             ),
         ),
     ),

@@ -118,7 +118,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     given = parser.parse_args()
     git = ["git", "-C", str(given.repository), "-c", f"safe.directory={given.repository}"]
-    commit = subprocess.run([*git, "rev-parse", given.commit], check=True, text=True, capture_output=True).stdout.strip()
+    commit = subprocess.run(
+        [*git, "rev-parse", given.commit], check=True, text=True, capture_output=True
+    ).stdout.strip()
     text = subprocess.run([*git, "show", f"{commit}:app.py"], check=True, text=True, capture_output=True).stdout
     report = sarif(text, commit=commit, ruleset=given.ruleset, when=given.when)
     given.output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
