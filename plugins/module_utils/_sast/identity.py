@@ -52,10 +52,12 @@ def basis_of(fingerprints: Mapping[str, str], partial: Mapping[str, str], messag
     of one key the highest version.
     """
     for bag in (fingerprints, partial):
-        newest = newest_versions(bag)
+        newest = newest_versions(bag) if bag else {}
+        if _PREFERRED in newest:
+            return f"fingerprint:{_PREFERRED}", f"{_PREFERRED}={newest[_PREFERRED]}"
         keys = sorted(key for key in newest if not _UNSTABLE.search(key))
         if keys:
-            key = _PREFERRED if _PREFERRED in keys else keys[0]
+            key = keys[0]
             return f"fingerprint:{key}", f"{key}={newest[key]}"
     return "message", normalised(message)
 
@@ -64,7 +66,7 @@ def newest_versions(bag: Mapping[str, str]) -> dict[str, str]:
     """A bag of fingerprints by key without its ``/vN``, each with the value of the highest version."""
     best: dict[str, tuple[int, str]] = {}
     for name, value in bag.items():
-        found = _VERSIONED.fullmatch(name)
+        found = _VERSIONED.fullmatch(name) if "/v" in name else None
         key, version = (found.group(1), int(found.group(2))) if found else (name, 0)
         if key not in best or version > best[key][0]:
             best[key] = (version, value)

@@ -33,7 +33,6 @@ from .text import Cleaner
 from .window import Window
 
 _MOST_RULES = 5000
-_MOST_RUNS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +58,14 @@ class ReadResult:
 
     def records(self) -> Iterator[dict[str, Any]]:
         """The findings as dictionaries, as ``Finding.to_dict`` gives them."""
+        for line in self.lines():
+            yield json.loads(line)
+
+    def lines(self) -> Iterator[bytes]:
+        """The findings as lines of the store, without line ends."""
+        end = b',"scan":"%s"}' % self.scan.sha256.encode("ascii")
         for line in self._lines:
-            yield completed(line, self.scan)
+            yield line[:-1] + end
 
 
 def read_report(path: str | os.PathLike[str], *, options: ReadOptions | None = None) -> ReadResult:
@@ -81,14 +86,6 @@ def read_report(path: str | os.PathLike[str], *, options: ReadOptions | None = N
         lines.close()
         raise
     return ReadResult(scan, lines)
-
-
-def completed(line: bytes, scan: Scan) -> dict[str, Any]:
-    """A spooled finding with what only the whole file tells: its scan and its commit."""
-    record: dict[str, Any] = json.loads(line)
-    record["scan"] = scan.sha256
-    record["commit"] = scan.runs[record["run"]]["commit"] if record["run"] < len(scan.runs) else scan.commit
-    return record
 
 
 class _Reader:
@@ -122,9 +119,12 @@ class _Reader:
 
     def _run(self, run: RawRun) -> None:
         """Resolve one run and keep what the record says about it."""
+        commits = provenance.commits_of(run)
+        commit = self._commit_of(commits, run.index)
         resolver = RunResolver(
             run,
             self._options,
+            commit,
             tally=self._tally,
             cleaner=self._cleaner,
             identifier=self._identifier,
@@ -139,7 +139,6 @@ class _Reader:
         self._rules |= rules
         self._artifacts += len(run.artifacts)
         category, run_id = provenance.category_of(run, self._cleaner)
-        commits = provenance.commits_of(run)
         self._runs.append(
             {
                 "run": run.index,
@@ -148,7 +147,7 @@ class _Reader:
                 "category": category,
                 "run_id": run_id,
                 "status": state.value,
-                "commit": self._commit_of(commits, run.index),
+                "commit": commit,
                 "repository": provenance.repository_label(commits[0][1], self._cleaner) if commits else None,
                 "time": provenance.ended_at(run),
                 "ruleset": ruleset_of(rules),

@@ -105,8 +105,7 @@ def _worst(results: Sequence[ReadResult], limit: int) -> tuple[list[dict[str, An
 
 def _lines(results: Sequence[ReadResult]) -> Iterator[bytes]:
     for result in results:
-        for record in result.records():
-            yield store.encode(record)
+        yield from result.lines()
 
 
 def _diff(stored: store.Stored) -> dict[str, str]:

@@ -34,11 +34,6 @@ class Stored:
         return {"path": self.path, "sha256": self.sha256, "findings": self.lines}
 
 
-def encode(record: dict[str, object]) -> bytes:
-    """One line, without its end: ASCII, sorted keys, so that equal findings are equal bytes."""
-    return json.dumps(record, sort_keys=True, separators=(",", ":")).encode("ascii")
-
-
 def write(path: str, lines: Iterable[bytes], *, check: bool = False) -> Stored:
     """Make ``path`` hold ``lines``. The file (mode 0600) appears by one rename; equal content is left alone.
 

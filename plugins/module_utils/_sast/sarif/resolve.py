@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import json
 import marshal
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..._core.findings import Finding, Override, Severity, State
+from ..._core.findings import Effect, Finding, Override, Severity, State
 from .. import secrets
 from ..cwe import effect_of
 from ..identity import Identifier, basis_of
 from ..options import ReadOptions
 from ..paths import Base, PathResolver
-from ..shape import as_dict, as_list, as_str
+from ..shape import as_dict, as_index, as_list, as_str
 from ..spool import Spool
 from ..tally import Tally
 from ..text import Cleaner
@@ -34,6 +35,11 @@ BASELINES = frozenset({"new", "unchanged", "updated", "absent"})
 NOT_A_FINDING = frozenset({"pass", "notApplicable"})
 _MOST_TAGS = 32
 _MOST_FINGERPRINTS = 16
+# A report with endless rules must not fill the memory.
+_MOST_REMEMBERED = 20_000
+# What nearly every fingerprint looks like: nothing in it needs cleaning or hiding.
+_HARMLESS = re.compile(r"[0-9a-f]{1,128}(?::\d{1,9})?")
+_HARMLESS_KEY = re.compile(r"[A-Za-z0-9_./-]{1,100}")
 
 
 class Counts:
@@ -75,15 +81,17 @@ class _RuleView:
     tags: tuple[str, ...]
     cwe: dict[str, tuple[str, ...]]
     secret: bool
+    effect: tuple[Effect, str | None]
 
 
 class RunResolver:
-    """Resolves the rows of one run. ``scan`` and ``commit`` are filled in by the reader, once they are known."""
+    """Resolves the rows of one run, which looked at ``commit``."""
 
     def __init__(
         self,
         run: RawRun,
         options: ReadOptions,
+        commit: str | None,
         *,
         tally: Tally,
         cleaner: Cleaner,
@@ -92,6 +100,7 @@ class RunResolver:
     ) -> None:
         self._run = run
         self._options = options
+        self._commit = commit
         self._tally = tally
         self._cleaner = cleaner
         self._identifier = identifier
@@ -102,17 +111,18 @@ class RunResolver:
         self._locator = self._make_locator()
         self._note = Severity(options.note_severity)
         self._views: dict[tuple[Any, str], _RuleView] = {}
+        self._resolutions: dict[tuple[str, int | None], Resolution] = {}
         driver = self.book.components[0]
         self.tool = cleaner.label(driver.name, 200) or "unknown"
         self.tool_version = cleaner.label(driver.version, 100)
 
     def resolve_into(self, sink: Spool) -> None:
-        """Resolve all rows and put each finding as one line of JSON (ASCII, sorted keys) into ``sink``."""
+        """Resolve all rows and put each finding as one line of JSON (ASCII, without ``scan``) into ``sink``."""
         self._counts.results += self._run.seen
         self._counts.dropped += self._run.dropped
-        encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
-        for record in self._run.rows:
-            row = marshal.loads(record)
+        encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+        for packed in self._run.rows:
+            row = marshal.loads(packed)
             kind = kind_of(row.get("kind"), self._tally)
             self._counts.kind(kind)
             if kind in NOT_A_FINDING:
@@ -120,7 +130,10 @@ class RunResolver:
                 continue
             finding = self._finding(row, kind)
             self._counts.add(finding)
-            sink.put(encode(finding.to_dict()).encode("ascii"))
+            record = finding.to_dict()
+            # The hash of the file is known only at its end, see ReadResult.lines.
+            del record["scan"]
+            sink.put(encode(record).encode("ascii"))
 
     def _finding(self, row: dict[str, Any], kind: str) -> Finding:
         properties = as_dict(row.get("properties"))
@@ -129,10 +142,12 @@ class RunResolver:
         configuration = self._overrides.configuration(row.get("provenance"), resolution)
         level = level_of(row.get("level"), kind, configuration, rule, self._tally)
         severity, source, native = severity_of(properties, rule, kind, level, self._note, self._tally)
-        cwe = view.cwe
-        if "taxa" in row or properties:
-            cwe = taxa.merged(taxa.of_result(row.get("taxa"), properties, self._taxonomies), cwe)
-        secret = view.secret or secrets.speaks_of_secrets("", (), cwe)
+        cwe, secret, (effect, effect_cwe) = view.cwe, view.secret, view.effect
+        own = taxa.of_result(row.get("taxa"), properties, self._taxonomies) if properties or "taxa" in row else {}
+        if own:
+            cwe = taxa.merged(own, cwe)
+            secret = secret or secrets.speaks_of_secrets("", (), own)
+            effect, effect_cwe = effect_of(cwe)
         snippet = snippet_of(row.get("locations"))
         locations = self._locator.all_of(row.get("locations"))
         message = self._message(row.get("message"), rule, snippet, secret)
@@ -143,7 +158,6 @@ class RunResolver:
         identifier, occurrence = self._identifier.identify(self.tool, view.rule, path, basis)
         suppressions = suppressions_of(row.get("suppressions"), self._cleaner, self._tally)
         baseline = self._baseline(row.get("baselineState"))
-        effect, effect_cwe = effect_of(cwe)
         finding = Finding(
             id=identifier,
             tool=self.tool,
@@ -173,11 +187,20 @@ class RunResolver:
             suppressions=suppressions,
             rank=self._rank(row.get("rank"), configuration, rule),
             run=self._run.index,
+            commit=self._commit,
         )
         return self._judged(finding) if self._options.policy.severity else finding
 
     def _resolution(self, row: dict[str, Any]) -> Resolution:
-        resolution = self.book.resolve(row.get("ruleId"), row.get("ruleIndex"), row.get("rule"))
+        rule_id, rule_index = row.get("ruleId"), row.get("ruleIndex")
+        if "rule" not in row and isinstance(rule_id, str):
+            # The two together decide, so what most results do is looked up once a rule.
+            key = (rule_id, as_index(rule_index))
+            resolution = self._resolutions.get(key) or self.book.resolve(rule_id, rule_index, None)
+            if len(self._resolutions) < _MOST_REMEMBERED:
+                self._resolutions[key] = resolution
+        else:
+            resolution = self.book.resolve(rule_id, rule_index, row.get("rule"))
         if resolution.rule is None:
             if resolution.id:
                 first = self._cleaner.label(resolution.id, 80)
@@ -197,7 +220,7 @@ class RunResolver:
         view = self._views.get(key)
         if view is None:
             view = self._make_view(resolution.rule, resolution.id)
-            if len(self._views) < 20_000:
+            if len(self._views) < _MOST_REMEMBERED:
                 self._views[key] = view
         return view
 
@@ -206,7 +229,7 @@ class RunResolver:
         identifier = label(stated, 300)
         if rule is None:
             secret = secrets.speaks_of_secrets(self.tool, (identifier,), ())
-            return _RuleView(identifier, "", None, None, (), {}, secret)
+            return _RuleView(identifier, "", None, None, (), {}, secret, effect_of(()))
         tags = tuple(label(tag, 200) for tag in as_list(rule.properties.get("tags")) if isinstance(tag, str))
         name = label(rule.name or rule.text, 200)
         uri = label(rule.help_uri, 512)
@@ -219,6 +242,7 @@ class RunResolver:
             tags=tags[:_MOST_TAGS],
             cwe=rule.cwe,
             secret=secret,
+            effect=effect_of(rule.cwe),
         )
 
     def _message(self, raw: Any, rule: Rule | None, snippet: str, secret: bool) -> str:
@@ -245,6 +269,9 @@ class RunResolver:
                 value = value.get("value")
             if isinstance(value, int) and not isinstance(value, bool):
                 value = str(value)
+            if isinstance(value, str) and _HARMLESS.fullmatch(value):
+                found[key if _HARMLESS_KEY.fullmatch(key) else self._cleaner.label(key, 100)] = value
+                continue
             text = self._cleaner.label(value, 512)
             if text:
                 found[self._cleaner.label(key, 100)] = self._redacted(text, snippet, secret)
