@@ -38,7 +38,7 @@ def _usage(*, ca: bool) -> x509.KeyUsage:
 
 
 def _builder(common_name: str, days: int, key: ec.EllipticCurvePrivateKey, *, ca: bool) -> x509.CertificateBuilder:
-    now = dt.datetime.now(dt.timezone.utc).replace(microsecond=0)
+    now = dt.datetime.now(dt.UTC).replace(microsecond=0)
     return (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)]))

@@ -72,13 +72,13 @@ HISTORY = (
             Edit(
                 "\n\nclass Handler",
                 "\n\ndef turnover(customer):\n"
-                '    return query("SELECT coalesce(sum(cents), 0) FROM orders WHERE customer = %s", (customer,))[0][0]\n'
+                '    return query("SELECT coalesce(sum(cents), 0) FROM orders WHERE customer = %s", (customer,))\n'
                 "\n\nclass Handler",
             ),
             Edit(
                 _ROUTE,
                 '        elif url.path == "/turnover":\n'
-                '            self.answer(200, {"cents": turnover(words.get("customer", ""))})\n' + _ROUTE,
+                '            self.answer(200, {"cents": turnover(words.get("customer", ""))[0][0]})\n' + _ROUTE,
             ),
         ),
     ),

@@ -303,4 +303,4 @@ class Story:
 
 def now() -> str:
     time.sleep(1.1)  # two moments of the story never fall into the same second
-    return dt.datetime.now(dt.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

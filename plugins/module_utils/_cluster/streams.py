@@ -13,6 +13,7 @@ PRIVATE to this collection.
 from __future__ import annotations
 
 import json
+import re
 import socket
 import time
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ from .client import Cluster
 from .kinds import KINDS, named
 
 _STDOUT, _STDERR, _STATUS = 1, 2, 3
+_MESSAGE = re.compile(r'"message":"((?:[^"\\]|\\.)*)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ def run_in_pod(
     try:
         if stdin:
             stream.write_stdin(stdin)
+            _end_of_input(stream)
         end = time.monotonic() + timeout_s
         while stream.is_open():
             left = end - time.monotonic()
@@ -113,15 +116,22 @@ def _headers(cluster: Cluster) -> dict[str, str]:
 
 def _refused(error: Exception, where: str) -> KnownGoodError:
     text = redact_text(str(getattr(error, "reason", None) or error)).splitlines()[0]
+    message = _MESSAGE.search(text)
+    why = message.group(1).replace('\\"', '"') if message else text
     if "403" in text:
-        return Denied(
-            "not allowed", where=where, why=text, next="grant create and get on pods/exec or pods/portforward"
-        )
+        return Denied("not allowed", where=where, why=why, next="grant create and get on pods/exec or pods/portforward")
     if "404" in text:
-        return NotFound("no such pod or container", where=where, why=text)
+        return NotFound("no such pod or container", where=where, why=why)
     if "400" in text:
         return BadInput("the pod cannot take the connection", where=where, why=text)
-    return Unreachable("no connection into the pod", where=where, why=text)
+    return Unreachable("no connection into the pod", where=where, why=why)
+
+
+def _end_of_input(stream: Any) -> None:
+    """Closes stdin. Older clients cannot (protocol v4): there a command must know by itself where its input ends."""
+    close = getattr(stream, "close_channel", None)
+    if close is not None:
+        close(0)
 
 
 def _drain(stream: Any, out: dict[int, list[str]]) -> None:
