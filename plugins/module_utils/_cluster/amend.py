@@ -1,0 +1,80 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Read, decide, write: a change to one object that is made from what the object says, and only to that object.
+
+PRIVATE to this collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .._core.errors import Conflict, NotFound
+from .client import Cluster, Object
+from .kinds import named
+
+_TRIES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """One object that was seen: another one of the same name has another uid and is not meant."""
+
+    kind: str
+    name: str
+    namespace: str
+    uid: str
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any]) -> Ref:
+        """From a step's parameters."""
+        return cls(params["kind"], params["name"], params["namespace"], params["uid"])
+
+    @property
+    def where(self) -> str:
+        return named(self.kind, self.name, self.namespace)
+
+
+def read(cluster: Cluster, ref: Ref) -> Object:
+    """The object. Raises NotFound when it is gone, Conflict when another one stands in its place."""
+    obj = cluster.get(ref.kind, ref.name, ref.namespace)
+    if obj["metadata"]["uid"] != ref.uid:
+        raise Conflict(
+            f"{ref.kind}/{ref.name} is not the one that was planned for",
+            where=ref.where,
+            why="it was deleted and made anew in between",
+            next="undo or end this operation, then start again",
+        )
+    return obj
+
+
+def read_or_none(cluster: Cluster, ref: Ref) -> Object | None:
+    """The object, None when it is gone or another one stands in its place."""
+    try:
+        return read(cluster, ref)
+    except (Conflict, NotFound):
+        return None
+
+
+def amend(cluster: Cluster, ref: Ref, change: Callable[[Object], Object | None]) -> Object:
+    """Patches the object with what ``change`` makes of it (a merge patch; None: nothing to do); returns it.
+
+    Each patch carries uid and resourceVersion, so it only meets the object that ``change`` saw; when a controller was
+    faster, it is read and decided anew. Raises NotFound and Conflict as :func:`read`.
+    """
+    for attempt in range(_TRIES):
+        obj = read(cluster, ref)
+        patch = change(obj)
+        if patch is None:
+            return obj
+        version = obj["metadata"]["resourceVersion"]
+        try:
+            return cluster.patch(ref.kind, ref.name, ref.namespace, patch, uid=ref.uid, resource_version=version)
+        except Conflict:
+            if attempt == _TRIES - 1:
+                raise
+    raise AssertionError("unreachable")
