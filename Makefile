@@ -53,8 +53,9 @@ sanity-2.21: venv
 	@$(TOOLS)/sanity $(NEWEST)
 
 unit: venv $(LOWEST)/.done ## unit tests on the oldest and the newest line, with coverage
+	@mkdir -p build
 	@$(HERE) $(LOWEST)/bin/python -m pytest tests/unit -q
-	@$(HERE) $(PYTHON) -m pytest tests/unit -q --cov --cov-report=term:skip-covered
+	@$(HERE) COVERAGE_CORE=sysmon $(PYTHON) -m pytest tests/unit -q --cov --cov-report=term:skip-covered
 
 integration: venv ## tests on the real cluster
 	@$(HERE) PATH="$(CURDIR)/$(NEWEST)/bin:$$PATH" $(PYTHON) -m pytest tests/integration -q $(OURS)
