@@ -42,8 +42,11 @@ def leads_to(service: Mapping[str, Any], pods: Iterable[PodSeen]) -> bool:
 
 
 def tls_port(service: Mapping[str, Any], wanted: int | None) -> ServicePort:
-    """The port of the Service that speaks TLS: the one wanted (by the Service's number or the pod's), else the one
-    whose name or number says so, else the only one. Raises BadInput where that leaves a choice."""
+    """The port of the Service that speaks TLS.
+
+    The one wanted (by the Service's number or the pod's), else the one whose name or number says so, else the only one.
+    Raises BadInput where that leaves a choice.
+    """
     meta, spec = service["metadata"], service.get("spec") or {}
     ports = [p for p in spec.get("ports") or [] if p.get("protocol", "TCP") == "TCP"]
     found = _chosen(ports, wanted)

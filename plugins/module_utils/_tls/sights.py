@@ -29,7 +29,7 @@ _AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class TlsPort:
     """A port of a pod behind which TLS is expected."""
 
     pod: str
@@ -38,15 +38,15 @@ class Door:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What was seen at a door."""
+    """What was seen at a port."""
 
-    door: Door
+    port: TlsPort
     served: Served
 
     def to_dict(self) -> dict[str, Any]:
         row: dict[str, Any] = {
-            "pod": self.door.pod,
-            "port": self.door.port,
+            "pod": self.port.pod,
+            "port": self.port.port,
             "path": PORT_FORWARD,
             "fingerprint": self.served.fingerprint,
             "verified": bool(self.served.verified),
@@ -57,21 +57,21 @@ class Sight:
 def see(
     cluster: Cluster,
     namespace: str,
-    doors: Iterable[Door],
+    ports: Iterable[TlsPort],
     *,
     server_name: str = "",
     trust: Sequence[Certificate] = (),
     protocol: str = TLS,
     timeout_s: float = 10.0,
 ) -> tuple[Sight, ...]:
-    """One look at each door, several at a time, in the order given. A pod that cannot be reached is a sight too.
+    """One look at each port, several at a time, in the order given. A pod that cannot be reached is a sight too.
 
     Raises Denied: without the right to forward ports nothing can be said about any pod.
     """
 
-    def one(door: Door) -> Sight:
+    def one(port: TlsPort) -> Sight:
         def connect() -> socket.socket:
-            return dial(cluster, namespace, door.pod, door.port)
+            return dial(cluster, namespace, port.pod, port.port)
 
         try:
             served = look(connect, server_name=server_name, trust=trust, protocol=protocol, timeout_s=timeout_s)
@@ -79,9 +79,9 @@ def see(
             raise
         except KnownGoodError as error:
             served = Served(why=f"{error.what}: {error.why}" if error.why else error.what)
-        return Sight(door, served)
+        return Sight(port, served)
 
-    wanted = list(doors)
+    wanted = list(ports)
     if not wanted:
         return ()
     with ThreadPoolExecutor(max_workers=min(_AT_ONCE, len(wanted))) as pool:

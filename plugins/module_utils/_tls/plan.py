@@ -1,0 +1,259 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The plan of a rotation: from what was seen to steps. Pure.
+
+PRIVATE to this collection.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .._cluster.kinds import named
+from .._core.plan import Json, Plan, Step, digest
+from .certificates import Certificate
+from .consumers import RESTARTABLE, Consumer, Use
+from .handshake import HTTP
+from .keys import SAME
+from .owner import Owner
+from .services import ServicePort
+
+KIND = "rotation"
+WORDS = ("baseline", "stage", "check", "commit", "deliver", "restart", "prove", "clean")
+_LEASE_NAME = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the caller asks for: one Secret, and where it is served."""
+
+    namespace: str
+    secret: str
+    service: str = ""
+    port: int | None = None
+    server_name: str = ""
+    protocol: str = HTTP
+    workloads: tuple[str, ...] = ()
+
+    @property
+    def ref(self) -> str:
+        return f"{self.namespace}/{self.secret}"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the caller asks for, all of it. Times in seconds; ``expiring_within`` None: a third of the validity."""
+
+    targets: tuple[Target, ...]
+    ca_secret: str
+    app: str = ""
+    key: str = SAME
+    force: bool = False
+    incident: str = ""
+    expiring_within_s: float | None = None
+    probe_image: str = ""
+    reload_wait_s: float = 5.0
+    wait_timeout_s: float = 300.0
+    keep_previous_s: float = 86400.0
+
+    def plan_key(self, targets: Sequence[Target]) -> str:
+        """What makes asking again the same operation. Not what was found: that changes while it runs."""
+        why = f"incident:{self.incident}" if self.incident else "force" if self.force else "expiring"
+        return f"{why}:" + ",".join(sorted(target.ref for target in targets))
+
+    def lease(self, targets: Sequence[Target]) -> str:
+        """``namespace/name`` to hold: the application's, else the Secret's (shortened so that a label can hold it)."""
+        if self.app:
+            return self.app
+        target = targets[0]
+        name = target.secret
+        if len(name) > _LEASE_NAME:
+            name = f"{name[: _LEASE_NAME - 11].rstrip('-.')}-{digest(target.ref)[:10]}"
+        return f"{target.namespace}/{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A target as the cluster shows it, fit for rotation.
+
+    ``due`` says why it is to be rotated, empty where it is not. ``ca``: fingerprint of the certificate that will sign;
+    ``anchors``: PEM of what clients trust; ``expired_archives``: names and uids of copies whose time is over.
+    """
+
+    target: Target
+    uid: str
+    certificate: Certificate
+    rotated_for: str
+    owner: Owner
+    due: str
+    key_format: str = ""
+    ca_namespace: str = ""
+    ca_name: str = ""
+    ca: str = ""
+    anchors: tuple[str, ...] = ()
+    consumers: tuple[Consumer, ...] = ()
+    service: ServicePort | None = None
+    expired_archives: tuple[tuple[str, str], ...] = ()
+
+
+def due(certificate: Certificate, rotated_for: str, request: Request, now: dt.datetime) -> str:
+    """Why this certificate is to be rotated now; empty when it is not."""
+    if request.incident:
+        return "" if rotated_for == request.incident else f"incident {request.incident}"
+    if request.force:
+        return "asked for"
+    left = certificate.not_after - now
+    life = certificate.not_after - certificate.not_before
+    limit = life / 3 if request.expiring_within_s is None else dt.timedelta(seconds=request.expiring_within_s)
+    return f"{certificate.days_left(now)} days left" if left <= limit else ""
+
+
+def plan(request: Request, seen: Sequence[Observed]) -> Plan:
+    """The steps, target after target. Targets that are not due have none (but that of dropping old copies)."""
+    targets = [observed.target for observed in seen]
+    steps = tuple(step for observed in seen for step in _steps(request, observed))
+    return Plan(KIND, request.lease(targets), request.plan_key(targets), steps)
+
+
+def _steps(request: Request, seen: Observed) -> tuple[Step, ...]:
+    purge = _purge(seen)
+    if not seen.due:
+        return purge
+    params = _params(request, seen)
+    until = {"baseline": "commit", "stage": "commit", "check": "commit", "deliver": "restart"}
+    steps = [
+        Step(
+            step_name(word, seen.target.ref),
+            f"tls.{word}",
+            _touched(word, seen),
+            params,
+            step_name(until[word], seen.target.ref) if word in until else "",
+        )
+        for word in WORDS
+    ]
+    return (*steps, *purge)
+
+
+def step_name(word: str, ref: str) -> str:
+    return f"{word} {ref}"
+
+
+def _purge(seen: Observed) -> tuple[Step, ...]:
+    if not seen.expired_archives:
+        return ()
+    namespace = seen.target.namespace
+    params = {
+        "namespace": namespace,
+        "secret": seen.target.secret,
+        "archives": [{"name": name, "uid": uid} for name, uid in seen.expired_archives],
+    }
+    touched = tuple(named("Secret", name, namespace) for name, _uid in seen.expired_archives)
+    return (Step(step_name("purge", seen.target.ref), "tls.purge", touched, params),)
+
+
+def _touched(word: str, seen: Observed) -> tuple[str, ...]:
+    namespace, secret = seen.target.namespace, seen.target.secret
+    if word == "stage":
+        return (named("Secret", f"{secret}-next-*", namespace),)
+    if word == "commit":
+        return (named("Secret", secret, namespace), named("Secret", f"{secret}-prev-*", namespace))
+    if word == "deliver":
+        return tuple(f"pods of {named(c.kind, c.name, namespace)}" for c in seen.consumers)
+    if word == "restart":
+        return tuple(named(c.kind, c.name, namespace) for c in seen.consumers if c.kind in RESTARTABLE)
+    if word == "clean":
+        return (named("Secret", f"{secret}-next-*", namespace),)
+    return ()
+
+
+def _params(request: Request, seen: Observed) -> dict[str, Json]:
+    """Everything the steps need, also in another process. No secrets; nothing that depends on the time of day."""
+    target = seen.target
+    return {
+        "namespace": target.namespace,
+        "secret": target.secret,
+        "uid": seen.uid,
+        "old": seen.certificate.fingerprint,
+        "old_spki": seen.certificate.spki,
+        "why": _why(request),
+        "ca_namespace": seen.ca_namespace,
+        "ca_secret": seen.ca_name,
+        "ca": seen.ca,
+        "trust": list(seen.anchors),
+        "key": request.key,
+        "key_format": seen.key_format,
+        "server_name": target.server_name or server_name(seen.certificate, seen.service),
+        "protocol": target.protocol,
+        "port": target.port,
+        "service": _service(seen.service),
+        "consumers": [_consumer(consumer) for consumer in seen.consumers],
+        "rotated_for": request.incident or seen.rotated_for,
+        "rotated_for_before": seen.rotated_for,
+        "probe_image": request.probe_image,
+        "reload_wait_s": request.reload_wait_s,
+        "timeout_s": request.wait_timeout_s,
+        "keep_s": request.keep_previous_s,
+    }
+
+
+def _why(request: Request) -> str:
+    # Not the days that are left: they would make tomorrow's plan another one than the one approved today.
+    return f"incident {request.incident}" if request.incident else "asked for" if request.force else "due"
+
+
+def _service(service: ServicePort | None) -> dict[str, Json] | None:
+    if service is None:
+        return None
+    return {
+        "name": service.service,
+        "namespace": service.namespace,
+        "address": service.address,
+        "port": service.port,
+        "target": service.target,
+    }
+
+
+def _consumer(consumer: Consumer) -> dict[str, Json]:
+    uses = [[use.container, use.delivery, use.path] for use in consumer.uses]
+    return {"ref": consumer.ref, "uid": consumer.uid, "uses": uses}
+
+
+def consumers_in(params: Mapping[str, Any]) -> tuple[Consumer, ...]:
+    """The consumers back from a step's parameters."""
+    return tuple(
+        Consumer(c["ref"], c["uid"], tuple(Use(params["secret"], *use) for use in c["uses"]))
+        for c in params["consumers"]
+    )
+
+
+def service_in(params: Mapping[str, Any]) -> ServicePort | None:
+    """The Service's port back from a step's parameters."""
+    found = params["service"]
+    if found is None:
+        return None
+    return ServicePort(found["name"], found["namespace"], found["address"], found["port"], found["target"])
+
+
+def server_name(certificate: Certificate, service: ServicePort | None) -> str:
+    """The name to ask for: one of the Service's that the certificate holds, else its first DNS name or address.
+
+    Empty where it holds none.
+    """
+    plain = [name.partition(":")[2] for name in certificate.names if name.startswith(("DNS:", "IP:"))]
+    dns = [name.partition(":")[2] for name in certificate.names if name.startswith("DNS:")]
+    for wanted in service.names() if service else ():
+        if wanted in plain or any(_wildcard_fits(name, wanted) for name in dns):
+            return wanted
+    concrete = [name for name in plain if not name.startswith("*")]
+    if concrete:
+        return concrete[0]
+    return plain[0].replace("*", "www", 1) if plain else ""
+
+
+def _wildcard_fits(pattern: str, name: str) -> bool:
+    return pattern.startswith("*.") and name.partition(".")[2] == pattern[2:]
