@@ -170,7 +170,10 @@ class Story:
     # -- the steps ----------------------------------------------------------------------------------------------
 
     def deploy(self, version: str) -> None:
+        """Brings the shop to a version; returns when the API answers through the storefront."""
         self.playbook(str(HERE / "deploy.yml"), {"shop_version": version})
+        retry = ["--retry", "30", "--retry-delay", "1", "--retry-all-errors"]
+        self.in_storefront("curl", "-sfk", "-o", "/dev/null", *retry, "https://localhost:8443/api/health")
 
     def trade(self, customer: str, count: int) -> None:
         """Customers place orders, through the storefront's TLS."""
