@@ -1,0 +1,29 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The actions of this package by name, for the engine.
+
+PRIVATE to this collection.
+"""
+
+from __future__ import annotations
+
+from .._cluster.client import Cluster
+from .._core.clock import Clock
+from .._core.operation import Action
+from .._core.progress import Reporter
+from .capture_steps import RecordCapture, RetainContents, Wave
+from .prune_steps import Free
+from .tools import Tools
+
+
+def actions(cluster: Cluster, *, state_namespace: str, clock: Clock, reporter: Reporter) -> dict[str, Action]:
+    """All ``volumes.*`` actions."""
+    tools = Tools(cluster, state_namespace, clock, reporter)
+    return {
+        "volumes.wave": Wave(tools),
+        "volumes.retain_contents": RetainContents(tools),
+        "volumes.record_capture": RecordCapture(tools),
+        "volumes.free": Free(tools),
+    }
