@@ -4,8 +4,8 @@
 
 """Where the story plays: the test cluster, or a cluster of the user's.
 
-With ``USE_EXISTING_CLUSTER=true`` the cluster is that of ``KUBECONFIG`` and the images are those of the JSON file that
-``SHOP_IMAGES`` names: ``{"db": REF, "web": REF, "probe": REF, "orders": {"a1": REF, "b2": REF, "b3": REF, "c4": REF}}``.
+With ``USE_EXISTING_CLUSTER=true`` the cluster is that of ``KUBECONFIG`` and ``SHOP_IMAGES`` names a JSON file of images:
+``{"db": REF, "web": REF, "probe": REF, "orders": {"a1": REF, "b2": REF, "b3": REF, "c4": REF}}``.
 Each reference has its digest.
 """
 

@@ -28,7 +28,7 @@ def query(sql, arguments=()):
     connection = database()
     try:
         with connection, connection.cursor() as cursor:
-            cursor.execute(sql, arguments)
+            cursor.execute(sql, arguments or None)
             return [list(row) for row in cursor.fetchall()] if cursor.description else []
     finally:
         connection.close()

@@ -108,10 +108,8 @@ def _websocket(cluster: Cluster, path: str, query: list[tuple[str, str]], where:
 
 
 def _headers(cluster: Cluster) -> dict[str, str]:
-    headers = {name: value for name, value in cluster.headers() if name not in ("Accept", "User-Agent")}
-    if "Authorization" in headers:
-        headers["authorization"] = headers.pop("Authorization")
-    return headers
+    """The client's websocket takes a dictionary, and of it only ``authorization``."""
+    return {name.lower(): value for name, value in cluster.headers()}
 
 
 def _refused(error: Exception, where: str) -> KnownGoodError:
@@ -123,7 +121,7 @@ def _refused(error: Exception, where: str) -> KnownGoodError:
     if "404" in text:
         return NotFound("no such pod or container", where=where, why=why)
     if "400" in text:
-        return BadInput("the pod cannot take the connection", where=where, why=text)
+        return BadInput("the pod cannot take the connection", where=where, why=why)
     return Unreachable("no connection into the pod", where=where, why=why)
 
 
