@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import assets, extras, images, keys, namespaces, packages
+from . import assets, configs, extras, images, keys, namespaces, packages
 from .api import Api
 from .errors import ClusterError, NotRoot, NotUp, StartFailed
 from .instance import Instance
@@ -107,6 +107,7 @@ def _start(instance: Instance, wanted: tuple[str, ...], found: Mapping[str, asse
     instance.run.chmod(0o700)
     _link(instance, found)
     keys.make_all(instance)
+    configs.write_all(instance)
     images.give_to(instance)
     say("keys and images")
     outer, init = namespaces.start(instance, wanted)

@@ -36,8 +36,9 @@ class Process:
             stat = Path(f"/proc/{pid}/stat").read_text()
         except OSError:
             return None
-        # The command in parentheses may hold spaces; field 22 is the 20th after it.
-        return cls(pid, int(stat.rsplit(")", 1)[1].split()[19]))
+        # The command in parentheses may hold spaces; field 22 is the 20th after it. A zombie is no process any more.
+        fields = stat.rsplit(")", 1)[1].split()
+        return None if fields[0] == "Z" else cls(pid, int(fields[19]))
 
     def alive(self) -> bool:
         return Process.of(self.pid) == self

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from . import components, configs, crds, extras, manifests
+from . import components, crds, extras, manifests
 from .api import Api
 from .errors import ClusterError
 from .instance import DRIVERS, Instance
@@ -86,7 +86,6 @@ def bring_up(instance: Instance, wanted: tuple[str, ...], supervisor: Supervisor
     supervisor.start(components.etcd(instance))
     supervisor.start(components.apiserver(instance))
     prepare_pool(instance)
-    configs.write_all(instance)
     (instance.run / "kl/plugins_registry").mkdir(parents=True, exist_ok=True)
     supervisor.start(components.containerd(instance))
     for driver in DRIVERS:
