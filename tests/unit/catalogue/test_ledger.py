@@ -157,7 +157,7 @@ def test_a_cluster_that_does_not_say_who_we_are_is_no_reason_to_fail(cluster, st
     assert store.append(TARGET, "held", "p1", {}).by == "unknown"
 
 
-# -- keys from the environment ------------------------------------------------------------------------------------------
+# -- keys from the environment ------------------------
 
 
 def test_a_key_named_by_the_environment_signs_and_verifies(cluster, tmp_path, monkeypatch):
@@ -188,7 +188,7 @@ def test_key_files_that_are_missing_or_empty_are_named(cluster, tmp_path, monkey
         LedgerStore(cluster, "knowngood")
 
 
-# -- the action ---------------------------------------------------------------------------------------------------------
+# -- the action ------------------------
 
 DRAFTS = [
     Draft("held", "p1", {"reason": "evidence", "incident": "INC-1"}, "held:p1"),

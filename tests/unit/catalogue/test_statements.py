@@ -136,7 +136,7 @@ def test_types_are_part_of_the_form():
             Statement.from_json(text)
 
 
-# -- signatures -------------------------------------------------------------------------------------------------------
+# -- signatures ------------------------
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +190,7 @@ def test_keys_are_read_from_pem_and_other_keys_are_named(signer):
         Verifier.from_pem((b"no key",))
 
 
-# -- recovery points ----------------------------------------------------------------------------------------------------
+# -- recovery points ------------------------
 
 
 def test_a_point_is_the_fold_of_its_statements():

@@ -1,0 +1,97 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What has to be done besides going back: secrets to rotate, data to re-encrypt, code not to run again.
+
+PRIVATE to this collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from .._core.findings import Effect
+from .._core.plan import Json
+from .._core.statements import RecoveryPoint
+from .images import SOURCE, bare_digest
+from .overrides import Override
+from .presence import NO
+from .scans import Weakness
+from .verdict import Judge
+
+ROTATE, REENCRYPT, RUN_FIXED, REVIEW_DELTA = "rotate_secrets", "reencrypt", "run_fixed", "review_delta"
+_BY_EFFECT = {Effect.LEAKS: ROTATE, Effect.WEAKENS: REENCRYPT}
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """``duty``: ``rotate_secrets``, ``reencrypt``, ``run_fixed`` or ``review_delta``; ``findings`` are ids."""
+
+    duty: str
+    reason: str
+    workloads: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Json]:
+        return {
+            "duty": self.duty,
+            "reason": self.reason,
+            "workloads": list(self.workloads),
+            "findings": list(self.findings),
+        }
+
+
+def duties(
+    judge: Judge, points: Sequence[RecoveryPoint], chosen: RecoveryPoint | None, code: Iterable[Override]
+) -> list[Duty]:
+    """From everything that was seen running at any point, the choice, and the code to go forward with."""
+    found = [_of_weakness(judge, weakness, sorted(workloads)) for weakness, workloads in _carried(judge, points)]
+    made = [duty for duty in found if duty]
+    for override in code:
+        if not override.digest:
+            why = f"{override.workload} ({override.container}): {override.reason}; keep it contained until there is one"
+            made.append(Duty(RUN_FIXED, why, (override.workload,)))
+        elif override.digest != override.running:
+            why = f"{override.workload} ({override.container}) must not go on with what it runs: {override.reason}"
+            made.append(Duty(RUN_FIXED, why, (override.workload,)))
+    if chosen is not None:
+        why = f"what was written after the cut of {chosen.id} is not in it: take back selectively, treat as hostile"
+        made.append(Duty(REVIEW_DELTA, why))
+    return made
+
+
+def _carried(judge: Judge, points: Sequence[RecoveryPoint]) -> list[tuple[Weakness, set[str]]]:
+    """Each weakness that some image that ran had or may have had, with the workloads that ran it."""
+    ran: dict[str, set[str]] = {}
+    for point in points:
+        for workload, containers in point.images.items():
+            for entry in containers.values():
+                for digest in entry.get("digests") or [entry.get("digest") or ""]:
+                    fact = judge.images.fact(bare_digest(digest), str(entry.get("image") or ""))
+                    if fact.role == SOURCE:
+                        ran.setdefault(fact.commit, set()).add(workload)
+    found = []
+    for weakness in judge.presences.scans.weaknesses.values():
+        workloads = {
+            ref for commit, refs in ran.items() if judge.presences.of(weakness, commit).value != NO for ref in refs
+        }
+        if workloads:
+            found.append((weakness, workloads))
+    return found
+
+
+def _of_weakness(judge: Judge, weakness: Weakness, workloads: list[str]) -> Duty | None:
+    who = ", ".join(workloads)
+    if judge.incident.exploited(weakness):
+        why = f"{who} ran the exploited {weakness.name}: what it could read may be known to others"
+        return Duty(ROTATE, why, tuple(workloads), (weakness.id,))
+    if weakness.effect not in _BY_EFFECT or not judge.policy.gates(weakness.severity):
+        return None
+    return Duty(
+        _BY_EFFECT[weakness.effect],
+        f"{who} ran {weakness.name}, which {weakness.effect}",
+        tuple(workloads),
+        (weakness.id,),
+    )

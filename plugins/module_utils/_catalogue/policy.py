@@ -1,0 +1,160 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a team asks of a recovery point, and which findings it has accepted.
+
+PRIVATE to this collection.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from .._core.errors import BadInput
+from .._core.findings import Finding, Severity
+from . import values
+from .verdicts import CLEAN, RANKED
+
+GRADES = ("A", "B", "C", "D", "E", "U")
+_GATES = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW, Severity.INFO)
+_KEYS = (
+    "gate",
+    "data_min",
+    "allow_unverified",
+    "min_grade",
+    "evidence_margin",
+    "first_point",
+    "unseen_deployments",
+    "comparable",
+    "required_tools",
+    "waivers",
+)
+
+
+class _Expression(Protocol):
+    def search(self, value: Any) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """Findings (as dictionaries) for which the JMESPath ``match`` is true are accepted by ``owner`` until ``expires``.
+
+    A waiver without owner or past its time waives nothing.
+    """
+
+    match: str
+    reason: str
+    owner: str
+    expires: dt.datetime | None
+    expression: _Expression = field(compare=False, repr=False)
+
+    def invalid(self, now: dt.datetime) -> str:
+        """Why it waives nothing; empty when it holds."""
+        if not self.owner:
+            return "it has no owner"
+        if self.expires and now >= self.expires:
+            return f"it expired {self.expires.date().isoformat()}"
+        return ""
+
+    def matches(self, finding: Finding) -> bool:
+        """Raises BadInput when the expression cannot be evaluated, or gives neither true nor false."""
+        try:
+            found = self.expression.search(finding.to_dict())
+        except Exception as error:
+            raise BadInput("a waiver's match fails on a finding", where=self.match, why=str(error)) from error
+        if found not in (True, False, None):
+            hint = "compare, for example: rule == 'js/sql-injection'"
+            raise BadInput("a waiver's match must give true or false", where=self.match, next=hint)
+        return found is True
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What is asked of a recovery point.
+
+    ``gate``: findings from this severity on count; an unknown severity always does. ``data_min``: the worst verdict
+    that may be chosen. ``allow_unverified``: the evidence and disclosure modes may choose points of which too little is
+    known. ``min_grade``: the weakest evidence (A to E) that ties an image to a commit. ``evidence_margin``: how long
+    before the first evidence a point must have been cut. ``first_point``: whether the images seen at the first point
+    are taken to be the only ones that wrote before it (``assume``) or nothing is known of that time (``unknown``).
+    ``unseen_deployments``: whether commits between two that were seen may have run between the points
+    (``unverified``) or not (``ignore``). ``comparable``: what lets a scan speak about absence: ``rules`` (it listed the
+    rule, or has the ruleset that found it) or ``version`` (also the same version of the tool). ``required_tools``:
+    each must have an ok scan of a commit.
+    """
+
+    gate: Severity = Severity.HIGH
+    data_min: str = CLEAN
+    allow_unverified: bool = False
+    min_grade: str = "E"
+    evidence_margin: dt.timedelta = dt.timedelta()
+    first_point: str = "assume"
+    unseen_deployments: str = "unverified"
+    comparable: str = "rules"
+    required_tools: tuple[str, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
+
+    @classmethod
+    def from_dict(cls, data: Any) -> Policy:
+        """Raises BadInput naming the key."""
+        given = values.mapping(data, "policy")
+        values.only(given, _KEYS, "policy")
+        allow = given.get("allow_unverified", False)
+        if not isinstance(allow, bool):
+            raise BadInput("policy.allow_unverified is not true or false", why=f"got {allow!r}")
+        return cls(
+            gate=Severity(values.choice(given.get("gate", "high"), [s.value for s in _GATES], "policy.gate")),
+            data_min=values.choice(given.get("data_min", CLEAN), RANKED, "policy.data_min"),
+            allow_unverified=allow,
+            min_grade=values.choice(given.get("min_grade", "E"), GRADES[:-1], "policy.min_grade"),
+            evidence_margin=values.span(given.get("evidence_margin"), "policy.evidence_margin"),
+            first_point=values.choice(given.get("first_point", "assume"), ("assume", "unknown"), "policy.first_point"),
+            unseen_deployments=values.choice(
+                given.get("unseen_deployments", "unverified"), ("unverified", "ignore"), "policy.unseen_deployments"
+            ),
+            comparable=values.choice(given.get("comparable", "rules"), ("rules", "version"), "policy.comparable"),
+            required_tools=values.texts(given.get("required_tools"), "policy.required_tools"),
+            waivers=tuple(
+                _waiver(entry, f"policy.waivers[{number}]")
+                for number, entry in enumerate(values.entries(given.get("waivers"), "policy.waivers"))
+            ),
+        )
+
+    def gates(self, severity: Severity) -> bool:
+        """Does a finding of this severity count?"""
+        return severity is Severity.UNKNOWN or _GATES.index(severity) <= _GATES.index(self.gate)
+
+    def good_enough(self, grade: str) -> bool:
+        return GRADES.index(grade) <= GRADES.index(self.min_grade)
+
+
+def _waiver(entry: Mapping[str, Any], where: str) -> Waiver:
+    values.only(entry, ("match", "reason", "owner", "expires"), where)
+    match = entry.get("match")
+    if not isinstance(match, str) or not match.strip():
+        raise BadInput("a waiver needs a match expression", where=where)
+    return Waiver(
+        match=match,
+        reason=str(entry.get("reason") or ""),
+        owner=str(entry.get("owner") or ""),
+        expires=values.moment(entry.get("expires"), f"{where}.expires"),
+        expression=_compiled(match, where),
+    )
+
+
+def _compiled(match: str, where: str) -> _Expression:
+    try:
+        import jmespath
+    except ImportError as error:
+        what = "a policy with waivers needs the Python library jmespath"
+        raise BadInput(what, where=where, next="pip install jmespath") from error
+    try:
+        expression: _Expression = jmespath.compile(match)
+    except Exception as error:
+        why = " ".join(str(error).split())
+        raise BadInput("a waiver's match is not JMESPath", where=f"{where}: {match}", why=why) from error
+    return expression
