@@ -34,7 +34,7 @@ _ASSIGNED = re.compile(
     r"([\"'`]?)([^\s\"'`,;]{4,})\2"
 )
 _QUOTED = re.compile(r"([\"'`])([^\"'`\n]{6,})\1")
-_HINT = re.compile(r"[=:@]|LS0t|AKIA|ASIA|gh[pousr]_|github_pat_|glpat-|xox|sk_live_|eyJ|(?i:bearer|basic) ")
+_HINT = re.compile(r"[=:@]|-----|LS0t|AKIA|ASIA|gh[pousr]_|github_pat_|glpat-|xox|sk_live_|eyJ|(?i:bearer|basic) ")
 
 
 def speaks_of_secrets(tool: str, words: Iterable[str], cwes: Iterable[str]) -> bool:

@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 from .._core.errors import BadInput
 from .options import ReadOptions
+from .text import visible
 
 _GZIP = b"\x1f\x8b"
 _ZIP = b"PK\x03\x04"
@@ -28,6 +29,7 @@ class Source:
 
     def __init__(self, path: str, options: ReadOptions) -> None:
         self.path = path
+        self.name = visible(path)
         self._options = options
         self._hash = hashlib.sha256()
         self.size = 0
@@ -39,10 +41,9 @@ class Source:
     def chunks(self) -> Iterator[str]:
         """Text in pieces. Bytes that are no UTF-8 come out as lone surrogates; the cleaner replaces and counts them."""
         with self._open() as file:
-            blocks = self._unpacked(file)
-            head = next(blocks, b"")
+            head, blocks = _headed(self._unpacked(file))
             if not head:
-                raise BadInput("the report is empty", where=self.path, why="the file holds no bytes")
+                raise BadInput("the report is empty", where=self.name, why="the file holds no bytes")
             encoding = json.detect_encoding(head[:4])
             handler = "surrogateescape" if encoding.startswith("utf-8") else "surrogatepass"
             decoder = codecs.getincrementaldecoder(encoding)(handler)
@@ -53,7 +54,7 @@ class Source:
                 yield decoder.decode(b"", True)
             except UnicodeDecodeError as error:
                 raise BadInput(
-                    "the report is cut off or not text", where=self.path, why=f"{encoding}: {error.reason}"
+                    "the report is cut off or not text", where=self.name, why=f"{encoding}: {error.reason}"
                 ) from error
 
     def _open(self) -> BinaryIO:
@@ -61,10 +62,10 @@ class Source:
             # O_NONBLOCK: opening a named pipe must not wait for a writer that never comes.
             handle = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError as error:
-            raise unreadable(self.path, error) from error
+            raise unreadable(self.name, error) from error
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             os.close(handle)
-            raise BadInput("the report is not a regular file", where=self.path, next="give a file or a directory")
+            raise BadInput("the report is not a regular file", where=self.name, next="give a file or a directory")
         return os.fdopen(handle, "rb", buffering=0)
 
     def _blocks(self, file: BinaryIO) -> Iterator[bytes]:
@@ -72,7 +73,7 @@ class Source:
             try:
                 block = file.read(self._options.chunk)
             except OSError as error:
-                raise unreadable(self.path, error) from error
+                raise unreadable(self.name, error) from error
             if not block:
                 return
             self._hash.update(block)
@@ -80,10 +81,9 @@ class Source:
             yield block
 
     def _unpacked(self, file: BinaryIO) -> Iterator[bytes]:
-        blocks = self._blocks(file)
-        head = next(blocks, b"")
+        head, blocks = _headed(self._blocks(file))
         if head.startswith(_ZIP):
-            raise BadInput("the report is a zip archive", where=self.path, next="unpack it first")
+            raise BadInput("the report is a zip archive", where=self.name, next="unpack it first")
         everything = _chain(head, blocks)
         if head.startswith(_GZIP):
             everything = self._inflated(everything)
@@ -93,14 +93,14 @@ class Source:
             if total > self._options.max_bytes:
                 raise BadInput(
                     "the report is too large",
-                    where=self.path,
+                    where=self.name,
                     why=f"more than {self._options.max_bytes} bytes of text",
                     next="raise max_bytes if you trust the file",
                 )
             if head.startswith(_GZIP) and total > max(self._options.ratio_from, self._options.max_ratio * self.size):
                 raise BadInput(
                     "the report looks like a decompression bomb",
-                    where=self.path,
+                    where=self.name,
                     why=f"{self.size} bytes became more than {total}: over {self._options.max_ratio} to 1",
                     next="unpack it yourself if you trust the file",
                 )
@@ -111,7 +111,8 @@ class Source:
         engine, unfinished, piece_size = zlib.decompressobj(wbits=31), False, self._options.chunk
         try:
             for block in blocks:
-                rest = block
+                # Padding with zeros after a member is allowed; anything else must be a further member.
+                rest = block if unfinished else block.lstrip(b"\0")
                 while rest:
                     unfinished = True
                     piece = engine.decompress(rest, piece_size)
@@ -120,13 +121,12 @@ class Source:
                         yield piece
                         piece = b"" if rest else engine.decompress(b"", piece_size)
                     if engine.eof:
-                        # Padding with zeros after the last member is allowed; anything else must be a further member.
                         rest = engine.unused_data.lstrip(b"\0")
                         engine, unfinished = zlib.decompressobj(wbits=31), False
         except zlib.error as error:
-            raise BadInput("the report is a damaged gzip file", where=self.path, why=str(error)) from error
+            raise BadInput("the report is a damaged gzip file", where=self.name, why=str(error)) from error
         if unfinished:
-            raise BadInput("the report is cut off", where=self.path, why="the gzip data ends too early")
+            raise BadInput("the report is cut off", where=self.name, why="the gzip data ends too early")
 
 
 def unreadable(path: str, error: OSError) -> BadInput:
@@ -134,6 +134,17 @@ def unreadable(path: str, error: OSError) -> BadInput:
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return BadInput("there is no such report", where=path, next="check the path, or produce the report first")
     return BadInput("the report cannot be read", where=path, why=os.strerror(error.errno or 0))
+
+
+def _headed(blocks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """Enough of the beginning to tell what it is (4 bytes, unless there are fewer), and the rest."""
+    head = b""
+    while len(head) < 4:
+        block = next(blocks, b"")
+        if not block:
+            break
+        head += block
+    return head, blocks
 
 
 def _chain(head: bytes, blocks: Iterator[bytes]) -> Iterator[bytes]:

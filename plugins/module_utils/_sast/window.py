@@ -32,6 +32,7 @@ Keep = Mapping[str, "Keep"] | None
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _STRING_BODY = re.compile(r'(?:[^"\\]++|\\.)*+', re.DOTALL)
+_HALF_NUMBER = re.compile(r"[.eE+-]{0,2}")
 _HALF_TOKEN = re.compile(r"[-+.eE]{1,3}|\\?u?[0-9a-fA-F]{0,4}")
 _LITERALS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
 
@@ -176,8 +177,8 @@ class Window:
                 why = str(error) if isinstance(error, _BadNumber) else "an integer of thousands of digits"
                 raise self._problem("the report is not JSON", why) from None
             else:
-                # A number may go on in the next piece.
-                if end == len(self._text) and self._grow():
+                # A number may go on in the next piece, also after a point or an exponent sign.
+                if len(self._text) - end <= 2 and _HALF_NUMBER.fullmatch(self._text, end) and self._grow():
                     continue
                 self._pos = end
                 return value
@@ -269,7 +270,9 @@ class Window:
         return self._problem("the report is not JSON", error.msg.lower(), error.pos - self._pos)
 
     def _unexpected(self, wanted: str) -> BadInput:
-        if not self.peek():
+        self.peek()
+        ends_here = len(self._text) - self._pos <= 2 and not self._grow()
+        if ends_here and _HALF_NUMBER.fullmatch(self._text, self._pos):
             return self._cut_off(f"{wanted} should follow")
         return self._problem("the report is not JSON", f"{wanted} should stand here")
 
