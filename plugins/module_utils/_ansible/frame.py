@@ -90,6 +90,14 @@ class Frame:
         """A warning to the user; Ansible masks none itself."""
         self._module.warn(redact_text(text))
 
+    def run(self, command: list[str], environment: dict[str, str] | None = None) -> tuple[int, str, str]:
+        """Exit status, output and error output of a program on this machine; ``environment`` is added to ours.
+
+        Sanity rules keep ``subprocess`` out of module code. Raises FileNotFoundError where there is no such program.
+        """
+        status, out, err = self._module.run_command(command, environ_update=environment, handle_exceptions=False)
+        return int(status), str(out), str(err)
+
 
 def run_door(
     module: AnsibleModule, call: Callable[[Frame], dict[str, Any]], *, requires: Iterable[str] = ("kubernetes",)

@@ -198,3 +198,18 @@ class TestProgress:
         result = door(lambda frame: {"said": frame.reporter.say("hello")})
         assert result["rc"] == 0
         assert not (tmp_path / "absent").exists()
+
+
+class TestPrograms:
+    def test_status_and_both_outputs_come_back(self, door: Door) -> None:
+        command = ["sh", "-c", "echo out $WORD; echo err >&2; exit 3"]
+        result = door(lambda frame: {"ran": frame.run(command, {"WORD": "word"})})
+        assert result["ran"] == [3, "out word\n", "err\n"]
+
+    def test_a_program_that_is_not_there_is_told_apart(self, door: Door) -> None:
+        def call(frame: Frame) -> dict[str, Any]:
+            with pytest.raises(FileNotFoundError):
+                frame.run(["no-such-program-here"])
+            return {"seen": True}
+
+        assert door(call)["seen"] is True
