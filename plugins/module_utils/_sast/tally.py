@@ -30,10 +30,6 @@ class Tally:
         entry[0] += kept
         entry[1] += seen
 
-    def count(self, code: str) -> int:
-        entry = self._warnings.get(code)
-        return int(entry[0]) if entry else 0
-
     @property
     def warnings(self) -> tuple[dict[str, Any], ...]:
         return tuple(
