@@ -349,7 +349,7 @@ def _wanted_claims(
         if not spec.selector and not spec.workloads:
             loose = sorted(name for name, claim in claims.items() if name not in mounted and not _ours(claim))
             notes.extend(
-                f"claim {name} is mounted by no workload and is left out; claims: can name it" for name in loose
+                f"claim {name} is mounted by no workload and is left out; claims can name it" for name in loose
             )
         return sorted(mounted)
     gone = [name for name in spec.claims if name not in claims]

@@ -57,13 +57,14 @@ def probe_pod(
     clock: Clock,
     timeout_s: float = 60.0,
     pull_secrets: Sequence[str] = (),
+    purpose: str = "probe",
 ) -> Iterator[ProbePod]:
     """A running pod of that image (it must have ``sleep``), deleted at the end whatever happens.
 
-    Its name follows from the operation and the labels: what a killed run left behind is replaced. ``labels`` let it
-    pass for a pod that a NetworkPolicy lets through. Raises NotProven when the image cannot run there, TimedOut.
+    Its name follows from operation, purpose, labels and image: what a killed run left behind is replaced. ``labels``
+    let it pass for a pod that a NetworkPolicy lets through. Raises NotProven when the image cannot run there, TimedOut.
     """
-    manifest = pod_manifest(namespace, image, operation_id, labels or {}, pull_secrets)
+    manifest = pod_manifest(namespace, image, operation_id, labels or {}, pull_secrets, purpose)
     pod = _create(cluster, manifest, clock)
     try:
         _wait_running(cluster, pod, image, timeout_s, clock)
@@ -73,10 +74,15 @@ def probe_pod(
 
 
 def pod_manifest(
-    namespace: str, image: str, operation_id: str, labels: Mapping[str, str], pull_secrets: Sequence[str] = ()
+    namespace: str,
+    image: str,
+    operation_id: str,
+    labels: Mapping[str, str],
+    pull_secrets: Sequence[str] = (),
+    purpose: str = "probe",
 ) -> Object:
     """The pod. Pure."""
-    own = owned_by(operation_id, purpose="probe")
+    own = owned_by(operation_id, purpose=purpose)
     container = {
         "name": CONTAINER,
         "image": image,
@@ -104,7 +110,7 @@ def pod_manifest(
     }
     if pull_secrets:
         spec["imagePullSecrets"] = [{"name": name} for name in pull_secrets]
-    name = f"knowngood-probe-{digest([operation_id, sorted(labels.items()), image])[:10]}"
+    name = f"knowngood-probe-{digest([operation_id, purpose, sorted(labels.items()), image])[:10]}"
     return {
         "apiVersion": "v1",
         "kind": "Pod",

@@ -9,7 +9,7 @@ PRIVATE to this collection.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from .._core.errors import NotProven
@@ -99,13 +99,3 @@ def read_states(result: ExecResult, count: int) -> list[str]:
         why="it needs sh and one of curl, python3, bash or nc" if "no tool" in result.stdout else result.stderr[:300],
         next="name another one with probe_image",
     )
-
-
-def settle(
-    attempt: Callable[[], list[str]], satisfied: Callable[[list[str]], bool], *, until: Callable[[], bool]
-) -> list[str]:
-    """Tries again until the states are as wanted or the time is up; returns the last ones seen."""
-    while True:
-        states = attempt()
-        if satisfied(states) or until():
-            return states

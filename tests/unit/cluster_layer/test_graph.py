@@ -189,7 +189,7 @@ class TestVolumes:
         found = app(db, claim("data-db-3", "pv"), claim("data-db-4"), volume("pv"), *others)
         assert [v.claim for v in found.volumes] == ["data-db-3", "data-db-4"]
         assert [n for n in found.notes if "left out" in n] == [
-            f"claim {name} is mounted by no workload and is left out; claims: can name it"
+            f"claim {name} is mounted by no workload and is left out; claims can name it"
             for name in ("data-db-0-1", "data-db-extra", "xdata-db-3")
         ]
 

@@ -1,0 +1,286 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The code behind the steps of a quarantine.
+
+PRIVATE to this collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .._core.clock import Clock
+from .._core.errors import Conflict
+from .._core.operation import Action, Context
+from .._core.plan import Json, Step
+from .._core.progress import Reporter
+from .amend import Ref, amend, read, read_or_none
+from .client import Cluster
+from .graph import QUARANTINE
+from .paths import default_paths
+from .pods import pods_of
+from .probe import probe_pod
+from .quarantine import (
+    AFTER,
+    BEFORE,
+    NETWORK_POLICY,
+    judge,
+    mark_patch,
+    policy_manifest,
+    unmark_patch,
+)
+from .reach import OPEN, try_paths
+from .scale import start, stop
+from .stopping import is_stopped
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """``quarantine.probe``: tries each path from a pod of our own; its result is the evidence.
+
+    Params: namespace, image, pull_secrets, paths (empty: found when it runs, or those that the probe before found),
+    workloads, timeout_s a connection, settle_s, expect (``closed``, ``open`` or nothing).
+    """
+
+    cluster: Cluster
+    clock: Clock
+    reporter: Reporter
+
+    def done(self, step: Step, context: Context) -> bool:
+        # What was seen once is evidence of that moment: it is not looked for again.
+        return "paths" in context.results.get(step.name, {})
+
+    def apply(self, step: Step, context: Context) -> dict[str, Json]:
+        paths = self._paths(step, context)
+        states = self._settled(step, context, paths)
+        tried = [{**path, "state": state} for path, state in zip(paths, states, strict=True)]
+        for path in tried:
+            self.reporter.say(f"  {path['host']}:{path['port']} ({path['via']}): {path['state']}")
+        left = sum(len(pods_of(self.cluster, Ref.of(w))) for w in step.params["workloads"] if w["kind"] != "Pod")
+        return {"paths": tried, "pods": left}
+
+    def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
+        del step, context
+        return None
+
+    def _paths(self, step: Step, context: Context) -> list[dict[str, Json]]:
+        if step.params["paths"]:
+            return [dict(path) for path in step.params["paths"]]
+        before = context.results.get(BEFORE, {}).get("paths")
+        if before is not None:
+            return [{key: value for key, value in path.items() if key != "state"} for path in before]
+        return self._found(step.params)
+
+    def _found(self, params: Mapping[str, Any]) -> list[dict[str, Json]]:
+        services = self.cluster.list("Service", params["namespace"])
+        found = []
+        for identity in params["workloads"]:
+            ref = Ref.of(identity)
+            obj = read(self.cluster, ref)
+            pods = [obj] if ref.kind == "Pod" else pods_of(self.cluster, ref)
+            found += default_paths(f"{ref.kind}/{ref.name}", template_of(obj), pods, services)
+        return found
+
+    def _settled(self, step: Step, context: Context, paths: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Tries until it is as expected or the time to settle is over."""
+        if not paths:
+            return []
+        end = self.clock.monotonic() + float(step.params["settle_s"])
+        places = sorted({tuple(sorted((path["from"].get("labels") or {}).items())) for path in paths})
+        states: list[str] = [""] * len(paths)
+        for labels in places:
+            chosen = [
+                n for n, p in enumerate(paths) if tuple(sorted((p["from"].get("labels") or {}).items())) == labels
+            ]
+            with probe_pod(
+                self.cluster,
+                step.params["namespace"],
+                step.params["image"],
+                context.operation_id,
+                labels=dict(labels),
+                clock=self.clock,
+                pull_secrets=step.params["pull_secrets"],
+                purpose=step.name.replace(" ", "-"),
+            ) as place:
+                while True:
+                    tried = try_paths(place, [paths[n] for n in chosen], timeout_s=step.params["timeout_s"])
+                    if _as_expected(tried, step.params["expect"]) or self.clock.monotonic() >= end:
+                        break
+                    self.clock.sleep(0.3)
+            for number, state in zip(chosen, tried, strict=True):
+                states[number] = state
+        return states
+
+
+def _as_expected(states: Sequence[str], expect: str) -> bool:
+    if expect == "closed":
+        return OPEN not in states
+    return not expect or all(state == expect for state in states)
+
+
+def template_of(obj: Mapping[str, Any]) -> dict[str, Any]:
+    """The pod template of a workload; a pod is its own."""
+    if obj["kind"] == "Pod":
+        return dict(obj)
+    spec = obj["spec"]["jobTemplate"]["spec"] if obj["kind"] == "CronJob" else obj["spec"]
+    return dict(spec.get("template") or {})
+
+
+@dataclass(frozen=True, slots=True)
+class ByPolicy:
+    """``quarantine.network_policy``: marks the workload and denies its pods all traffic."""
+
+    cluster: Cluster
+
+    def done(self, step: Step, context: Context) -> bool:
+        del context
+        obj = read_or_none(self.cluster, Ref.of(step.params))
+        marked = obj is not None and QUARANTINE in (obj["metadata"].get("annotations") or {})
+        return (
+            marked and self.cluster.find("NetworkPolicy", step.params["policy"], step.params["namespace"]) is not None
+        )
+
+    def apply(self, step: Step, context: Context) -> dict[str, Json]:
+        params = step.params
+        _mark(self.cluster, params, context.operation_id)
+        put_policy(self.cluster, params, context.operation_id)
+        return {"policy": params["policy"]}
+
+    def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
+        drop_policy(self.cluster, step.params)
+        _unmark(self.cluster, step.params, context.operation_id)
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class ByScale:
+    """``quarantine.scale_down``: marks the workload and stops it until no pod is left."""
+
+    cluster: Cluster
+    clock: Clock
+
+    def done(self, step: Step, context: Context) -> bool:
+        del context
+        ref = Ref.of(step.params)
+        obj = read_or_none(self.cluster, ref)
+        if obj is None or QUARANTINE not in (obj["metadata"].get("annotations") or {}):
+            return False
+        return is_stopped(obj) and not pods_of(self.cluster, ref)
+
+    def apply(self, step: Step, context: Context) -> dict[str, Json]:
+        # Marked first: should the run die in between, the replicas to go back to are not lost.
+        _mark(self.cluster, step.params, context.operation_id)
+        ref, timeout = Ref.of(step.params), step.params["timeout_s"]
+        return stop(self.cluster, ref, context.operation_id, timeout_s=timeout, clock=self.clock)
+
+    def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
+        ref, resting = Ref.of(step.params), step.params["resting_replicas"]
+        start(self.cluster, ref, resting, by=context.operation_id, ready_timeout_s=0, clock=self.clock)
+        _unmark(self.cluster, step.params, context.operation_id)
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class KeepWhatHolds:
+    """``quarantine.verdict``: a policy that was shown not to hold protects nobody and is taken away again."""
+
+    cluster: Cluster
+
+    def done(self, step: Step, context: Context) -> bool:
+        return "enforced" in context.results.get(step.name, {})
+
+    def apply(self, step: Step, context: Context) -> dict[str, Json]:
+        verdict = judge(NETWORK_POLICY, context.results.get(BEFORE, {}), context.results.get(AFTER, {}))
+        removed = verdict.shown_open and not step.params["keep"]
+        if removed:
+            for params in step.params["policies"]:
+                drop_policy(self.cluster, params)
+                _unmark(self.cluster, params, context.operation_id)
+        return {"enforced": verdict.enforced, "why": verdict.why, "removed": removed}
+
+    def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
+        del step, context
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """``quarantine.release``: takes policy and marks off and puts the workload back to its resting replicas."""
+
+    cluster: Cluster
+    clock: Clock
+
+    def done(self, step: Step, context: Context) -> bool:
+        # Whether it is ready again is part of the outcome, so only a recorded result counts.
+        return "started_ms" in context.results.get(step.name, {})
+
+    def apply(self, step: Step, context: Context) -> dict[str, Json]:
+        del context
+        params = step.params
+        ref = Ref.of(params)
+        drop_policy(self.cluster, params)
+        wanted = params["replicas"]
+        waits = params["timeout_s"] if wanted != 0 and ref.kind != "Pod" else 0
+        result: dict[str, Json] = {"started_ms": 0}
+        if ref.kind != "Pod":
+            result = start(self.cluster, ref, wanted, ready_timeout_s=waits, clock=self.clock)
+        # The marks go last: a run that died before finds them, and with them what to go back to.
+        amend(self.cluster, ref, unmark_patch)
+        return {**result, "replicas": wanted}
+
+    def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
+        params = step.params
+        ref = Ref.of(params)
+        held_by = params["held_by"] or context.operation_id
+        amend(self.cluster, ref, lambda obj: mark_patch(obj, held_by, params["incident"], params["replicas"]))
+        if params["policy"]:
+            put_policy(self.cluster, params, held_by)
+        if params["was_stopped"]:
+            return stop(self.cluster, ref, held_by, timeout_s=params["timeout_s"], clock=self.clock)
+        return {}
+
+
+def put_policy(cluster: Cluster, params: Mapping[str, Any], operation_id: str) -> None:
+    """Our policy on the workload; one that is there already is made to select the same pods."""
+    manifest = policy_manifest(params, operation_id)
+    try:
+        cluster.create(manifest)
+    except Conflict:
+        there = cluster.get("NetworkPolicy", params["policy"], params["namespace"])
+        if there["spec"].get("podSelector") != manifest["spec"]["podSelector"]:
+            cluster.update({**there, "spec": manifest["spec"]})
+
+
+def drop_policy(cluster: Cluster, params: Mapping[str, Any]) -> None:
+    if not params["policy"]:
+        return
+    there = cluster.find("NetworkPolicy", params["policy"], params["namespace"])
+    if there is not None:
+        cluster.delete("NetworkPolicy", params["policy"], params["namespace"], uid=there["metadata"]["uid"])
+
+
+def _mark(cluster: Cluster, params: Mapping[str, Any], operation_id: str) -> None:
+    incident, resting = params["incident"], params["resting_replicas"]
+    amend(cluster, Ref.of(params), lambda obj: mark_patch(obj, operation_id, incident, resting))
+
+
+def _unmark(cluster: Cluster, params: Mapping[str, Any], operation_id: str) -> None:
+    ref = Ref.of(params)
+    if read_or_none(cluster, ref) is not None:
+        amend(cluster, ref, lambda obj: unmark_patch(obj, operation_id))
+
+
+def actions(cluster: Cluster, *, state_namespace: str, clock: Clock, reporter: Reporter) -> dict[str, Action]:
+    """``quarantine.probe``, ``.network_policy``, ``.scale_down``, ``.verdict`` and ``.release``."""
+    del state_namespace
+    return {
+        "quarantine.probe": Probe(cluster, clock, reporter),
+        "quarantine.network_policy": ByPolicy(cluster),
+        "quarantine.scale_down": ByScale(cluster, clock),
+        "quarantine.verdict": KeepWhatHolds(cluster),
+        "quarantine.release": Release(cluster, clock),
+    }
