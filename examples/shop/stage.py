@@ -4,9 +4,8 @@
 
 """Where the story plays: the test cluster, or a cluster of the user's.
 
-With ``USE_EXISTING_CLUSTER=true`` the cluster is that of ``KUBECONFIG`` and ``SHOP_IMAGES`` names a JSON file of images:
-``{"db": REF, "web": REF, "probe": REF, "orders": {"a1": REF, "b2": REF, "b3": REF, "c4": REF}}``.
-Each reference has its digest.
+With ``USE_EXISTING_CLUSTER=true`` the cluster is that of ``KUBECONFIG``, and ``SHOP_IMAGES`` names a JSON file of image
+references, each with its digest: ``{"db": REF, "web": REF, "probe": REF, "orders": {"a1": REF, "b2": REF, ...}}``.
 """
 
 from __future__ import annotations
@@ -72,7 +71,7 @@ def test_cluster() -> dict[str, str]:
     shown = subprocess.run([*command, "env"], check=True, cwd=ROOT, text=True, capture_output=True).stdout
     environment = dict(os.environ)
     for line in shown.splitlines():
-        name, _, value = line.removeprefix("export ").partition("=")
+        name, dummy, value = line.removeprefix("export ").partition("=")
         environment[name] = "".join(shlex.split(value)).replace("$PATH", os.environ["PATH"])
     return environment
 

@@ -235,7 +235,7 @@ class Story:
     def get(self, path: str) -> tuple[int, str]:
         """Status and body of a GET at the storefront."""
         out = self.in_storefront("curl", "-sk", "-w", "\n%{http_code}", f"https://localhost:8443{path}")
-        body, _, status = out.rpartition("\n")
+        body, dummy, status = out.rpartition("\n")
         return int(status), body
 
     def in_storefront(self, *command: str) -> str:
@@ -244,7 +244,7 @@ class Story:
     def approval_hash(self, output: str) -> str:
         """The hash that the plan asked to be approved."""
         for line in output.splitlines():
-            _, found, rest = line.partition("knowngood_approved=")
+            dummy, found, rest = line.partition("knowngood_approved=")
             if found:
                 return rest.split()[0].strip("\"'.,")
         raise ValueError("the playbook showed no plan hash")

@@ -74,9 +74,7 @@ class Cluster:
         except NotFound:
             return None
 
-    def list(
-        self, kind: str | Kind, namespace: str | None = None, *, selector: str = "", field: str = ""
-    ) -> Objects:
+    def list(self, kind: str | Kind, namespace: str | None = None, *, selector: str = "", field: str = "") -> Objects:
         """All objects of a kind (of one namespace, or of all), read in pages of 500."""
         return self.list_at(kind, namespace, selector=selector, field=field)[0]
 
@@ -217,7 +215,7 @@ class Cluster:
         return resource.kind in self._discover(resource.api_version)
 
     def _discover(self, api_version: str) -> dict[str, Kind]:
-        group, _, version = api_version.rpartition("/")
+        group, version = api_version.split("/") if "/" in api_version else ("", api_version)
         path = f"/apis/{api_version}" if group else f"/api/{version}"
         try:
             found = self.call("GET", path, where=f"API group {api_version}")

@@ -92,9 +92,7 @@ class TestClock:
         assert parse_time(text).microsecond == microsecond
 
     def test_offsets_are_turned_into_utc(self) -> None:
-        assert parse_time("2026-01-02T03:04:05.5+02:00") == dt.datetime(
-            2026, 1, 2, 1, 4, 5, 500000, tzinfo=dt.UTC
-        )
+        assert parse_time("2026-01-02T03:04:05.5+02:00") == dt.datetime(2026, 1, 2, 1, 4, 5, 500000, tzinfo=dt.UTC)
 
     @pytest.mark.parametrize("text", ["2026-01-02T03:04:05", "yesterday", ""])
     def test_a_time_without_a_zone_is_refused(self, text: str) -> None:

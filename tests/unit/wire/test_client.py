@@ -53,7 +53,7 @@ class TestRequests:
         assert body["preconditions"] == {"uid": "u1", "resourceVersion": "5"}
 
     def test_a_delete_of_what_is_gone_is_fine(self) -> None:
-        with serving(failure(404)) as (cluster, _):
+        with serving(failure(404)) as (cluster, dummy):
             cluster.delete("Pod", "p", "n", uid="u")
 
     def test_a_patch_carries_its_preconditions(self) -> None:
@@ -101,7 +101,7 @@ class TestRequests:
         assert script.seen[0].path == "/apis/example.test/v1"
 
     def test_a_group_that_is_not_installed_is_not_served(self) -> None:
-        with serving(failure(404)) as (cluster, _):
+        with serving(failure(404)) as (cluster, dummy):
             assert not cluster.serves("VolumeSnapshot")
 
 
@@ -122,7 +122,7 @@ class TestRefusals:
         ],
     )
     def test_each_status_becomes_one_clear_error(self, answer: Answer, error: type[Exception], told: str) -> None:
-        with serving(answer) as (cluster, _), pytest.raises(error, match=told) as caught:
+        with serving(answer) as (cluster, dummy), pytest.raises(error, match=told) as caught:
             cluster.get("Pod", "p", "n")
         assert "Pod n/p" in str(caught.value)
 
@@ -135,7 +135,7 @@ class TestRefusals:
 
     def test_a_token_in_a_message_does_not_get_out(self) -> None:
         answer = failure(403, message="user with Bearer abcdefghijklmnop may not")
-        with serving(answer) as (cluster, _), pytest.raises(Denied) as caught:
+        with serving(answer) as (cluster, dummy), pytest.raises(Denied) as caught:
             cluster.get("Pod", "p", "n")
         assert "abcdefghijklmnop" not in str(caught.value)
 
@@ -200,24 +200,24 @@ class TestWaits:
     def test_a_version_that_is_too_old_is_begun_again(self) -> None:
         gone = {"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old"}}
         done = Answer(200, {"metadata": {}, "items": []})
-        with serving(pods("a"), Answer(lines=[gone]), done) as (cluster, _):
+        with serving(pods("a"), Answer(lines=[gone]), done) as (cluster, dummy):
             assert wait_until(cluster, "Pod", "n", self.ready, what="pods", timeout_s=5, clock=self.CLOCK) == {}
 
     def test_out_of_time_it_tells_what_was_missing(self) -> None:
         with (
-            serving(pods("a")) as (cluster, _),
+            serving(pods("a")) as (cluster, dummy),
             pytest.raises(TimedOut, match="waiting for pods.*not running: a"),
         ):
             wait_until(cluster, "Pod", "n", self.ready, what="pods", timeout_s=0, clock=self.CLOCK)
 
     def test_another_object_of_the_same_name_counts_as_gone(self) -> None:
-        with serving(pods("p")) as (cluster, _):
+        with serving(pods("p")) as (cluster, dummy):
             wait_gone(cluster, "Pod", "p", "n", "another-uid", timeout_s=0, clock=self.CLOCK)
 
     def test_what_holds_an_object_is_named(self) -> None:
         held = {"metadata": {"name": "p", "uid": "u", "finalizers": ["kubernetes.io/pvc-protection"]}}
         with (
-            serving(Answer(200, {"metadata": {}, "items": [held]})) as (cluster, _),
+            serving(Answer(200, {"metadata": {}, "items": [held]})) as (cluster, dummy),
             pytest.raises(TimedOut, match="pvc-protection"),
         ):
             wait_gone(cluster, "PersistentVolumeClaim", "p", "n", "u", timeout_s=0, clock=self.CLOCK)
