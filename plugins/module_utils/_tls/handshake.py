@@ -51,11 +51,11 @@ def look(
     """One fresh connection; a second one, unverified, tells what is served where the first one's trust failed."""
     anchors = tuple(trust)
     if not anchors:
-        return _attempt(dial, _context(()), server_name, None, protocol, timeout_s)
+        return _attempt(dial, _context((), False), server_name, None, protocol, timeout_s)
     try:
-        return _attempt(dial, _context(anchors), server_name, True, protocol, timeout_s)
+        return _attempt(dial, _context(anchors, bool(server_name)), server_name, True, protocol, timeout_s)
     except ssl.SSLCertVerificationError as error:
-        seen = _attempt(dial, _context(()), server_name, False, protocol, timeout_s)
+        seen = _attempt(dial, _context((), False), server_name, False, protocol, timeout_s)
         return Served(seen.fingerprint, False, seen.bytes, seen.status, seen.why or str(error.verify_message))
 
 
@@ -98,7 +98,7 @@ def _ask(channel: ssl.SSLSocket, server_name: str) -> tuple[bytes, str]:
     return answer, "" if answer else "the connection was closed without an answer"
 
 
-def _context(anchors: tuple[Certificate, ...]) -> ssl.SSLContext:
+def _context(anchors: tuple[Certificate, ...], check_name: bool) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     if not anchors:
@@ -107,7 +107,7 @@ def _context(anchors: tuple[Certificate, ...]) -> ssl.SSLContext:
         return context
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # an intermediate may be all that is known of the CA
     context.load_verify_locations(cadata=bundle(anchors).decode())
-    context.check_hostname = True
+    context.check_hostname = check_name
     return context
 
 

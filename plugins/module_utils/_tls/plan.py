@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._cluster.kinds import named
+from .._core.clock import rfc3339
 from .._core.plan import Json, Plan, Step, digest
 from .certificates import Certificate
 from .consumers import RESTARTABLE, Consumer, Use
 from .handshake import HTTP
 from .keys import SAME
-from .owner import Owner
 from .services import ServicePort
 
 KIND = "rotation"
@@ -89,7 +89,6 @@ class Observed:
     uid: str
     certificate: Certificate
     rotated_for: str
-    owner: Owner
     due: str
     key_format: str = ""
     ca_namespace: str = ""
@@ -179,7 +178,7 @@ def _params(request: Request, seen: Observed) -> dict[str, Json]:
         "secret": target.secret,
         "uid": seen.uid,
         "old": seen.certificate.fingerprint,
-        "old_spki": seen.certificate.spki,
+        "old_not_after": rfc3339(seen.certificate.not_after),
         "why": _why(request),
         "ca_namespace": seen.ca_namespace,
         "ca_secret": seen.ca_name,
@@ -190,6 +189,7 @@ def _params(request: Request, seen: Observed) -> dict[str, Json]:
         "server_name": target.server_name or server_name(seen.certificate, seen.service),
         "protocol": target.protocol,
         "port": target.port,
+        "declared": bool(target.service or target.port),
         "service": _service(seen.service),
         "consumers": [_consumer(consumer) for consumer in seen.consumers],
         "rotated_for": request.incident or seen.rotated_for,
@@ -215,6 +215,7 @@ def _service(service: ServicePort | None) -> dict[str, Json] | None:
         "address": service.address,
         "port": service.port,
         "target": service.target,
+        "selector": dict(sorted(service.selector.items())),
     }
 
 
@@ -236,7 +237,9 @@ def service_in(params: Mapping[str, Any]) -> ServicePort | None:
     found = params["service"]
     if found is None:
         return None
-    return ServicePort(found["name"], found["namespace"], found["address"], found["port"], found["target"])
+    return ServicePort(
+        found["name"], found["namespace"], found["address"], found["port"], found["target"], found["selector"]
+    )
 
 
 def server_name(certificate: Certificate, service: ServicePort | None) -> str:

@@ -9,8 +9,8 @@ PRIVATE to this collection.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from .._core.errors import BadInput
@@ -28,17 +28,19 @@ class ServicePort:
     address: str
     port: int
     target: int | str
+    selector: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def headless(self) -> bool:
+        return self.address.endswith(".svc")
+
+    def chooses(self, pod: PodSeen) -> bool:
+        return bool(self.selector) and all(pod.labels.get(k) == v for k, v in self.selector.items())
 
     def names(self) -> tuple[str, ...]:
         """The DNS names under which clients know it, longest first."""
         full = f"{self.service}.{self.namespace}.svc"
         return (f"{full}.cluster.local", full, f"{self.service}.{self.namespace}", self.service)
-
-
-def leads_to(service: Mapping[str, Any], pods: Iterable[PodSeen]) -> bool:
-    """Does its selector choose one of these pods?"""
-    selector = (service.get("spec") or {}).get("selector") or {}
-    return bool(selector) and any(all(pod.labels.get(k) == v for k, v in selector.items()) for pod in pods)
 
 
 def tls_port(service: Mapping[str, Any], wanted: int | None) -> ServicePort:
@@ -62,9 +64,9 @@ def tls_port(service: Mapping[str, Any], wanted: int | None) -> ServicePort:
     address = spec.get("clusterIP") or ""
     if address in ("", "None"):
         address = f"{meta['name']}.{meta['namespace']}.svc"
-    return ServicePort(
-        meta["name"], meta["namespace"], address, int(port["port"]), port.get("targetPort") or int(port["port"])
-    )
+    target = port.get("targetPort") or int(port["port"])
+    selector = dict(spec.get("selector") or {})
+    return ServicePort(meta["name"], meta["namespace"], address, int(port["port"]), target, selector)
 
 
 def _chosen(ports: list[Mapping[str, Any]], wanted: int | None) -> list[Mapping[str, Any]]:

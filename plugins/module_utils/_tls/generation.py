@@ -1,0 +1,266 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Making a new generation and putting it into the Secret: stage, check, commit, clean; and the way back.
+
+The new pair lives in an immutable Secret whose name follows from the operation, so that a run that died anywhere finds
+the very same key again. The old pair is archived the same way before the one write that replaces it.
+
+PRIVATE to this collection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+from dataclasses import dataclass
+
+from .._cluster.kinds import named
+from .._core.clock import rfc3339
+from .._core.errors import Conflict, NotFound, NotProven
+from .._core.operation import Context
+from .._core.plan import Json, Step
+from .authority import Authority, authority
+from .issue import Issued, issue, judged
+from .path import path_problems
+from .secrets import CRT, KEY, TlsSecret, archive, must_be_ours_to_write, replaced, staged
+from .subject import Subject, Tools
+
+_TRIES = 5
+
+
+def signing(subject: Subject, secret: TlsSecret) -> Authority:
+    """The CA of the plan, fit to sign at this moment. Raises BadInput, NotFound, Conflict (it is another one now)."""
+    params = subject.params
+    found = subject.cluster.get("Secret", params["ca_secret"], params["ca_namespace"])
+    ca = authority(found, subject.tools.clock.now(), (*secret.chain.certificates[1:], *secret.trust.certificates))
+    if ca.certificate.fingerprint != params["ca"]:
+        raise Conflict(
+            "the CA is another one than at planning time",
+            where=ca.where,
+            why=f"{ca.certificate.fingerprint}, planned with {params['ca']}",
+            next="undo this operation, then plan again",
+        )
+    return ca
+
+
+def issued_in(copy: TlsSecret) -> Issued:
+    """The generation in a staged Secret."""
+    return Issued(copy.certificate, copy.value(CRT), copy.value(KEY))
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """``tls.stage``: a new key and certificate into the staged Secret; one that is there already is taken."""
+
+    tools: Tools
+
+    def done(self, step: Step, context: Context) -> bool:
+        subject = Subject.of(self.tools, step, context)
+        return bool(subject.new) and subject.staged() is not None
+
+    def apply(self, step: Step, context: Context) -> dict[str, Json]:
+        subject = Subject.of(self.tools, step, context)
+        return _facts(subject.staged() or self._issue(subject))
+
+    def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
+        subject = Subject.of(self.tools, step, context)
+        return {"deleted": subject.drop(subject.staged())}
+
+    def _issue(self, subject: Subject) -> TlsSecret:
+        secret = subject.secret()
+        if secret.certificate.fingerprint != subject.params["old"]:
+            raise subject.foreign(secret)
+        must_be_ours_to_write(secret)
+        new = issue(
+            secret.certificate,
+            signing(subject, secret),
+            self.tools.clock.now(),
+            key_format=str(subject.params["key_format"]),
+            kind=str(subject.params["key"]),
+        )
+        with contextlib.suppress(Conflict):  # created by the request before this one, whose answer was lost
+            subject.cluster.create(staged(secret, subject.context.operation_id, new.chain, new.key))
+        found = subject.staged()
+        if found is None:
+            raise NotFound("the staged Secret has vanished", where=subject.where, next="run the same task again")
+        return found
+
+
+def _facts(copy: TlsSecret) -> dict[str, Json]:
+    new = copy.certificate
+    return {
+        "secret": copy.name,
+        "fingerprint": new.fingerprint,
+        "spki": new.spki,
+        "serial": new.serial,
+        "key": new.key,
+        "not_before": rfc3339(new.not_before),
+        "not_after": rfc3339(new.not_after),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """``tls.check``: the staged generation judged offline, before anything is in service."""
+
+    tools: Tools
+
+    def done(self, step: Step, context: Context) -> bool:
+        del step, context
+        return False
+
+    def apply(self, step: Step, context: Context) -> dict[str, Json]:
+        subject = Subject.of(self.tools, step, context)
+        copy, secret, now = subject.staged(), subject.secret(), self.tools.clock.now()
+        if copy is None:
+            raise NotFound("the staged Secret has vanished", where=subject.where, next="undo this operation")
+        if copy.certificate.fingerprint != subject.new:
+            raise Conflict("the staged Secret holds another certificate than was staged", where=subject.where)
+        new, old = issued_in(copy), secret.certificate
+        problems = list(judged(old, new, signing(subject, secret), now))
+        held = secret.trust.certificates
+        if held and not path_problems(old, secret.chain.certificates[1:], held, old.not_before):
+            # What its users trust by ca.crt led to the old one: it has to lead to the new one as well.
+            problems += path_problems(new.certificate, copy.chain.certificates[1:], held, now)
+        if problems:
+            raise NotProven(
+                "the new certificate is not fit for service",
+                where=subject.where,
+                why="; ".join(problems),
+                next="nothing was put into service",
+            )
+        return {"checked": new.certificate.fingerprint}
+
+    def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
+        del step, context
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """``tls.commit``: the old pair into the archive, then one write of the new pair into the Secret."""
+
+    tools: Tools
+
+    def done(self, step: Step, context: Context) -> bool:
+        subject = Subject.of(self.tools, step, context)
+        return bool(subject.new) and subject.secret().certificate.fingerprint == subject.new
+
+    def apply(self, step: Step, context: Context) -> dict[str, Json]:
+        subject = Subject.of(self.tools, step, context)
+        kept_until = self.tools.clock.now() + dt.timedelta(seconds=float(subject.params["keep_s"]))
+        for attempt in range(_TRIES):
+            secret = subject.secret()
+            seen = secret.certificate.fingerprint
+            if seen == subject.new:
+                break
+            if seen != subject.params["old"]:
+                raise subject.foreign(secret)
+            must_be_ours_to_write(secret)
+            self._archive(subject, secret, rfc3339(kept_until.replace(microsecond=0)))
+            try:
+                self._put(subject, secret)
+                break
+            except Conflict:  # something of the Secret changed since it was read: look what
+                if attempt == _TRIES - 1:
+                    raise
+        copy = subject.archive()
+        return {"archive": copy.name if copy else "", "from": subject.params["old"], "to": subject.new}
+
+    def _archive(self, subject: Subject, secret: TlsSecret, kept_until: str) -> None:
+        copy = subject.archive()
+        if copy is None:
+            subject.cluster.create(archive(secret, subject.context.operation_id, kept_until))
+        elif copy.certificate.fingerprint != secret.certificate.fingerprint:
+            raise Conflict("the archive holds another certificate", where=named("Secret", copy.name, copy.namespace))
+
+    def _put(self, subject: Subject, secret: TlsSecret) -> None:
+        copy = subject.staged()
+        if copy is None or copy.certificate.fingerprint != subject.new:
+            raise Conflict(
+                "the staged key is gone",
+                where=subject.where,
+                why="the Secret that held it was removed or changed",
+                next="undo this operation, then start again",
+            )
+        new = issued_in(copy)
+        subject.cluster.update(replaced(secret.obj, new.chain, new.key, str(subject.params["rotated_for"])))
+
+    def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
+        subject = Subject.of(self.tools, step, context)
+        for attempt in range(_TRIES):
+            secret = subject.secret()
+            seen = secret.certificate.fingerprint
+            if seen == subject.params["old"]:
+                break
+            if seen != subject.new:
+                raise subject.foreign(secret)
+            copy = subject.archive()
+            if copy is None:
+                raise NotFound(
+                    "the old certificate is not kept any more",
+                    where=subject.where,
+                    why="its archive was removed, as it is when its time is over",
+                    next="rotate again instead",
+                )
+            before = str(subject.params["rotated_for_before"])
+            try:
+                subject.cluster.update(replaced(secret.obj, copy.value(CRT), copy.value(KEY), before))
+                break
+            except Conflict:
+                if attempt == _TRIES - 1:
+                    raise
+        return {"put_back": subject.params["old"]}
+
+
+@dataclass(frozen=True, slots=True)
+class Clean:
+    """``tls.clean``: the staged copy goes; the archive stays for the way back, unless none is wanted."""
+
+    tools: Tools
+
+    def done(self, step: Step, context: Context) -> bool:
+        subject = Subject.of(self.tools, step, context)
+        return subject.staged() is None and (bool(subject.params["keep_s"]) or subject.archive() is None)
+
+    def apply(self, step: Step, context: Context) -> dict[str, Json]:
+        subject = Subject.of(self.tools, step, context)
+        secret = subject.secret()
+        if secret.certificate.fingerprint != subject.new:
+            raise subject.foreign(secret)
+        dropped = [subject.drop(subject.staged())]
+        if not subject.params["keep_s"]:
+            dropped.append(subject.drop(subject.archive()))
+        return {"deleted": [name for name in dropped if name]}
+
+    def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
+        del step, context
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Purge:
+    """``tls.purge``: archives of earlier operations whose time is over."""
+
+    tools: Tools
+
+    def done(self, step: Step, context: Context) -> bool:
+        del context
+        return not any(self._there(step, archive) for archive in step.params["archives"])
+
+    def apply(self, step: Step, context: Context) -> dict[str, Json]:
+        del context
+        archives = step.params["archives"]
+        for found in archives:
+            self.tools.cluster.delete("Secret", found["name"], step.params["namespace"], uid=found["uid"])
+        return {"deleted": [found["name"] for found in archives]}
+
+    def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
+        del step, context
+        return None
+
+    def _there(self, step: Step, archive: dict[str, str]) -> bool:
+        found = self.tools.cluster.find("Secret", archive["name"], step.params["namespace"])
+        return found is not None and found["metadata"]["uid"] == archive["uid"]

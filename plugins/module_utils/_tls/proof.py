@@ -1,0 +1,155 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the pods of a target serve: baseline before, gate after.
+
+A row of proof: ``target``, ``pod``, ``service``, ``port``, ``path``, ``fingerprint``, ``expected``, ``ok`` (None where
+nothing could be seen), ``bytes``, ``status``, ``verified``, ``connections``, ``why``.
+
+PRIVATE to this collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .._cluster.probe import probe_pod
+from .._core.errors import KnownGoodError
+from .._core.plan import Json
+from .consumers import PodSeen
+from .handshake import HTTP, Served
+from .inside import command, read
+from .sights import IN_CLUSTER, PORT_FORWARD, Sight, TlsPort, see
+from .subject import Ports, Subject
+
+CONNECTIONS = 3
+"""Fresh connections to each port: several processes may answer on one."""
+_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Rows, and how many connections failed on the way to them."""
+
+    rows: tuple[dict[str, Json], ...]
+    failed: int = 0
+
+    @property
+    def refuted(self) -> tuple[dict[str, Json], ...]:
+        return tuple(row for row in self.rows if row["ok"] is False)
+
+    @property
+    def proven(self) -> tuple[dict[str, Json], ...]:
+        return tuple(row for row in self.rows if row["ok"])
+
+
+def glance(subject: Subject, pods: Iterable[PodSeen], ports: Ports) -> tuple[Sight, ...]:
+    """One look at each ready pod of a workload whose ports are known: which certificate is served?"""
+    wanted = [TlsPort(pod.name, port) for pod in pods if pod.ready for port in ports.get(pod.workload, ())]
+    return see(subject.cluster, subject.namespace, wanted, server_name=str(subject.params["server_name"]))
+
+
+def failures(sights: Iterable[Sight]) -> int:
+    return sum(not sight.served.fingerprint for sight in sights)
+
+
+def prove_pods(subject: Subject, ports: Ports, expected: str, *, strict: bool) -> Proof:
+    """Every pod: the expected certificate on each of several fresh connections, with application bytes.
+
+    ``strict`` also wants chain and host name to hold against the CA.
+    """
+    pods = subject.pods()
+    unknown = [_unknown(subject, pod, ports, expected) for pod in pods if not (pod.ready and ports.get(pod.workload))]
+    wanted = [TlsPort(pod.name, port) for pod in pods if pod.ready for port in ports.get(pod.workload, ())]
+    sights = see(
+        subject.cluster,
+        subject.namespace,
+        [port for port in wanted for _ in range(CONNECTIONS)],
+        server_name=str(subject.params["server_name"]),
+        trust=subject.trust() if strict else (),
+        protocol=str(subject.params["protocol"]),
+    )
+    groups = [sights[at : at + CONNECTIONS] for at in range(0, len(sights), CONNECTIONS)]
+    rows = [_pod_row(subject, group, expected) for group in groups]
+    return Proof((*rows, *unknown), failures(sights))
+
+
+def _pod_row(subject: Subject, group: Sequence[Sight], expected: str) -> dict[str, Json]:
+    protocol = str(subject.params["protocol"])
+    telling = next((s for s in group if not holds(s.served, expected, protocol)), group[-1])
+    row = _row(subject, telling.served, expected, PORT_FORWARD)
+    return {**row, "pod": telling.port.pod, "port": telling.port.port, "connections": len(group)}
+
+
+def _unknown(subject: Subject, pod: PodSeen, ports: Ports, expected: str) -> dict[str, Json]:
+    """Of a pod that cannot be asked. One that is not ready, and was not unready before, speaks against the change."""
+    known = ports.get(pod.workload, ())
+    why = "the pod is not ready" if known else "no port on which it serves the certificate is known"
+    before = subject.result("baseline").get("unknown", ())
+    row = _row(subject, Served(why=why), expected, PORT_FORWARD)
+    ok = False if known and pod.name not in before else None
+    return {**row, "pod": pod.name, "port": next(iter(known), 0), "ok": ok, "connections": 0}
+
+
+def prove_service(subject: Subject, expected: str, *, behind_it: bool) -> Proof:
+    """Once through the Service, from a probe pod inside the cluster, chain and host name checked there.
+
+    ``behind_it``: does a pod that serves the certificate stand behind the Service?
+    """
+    service, image = subject.service(), str(subject.params["probe_image"])
+    if service is None or not image or not behind_it:
+        why = "no Service leads to the pods" if service is None else "no probe_image was given"
+        if service and image:
+            why = "no pod that serves the certificate stands behind the Service"
+        row = _row(subject, Served(why=why), expected, IN_CLUSTER)
+        return Proof(({**row, "service": service.service if service else "", "ok": None, "connections": 0},))
+    protocol = str(subject.params["protocol"])
+    argv = command(
+        service.address, service.port, str(subject.params["server_name"]) or service.service, protocol, subject.trust()
+    )
+    with probe_pod(
+        subject.cluster, subject.namespace, image, subject.context.operation_id, clock=subject.tools.clock
+    ) as pod:
+        answers = [_ask_inside(pod, argv, protocol)]
+        # A pod that has just ended may still get connections for a moment: asked again, and counted.
+        while not holds(answers[-1], expected, protocol) and len(answers) < _TRIES:
+            subject.tools.clock.sleep(1.0)
+            answers.append(_ask_inside(pod, argv, protocol))
+    row = _row(subject, answers[-1], expected, IN_CLUSTER)
+    failed = sum(not holds(answer, expected, protocol) for answer in answers)
+    return Proof(({**row, "service": service.service, "port": service.port, "connections": len(answers)},), failed)
+
+
+def _ask_inside(pod: Any, argv: list[str], protocol: str) -> Served:
+    try:
+        answer = pod.run(argv, timeout_s=30.0)
+    except KnownGoodError as error:
+        return Served(why=f"{error.what}: {error.why}" if error.why else error.what)
+    return read(answer.rc, answer.stdout, answer.stderr, protocol)
+
+
+def holds(served: Served, expected: str, protocol: str) -> bool:
+    """Is this the certificate, trusted as far as trust was asked for, with an answer behind it?"""
+    answered = protocol != HTTP or bool(served.status)
+    return served.fingerprint == expected and served.verified is not False and answered
+
+
+def _row(subject: Subject, served: Served, expected: str, path: str) -> dict[str, Json]:
+    return {
+        "target": subject.ref,
+        "pod": "",
+        "service": "",
+        "port": 0,
+        "path": path,
+        "fingerprint": served.fingerprint,
+        "expected": expected,
+        "ok": holds(served, expected, str(subject.params["protocol"])),
+        "bytes": served.bytes,
+        "status": served.status,
+        "verified": bool(served.verified),
+        "connections": 1,
+        "why": served.why,
+    }

@@ -1,0 +1,79 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the caller asked for, from the door's options.
+
+PRIVATE to this collection.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from .._core.application import ApplicationSpec
+from .._core.errors import BadInput
+from .keys import SAME
+from .plan import Request, Target
+
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def span(value: str, option: str) -> float:
+    """Seconds from ``30d``, ``1d12h``, ``90`` (seconds). Raises BadInput naming the option."""
+    text = value.strip()
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    if not text or _SPAN.sub("", text):
+        raise BadInput(f"{option} is not a span of time", why=f"got {value!r}", next="for example 30d, 12h or 90m")
+    return sum(float(number) * _UNITS[unit] for number, unit in _SPAN.findall(text))
+
+
+def request(params: Mapping[str, Any]) -> Request:
+    """Checks what the argument specification cannot. Raises BadInput."""
+    app = ApplicationSpec.from_dict(params["app"]) if params.get("app") else None
+    targets = _targets(params.get("targets") or [], app)
+    if not targets:
+        raise BadInput("there is nothing to rotate", next="name Secrets in targets, or tls_secrets in app")
+    names = [target.ref for target in targets]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise BadInput("targets names a Secret twice", why=", ".join(twice))
+    expiring = params.get("expiring_within")
+    return Request(
+        targets=targets,
+        ca_secret=params["issuer"]["ca_secret"],
+        app=app.target if app else "",
+        key=params.get("key") or SAME,
+        force=bool(params.get("force")),
+        incident=params.get("incident") or "",
+        expiring_within_s=None if expiring is None else span(expiring, "expiring_within"),
+        probe_image=params.get("probe_image") or "",
+        reload_wait_s=span(params["reload_wait"], "reload_wait"),
+        wait_timeout_s=float(params["wait_timeout"]),
+        keep_previous_s=span(params["keep_previous_for"], "keep_previous_for"),
+    )
+
+
+def _targets(given: list[Mapping[str, Any]], app: ApplicationSpec | None) -> tuple[Target, ...]:
+    if not given and app:
+        return tuple(Target(app.namespace, name) for name in app.tls_secrets)
+    return tuple(_target(target, app) for target in given)
+
+
+def _target(given: Mapping[str, Any], app: ApplicationSpec | None) -> Target:
+    namespace = given.get("namespace") or (app.namespace if app else "")
+    if not namespace:
+        raise BadInput("a target has no namespace", where=f"targets: {given['secret']}", next="name it, or give app")
+    return Target(
+        namespace=namespace,
+        secret=given["secret"],
+        service=given.get("service") or "",
+        port=given.get("port"),
+        server_name=given.get("server_name") or "",
+        protocol=given.get("protocol") or "http",
+        workloads=tuple(given.get("workloads") or ()),
+    )

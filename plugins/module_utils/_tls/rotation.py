@@ -1,0 +1,269 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A rotation from the request to the report: observe, plan, run, and back again on a failed gate.
+
+PRIVATE to this collection.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from .._cluster.client import Cluster
+from .._core.clock import Clock, rfc3339
+from .._core.errors import Conflict, Interrupted, KnownGoodError, Unreachable
+from .._core.operation import Engine
+from .._core.plan import Json, Plan, digest
+from .._core.ports import DONE, TODO, Operation
+from .inventory import drift, served_by
+from .observe import Observer
+from .plan import KIND, Observed, Request, Target, plan, step_name
+
+UNDO, HOLD = "undo", "hold"
+_NOT_OURS_TO_UNDO = (Conflict, Interrupted, Unreachable)
+"""After these the cluster is not ours to write to (or not reachable): the operation waits for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One operation's worth of a request: its targets, and what came of them."""
+
+    targets: tuple[Target, ...]
+    seen: tuple[Observed, ...] = ()
+    plan: Plan | None = None
+    operation: Operation | None = None
+    changed: bool = False
+    notes: tuple[dict[str, Json], ...] = ()
+
+
+def rotate(
+    cluster: Cluster, request: Request, engine: Engine, *, clock: Clock, on_failure: str, check_mode: bool
+) -> dict[str, Json]:
+    """Rotates what is due and reports. With an application all targets are one operation, else each is its own.
+
+    Raises KnownGoodError; ``changed`` of the error is true when an earlier target was already rotated.
+    """
+    groups = [request.targets] if request.app else [(target,) for target in request.targets]
+    parts: list[Part] = []
+    for group in groups:
+        try:
+            parts.append(_one(cluster, request, engine, group, clock, on_failure, check_mode))
+        except KnownGoodError as error:
+            error.changed = error.changed or any(part.changed for part in parts)
+            done = [part.operation.id for part in parts if part.changed and part.operation]
+            if done:
+                error.details = {**error.details, "operations": done}
+            raise
+    return report(parts)
+
+
+def _one(
+    cluster: Cluster,
+    request: Request,
+    engine: Engine,
+    targets: tuple[Target, ...],
+    clock: Clock,
+    on_failure: str,
+    check_mode: bool,
+) -> Part:
+    lease, key = request.lease(targets), request.plan_key(targets)
+    there = engine.unfinished(KIND, lease, key)
+    if there is not None:
+        return _go_on(engine, targets, there, on_failure, clock, check_mode)
+    observer = Observer(cluster, request, clock.now())
+    seen = tuple(observer.look(target) for target in targets)
+    made = plan(request, seen)
+    part = Part(targets, seen, made, changed=not made.empty)
+    if made.empty:
+        ended = engine.ended(KIND, lease, key) if request.incident else None
+        return replace(part, operation=ended, notes=_looked_again(cluster, observer, seen))
+    if check_mode:
+        return part
+    until = clock.now() + dt.timedelta(seconds=request.keep_previous_s)
+    facts = {"undo_until": rfc3339(until.replace(microsecond=0))} if request.keep_previous_s else {}
+    return _run(engine, part, made, facts, on_failure, clock)
+
+
+def _go_on(
+    engine: Engine,
+    targets: tuple[Target, ...],
+    operation: Operation,
+    on_failure: str,
+    clock: Clock,
+    check_mode: bool,
+) -> Part:
+    """An unfinished operation: the same task again means going on with it."""
+    if not check_mode:
+        return _run(engine, Part(targets), operation.plan, operation.facts, on_failure, clock)
+    steps = tuple(replace(s, done=operation.entry(s.name).state == DONE) for s in operation.plan.steps)
+    return Part(targets, plan=replace(operation.plan, steps=steps), operation=operation, changed=True)
+
+
+def _run(engine: Engine, part: Part, made: Plan, facts: Mapping[str, Json], on_failure: str, clock: Clock) -> Part:
+    try:
+        outcome = engine.run(made, facts)
+    except KnownGoodError as error:
+        operation_id = str(error.details.get("operation", ""))
+        if on_failure == UNDO and operation_id and not isinstance(error, _NOT_OURS_TO_UNDO):
+            _back(engine, operation_id, error, clock)
+        raise
+    return replace(part, plan=made, operation=outcome.operation, changed=outcome.changed)
+
+
+def _back(engine: Engine, operation_id: str, error: KnownGoodError, clock: Clock) -> None:
+    """Takes the operation back after a failed gate and says so in the error. The old one must still be worth it."""
+    operation = engine.journal.get(operation_id)
+    if operation is None:
+        return
+    written = [s.params["old"] for s in operation.plan.steps if s.action == "tls.commit" and _begun(operation, s.name)]
+    if written and _too_late(operation, clock):
+        error.why += "; the old certificate has expired, so it is not put back"
+        return
+    engine.reporter.say(f"not proven: {operation_id} is taken back")
+    try:
+        engine.undo(operation_id)
+    except KnownGoodError as second:
+        error.why += f"; the way back failed as well: {second}"
+        error.changed = True
+        return
+    error.changed = bool(written)
+    error.details = {**error.details, "undone": True}
+    error.next = (
+        "the old certificate is in service again" if written else "nothing was put into service"
+    ) + "; cure the cause, then run the same task again"
+
+
+def _begun(operation: Operation, step: str) -> bool:
+    return operation.entry(step).state != TODO
+
+
+def _too_late(operation: Operation, clock: Clock) -> bool:
+    ends = [str(s.params["old_not_after"]) for s in operation.plan.steps if s.action == "tls.commit"]
+    return any(end <= rfc3339(clock.now().replace(microsecond=0)) for end in ends)
+
+
+def _looked_again(cluster: Cluster, observer: Observer, seen: Sequence[Observed]) -> tuple[dict[str, Json], ...]:
+    """What pods serve of targets that an incident already rotated: the facts, not the memory of them."""
+    if not observer.request.incident:
+        return ()
+    notes = []
+    for observed in seen:
+        view = observer.namespace(observed.target.namespace)
+        secret = observer.secret(observed.target)
+        consumers = view.consumers(observed.target.secret)
+        served = served_by(cluster, view, secret, consumers)
+        notes.append(
+            {
+                "target": observed.target.ref,
+                "stored": observed.certificate.fingerprint,
+                "served": served,
+                "drift": drift(observed.certificate.fingerprint, served),
+            }
+        )
+    return tuple(notes)
+
+
+# -- the report: pure --------------------------------------------------------------------------------------------
+
+
+def report(parts: Sequence[Part]) -> dict[str, Json]:
+    """What the door returns. ``operation`` is that of the last part that has one."""
+    plans = [part.plan for part in parts if part.plan]
+    operations = [part.operation for part in parts if part.operation]
+    ran = [(part, _results(part)) for part in parts]
+    proof = [row for part, results in ran for row in _proof(part, results)]
+    generations = [row for part, results in ran for row in _generations(part, results)]
+    changes = _differences(parts, [row for part, results in ran if part.changed for row in _generations(part, results)])
+    return {
+        "changed": any(part.changed for part in parts),
+        "plan": [row for made in plans for row in made.shown()],
+        "plan_hash": plans[0].hash if len(plans) == 1 else digest([made.hash for made in plans]),
+        "operation": operations[-1].id if operations else "",
+        "operations": [operation.id for operation in operations],
+        "targets": [row for part in parts for row in _targets(part)],
+        "generations": generations,
+        "proof": proof,
+        "unproven": sorted({_who(row) for row in proof if row["ok"] is None}),
+        "restarted": sorted({ref for _part, results in ran for ref in _restarted(results)}),
+        "failed_handshakes": sum(int(r.get("failed", 0)) for _part, results in ran for r in results.values()),
+        "undo_until": max((str(op.facts.get("undo_until", "")) for op in operations), default=""),
+        "seen": [note for part in parts for note in part.notes],
+        "diff": {
+            "before": {row["target"]: {"fingerprint": row["old"]} for row in changes},
+            "after": {row["target"]: {"fingerprint": row["new"]} for row in changes},
+        },
+    }
+
+
+def _results(part: Part) -> Mapping[str, Mapping[str, Json]]:
+    return part.operation.results if part.operation else {}
+
+
+def _generations(part: Part, results: Mapping[str, Mapping[str, Json]]) -> Iterable[dict[str, Json]]:
+    steps = part.operation.plan.steps if part.operation else ()
+    for step in steps:
+        if step.action != "tls.stage" or step.name not in results:
+            continue
+        new = results[step.name]
+        yield {
+            "secret": step.params["secret"],
+            "namespace": step.params["namespace"],
+            "target": f"{step.params['namespace']}/{step.params['secret']}",
+            "old": step.params["old"],
+            "old_not_after": step.params["old_not_after"],
+            "new": new["fingerprint"],
+            "spki": new["spki"],
+            "serial": new["serial"],
+            "key": new["key"],
+            "not_before": new["not_before"],
+            "not_after": new["not_after"],
+            "archive": results.get(step_name("commit", f"{step.params['namespace']}/{step.params['secret']}"), {}).get(
+                "archive", ""
+            ),
+        }
+
+
+def _proof(part: Part, results: Mapping[str, Mapping[str, Json]]) -> list[dict[str, Json]]:
+    """Rows of this run. Where nothing was run, what was seen just now stands in ``seen``."""
+    if not part.changed:
+        return []
+    return [dict(row) for name, result in results.items() if name.startswith("prove ") for row in result["proof"]]
+
+
+def _restarted(results: Mapping[str, Mapping[str, Json]]) -> list[str]:
+    return [str(ref) for name, result in results.items() if name.startswith("restart ") for ref in result["restarted"]]
+
+
+def _who(row: Mapping[str, Json]) -> str:
+    return f"{row['target']}: " + (f"pod {row['pod']}" if row["pod"] else f"through Service {row['service'] or '?'}")
+
+
+def _targets(part: Part) -> list[dict[str, Json]]:
+    """One row a target: ``changed``, ``due`` (check mode) or ``ok`` with the reason."""
+    seen = {observed.target.ref: observed for observed in part.seen}
+    rows = []
+    for target in part.targets:
+        observed = seen.get(target.ref)
+        if observed is None or observed.due:
+            state = "changed" if part.operation and part.changed else "due"
+            reason = observed.due if observed else "an unfinished operation goes on"
+        else:
+            state, reason = "ok", f"{observed.certificate.fingerprint} is not due"
+        rows.append({"target": target.ref, "state": state, "reason": reason})
+    return rows
+
+
+def _differences(parts: Sequence[Part], generations: Sequence[Mapping[str, Json]]) -> list[dict[str, Json]]:
+    """Old and new by target; in check mode the new one is not known, as no key is made."""
+    if generations:
+        return [dict(row) for row in generations]
+    return [
+        {"target": observed.target.ref, "old": observed.certificate.fingerprint, "new": "a new key and certificate"}
+        for part in parts
+        for observed in part.seen
+        if observed.due
+    ]
