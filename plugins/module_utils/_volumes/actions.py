@@ -15,7 +15,11 @@ from .._core.operation import Action
 from .._core.progress import Reporter
 from .capture_steps import RecordCapture, RetainContents, Wave
 from .prune_steps import Free
+from .restore_record import RecordRestore
+from .stage import Stage, Tidy
+from .swap import RetainVolumes, Swap
 from .tools import Tools
+from .verify import VerifyLive, VerifyStaged
 
 
 def actions(cluster: Cluster, *, state_namespace: str, clock: Clock, reporter: Reporter) -> dict[str, Action]:
@@ -26,4 +30,11 @@ def actions(cluster: Cluster, *, state_namespace: str, clock: Clock, reporter: R
         "volumes.retain_contents": RetainContents(tools),
         "volumes.record_capture": RecordCapture(tools),
         "volumes.free": Free(tools),
+        "volumes.stage": Stage(tools),
+        "volumes.verify_staged": VerifyStaged(tools),
+        "volumes.retain_volumes": RetainVolumes(tools),
+        "volumes.swap": Swap(tools),
+        "volumes.verify_live": VerifyLive(tools),
+        "volumes.tidy": Tidy(tools),
+        "volumes.record_restore": RecordRestore(tools),
     }

@@ -70,7 +70,7 @@ class Probe:
     It runs ``command`` in a container of ``workload``. On the staged volume that is a pod of its own, made from the
     workload's template with the restored claims replaced by throwaway copies; ``image``, ``start`` (what the container
     runs meanwhile) and ``env`` replace the template's. Without a workload the pod is made from ``image`` with the copy
-    of ``claim`` at ``mount_path``. It is tried until it is good or ``timeout_s`` are over: a server needs time to start.
+    of ``claim`` at ``mount_path``. It is tried until it is good or ``timeout_s`` are over: servers need time to start.
     """
 
     name: str

@@ -1,0 +1,33 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the cluster says about an object that does not come up.
+
+PRIVATE to this collection.
+"""
+
+from __future__ import annotations
+
+from .._core.errors import KnownGoodError
+from .._core.redact import redact_text
+from .objects import Object
+from .tools import Tools
+
+_LONGEST = 400
+
+
+def last_warning(tools: Tools, obj: Object) -> str:
+    """The newest warning event of the object; empty where there is none or events may not be read."""
+    meta = obj["metadata"]
+    field = f"involvedObject.uid={meta['uid']},type=Warning"
+    try:
+        events = tools.cluster.list("Event", meta.get("namespace"), field=field)
+    except KnownGoodError:
+        return ""
+    newest = max(events, key=_time, default=None)
+    return redact_text(f"{newest.get('reason')}: {newest.get('message')}")[:_LONGEST] if newest else ""
+
+
+def _time(event: Object) -> str:
+    return str(event.get("lastTimestamp") or event.get("eventTime") or event["metadata"]["creationTimestamp"])

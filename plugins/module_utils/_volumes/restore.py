@@ -1,0 +1,172 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Restoring an application: from the wish to the report.
+
+PRIVATE to this collection.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from .._cluster.graph import resolve
+from .._core.application import ApplicationSpec
+from .._core.clock import parse_time, rfc3339
+from .._core.errors import BadInput, KnownGoodError, NotProven, Rejected, TimedOut
+from .._core.plan import Json, Plan
+from .._core.ports import Operation
+from .._core.statements import RecoveryPoint
+from . import restore_plan
+from .claim_facts import ClaimFacts
+from .house import House, need_snapshots, run, shown
+from .restore_plan import VERIFY_LIVE, VERIFY_STAGED, Planned, Seen, StorageClass
+from .restore_wish import UNDO, RestoreWish, find_point
+
+
+def restore(house: House, spec: ApplicationSpec, wish: RestoreWish) -> dict[str, Json]:
+    """Brings the data of a recovery point back.
+
+    Returns what every changing door returns, and ``recovery_point``, ``volumes`` (``claim``, ``from``, ``to``,
+    ``kept``, ``kept_until``), ``downtime_s`` (None when nothing had to be stopped), ``verified``, ``verification``
+    (rows), ``undo_until``, ``notes`` and ``diff``. Raises BadInput before anything is changed for what can be known
+    to fail; a failure after that leaves the application as it was, or says how to go on.
+    """
+    where = f"ledger of {spec.target}"
+    point = find_point(house.store.points(spec.target), wish.point, where)
+    wish = replace(wish, point=point.id)
+    unfinished = house.engine.unfinished(restore_plan.KIND, spec.target, wish.key)
+    if unfinished is not None:
+        notes = (f"going on with the unfinished {unfinished.id}",)
+        return _run(house, wish, point, Planned(unfinished.plan, notes=notes), unfinished)
+    if wish.incident:
+        ended = house.engine.ended(restore_plan.KIND, spec.target, wish.key)
+        if ended is not None:
+            return _ended(house, spec, point, ended)
+    need_snapshots(house.cluster)
+    planned = restore_plan.plan(_see(house, spec), point, wish)
+    return _run(house, wish, point, planned, None)
+
+
+def _see(house: House, spec: ApplicationSpec) -> Seen:
+    claims = house.cluster.list("PersistentVolumeClaim", spec.namespace)
+    facts = {}
+    for claim in claims:
+        name = claim["spec"].get("volumeName")
+        volume = house.cluster.find("PersistentVolume", name) if name else None
+        facts[claim["metadata"]["name"]] = ClaimFacts.of(claim, volume)
+    classes = [StorageClass.of(item) for item in house.cluster.list("StorageClass")]
+    # Claims that the point holds and that somebody deleted are no reason to stop: they are what is brought back.
+    app = resolve(house.cluster, spec, strict=False)
+    return Seen(app, facts, {storage.name: storage for storage in classes})
+
+
+def _run(
+    house: House, wish: RestoreWish, point: RecoveryPoint, planned: Planned, unfinished: Operation | None
+) -> dict[str, Json]:
+    plan = planned.plan
+    rows = list(planned.left_out)
+    if house.check_mode or plan.empty:
+        changed = not plan.empty
+        told = shown(plan, changed=changed, operation=unfinished)
+        return {**told, **_report(plan, unfinished, point, rows, planned.notes)}
+    until = rfc3339((house.clock.now() + dt.timedelta(seconds=wish.keep_s)).replace(microsecond=0))
+    facts: dict[str, Json] = {"undo_until": until, "left_out": rows}
+    outcome = run(house, plan, facts, lambda step, error: _puts_back(plan, wish, step, error))
+    told = shown(plan, changed=outcome.changed, operation=outcome.operation)
+    return {**told, **_report(plan, outcome.operation, point, rows, planned.notes)}
+
+
+def _puts_back(plan: Plan, wish: RestoreWish, step: str, error: KnownGoodError) -> bool:
+    """Before the application is stopped a failure always clears what was staged; after it, as the user wishes.
+
+    A lost connection, a lost race or a person's stop are no verdict on the data: those are gone on with.
+    """
+    if not isinstance(error, (NotProven, TimedOut, Rejected, BadInput)):
+        return False
+    action = next((s.action for s in plan.steps if s.name == step), "")
+    if action in ("volumes.stage", "volumes.verify_staged"):
+        return True
+    return wish.on_failure == UNDO and action not in ("volumes.tidy", "volumes.record_restore")
+
+
+def _report(
+    plan: Plan,
+    operation: Operation | None,
+    point: RecoveryPoint,
+    left_out: Sequence[Mapping[str, Json]],
+    notes: Sequence[str],
+) -> dict[str, Json]:
+    results = operation.results if operation else {}
+    rows = [row for name in (VERIFY_STAGED, VERIFY_LIVE) for row in results.get(name, {}).get("rows") or []]
+    skipped = list(left_out) or list((operation.facts.get("left_out") if operation else None) or [])
+    volumes = _volumes(plan, operation)
+    return {
+        "recovery_point": point.id,
+        "volumes": volumes,
+        "downtime_s": _downtime(plan, operation),
+        "verified": bool(rows) and not skipped,
+        "verification": [*rows, *skipped],
+        "undo_until": str(operation.facts.get("undo_until") or "") if operation else "",
+        "notes": list(notes),
+        "diff": _diff(plan, volumes, point),
+    }
+
+
+def _volumes(plan: Plan, operation: Operation | None) -> list[dict[str, Json]]:
+    rows: list[dict[str, Json]] = []
+    results = operation.results if operation else {}
+    for step in plan.steps:
+        result = results.get(step.name, {})
+        if step.action == "volumes.swap":
+            old = step.params["old"]["name"] if step.params["old"] else ""
+            kept = {"kept": old if result else "", "kept_until": result.get("kept_until", "")}
+            rows.append({"claim": step.params["claim"], "from": old, "to": result.get("to", ""), **kept})
+        elif step.action == "volumes.stage" and step.params["final"]:
+            made = {"to": result.get("volume", ""), "kept": "", "kept_until": ""}
+            rows.append({"claim": step.params["name"], "from": "", **made, "of": step.params["claim"]})
+    return rows
+
+
+def _downtime(plan: Plan, operation: Operation | None) -> float | None:
+    """Seconds from the moment the first workload was told to stop to the moment the last one was ready again.
+
+    Both are read from the journal, so that a run that was killed in between counts what it really took.
+    """
+    stops = [number for number, step in enumerate(plan.steps) if step.action == "workloads.stop"]
+    starts = [step.name for step in plan.steps if step.action == "workloads.start"]
+    if operation is None or not stops or not starts:
+        return None
+    begun = operation.entry(plan.steps[stops[0] - 1].name).at
+    ended = operation.entry(starts[-1])
+    if not begun or ended.state != "done":
+        return None
+    return round((parse_time(ended.at) - parse_time(begun)).total_seconds(), 3)
+
+
+def _diff(plan: Plan, volumes: Sequence[Mapping[str, Json]], point: RecoveryPoint) -> dict[str, str]:
+    before, after = [], []
+    for row in volumes:
+        before.append(f"claim {row['claim']}: {row['from'] or 'does not exist'}")
+        after.append(f"claim {row['claim']}: {row['to'] or 'a new volume'} (from {point.id})")
+    for step in plan.steps:
+        if step.action == "workloads.images":
+            name = f"{step.params['kind']}/{step.params['name']}"
+            before += [f"{name} {c}: {image}" for c, image in step.params["before"].items()]
+            after += [f"{name} {c}: {image}" for c, image in step.params["images"].items()]
+    return {"before": "".join(f"{line}\n" for line in before), "after": "".join(f"{line}\n" for line in after)}
+
+
+def _ended(house: House, spec: ApplicationSpec, point: RecoveryPoint, operation: Operation) -> dict[str, Json]:
+    """The incident's restore was made: nothing is changed, and what is there now is said."""
+    report = _report(operation.plan, operation, point, (), ())
+    notes = [f"the restore for this incident is {operation.id}, ended {operation.ended}"]
+    for row in report["volumes"]:
+        claim = house.cluster.find("PersistentVolumeClaim", row["claim"], spec.namespace)
+        now = claim["spec"].get("volumeName") if claim else None
+        if now != row["to"]:
+            notes.append(f"claim {row['claim']} is not on {row['to']} any more but on {now or 'nothing'}")
+    return {**shown(operation.plan, changed=False, operation=operation), **report, "notes": notes}

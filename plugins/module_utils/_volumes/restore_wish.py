@@ -1,0 +1,132 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a restore is asked to do, checked. Pure.
+
+PRIVATE to this collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .._core.application import Application, Workload
+from .._core.errors import BadInput
+from .._core.plan import Json
+from .._core.statements import RecoveryPoint
+from .names import suffixed
+from .probes import Probe
+
+IN_PLACE, CLAIM = "in_place", "claim"
+UNDO, HOLD = "undo", "hold"
+LATEST = "latest"
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreWish:
+    """``claims``: those to restore, none means all of the point; ``names``: for target ``claim``, new name by claim.
+
+    ``images``: image by container by workload (``Kind/name``). ``keep_s``: how long the volume that was replaced is
+    kept. ``on_failure`` is about failures after the application was stopped.
+    """
+
+    point: str
+    target: str = IN_PLACE
+    claims: tuple[str, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+    images: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    verify: tuple[Probe, ...] = ()
+    verify_from: str = "volume"
+    keep_s: float = 72 * 3600.0
+    incident: str = ""
+    on_failure: str = UNDO
+    stage_timeout_s: float = 600.0
+    stop_timeout_s: float = 300.0
+    ready_timeout_s: float = 300.0
+
+    @property
+    def key(self) -> str:
+        """What makes asking again the same operation."""
+        what = ",".join(sorted(self.claims)) or "*"
+        names = ",".join(f"{claim}={name}" for claim, name in sorted(self.names.items()))
+        return " ".join(filter(None, (self.point, self.target, what, names, self.incident)))
+
+
+def find_point(points: Sequence[RecoveryPoint], wanted: str, where: str) -> RecoveryPoint:
+    """The point named, or the newest that was not taken as evidence for ``latest``.
+
+    Raises BadInput where it is unknown or its data was given up.
+    """
+    usable = [point for point in points if not point.pruned]
+    if wanted == LATEST:
+        found = next((point for point in reversed(usable) if not point.forensic), None)
+        if found is None:
+            raise BadInput("there is no recovery point to restore", where=where, next="capture one: recovery_point")
+        return found
+    for point in points:
+        if point.id == wanted:
+            if point.pruned:
+                raise BadInput(f"the recovery point {wanted} was given up", where=where, why=f"pruned {point.pruned}")
+            return point
+    there = ", ".join(point.id for point in usable[-10:]) or "none"
+    raise BadInput(f"no recovery point {wanted}", where=where, why=f"the newest there are: {there}")
+
+
+def chosen_volumes(point: RecoveryPoint, claims: Sequence[str]) -> list[Mapping[str, Json]]:
+    """The point's volumes to restore. Raises BadInput for claims it does not hold, and without a snapshot handle."""
+    by_claim = {volume["claim"]: volume for volume in point.volumes}
+    unknown = sorted(set(claims) - set(by_claim))
+    if unknown or not by_claim:
+        why = f"it holds: {', '.join(sorted(by_claim)) or 'none'}"
+        raise BadInput(f"the recovery point {point.id} does not hold {', '.join(unknown) or 'any claim'}", why=why)
+    volumes = [by_claim[claim] for claim in (sorted(set(claims)) or sorted(by_claim))]
+    for volume in volumes:
+        missing = [key for key in ("snapshot_handle", "driver", "mode") if not volume.get(key)]
+        if missing:
+            raise BadInput(
+                f"claim {volume['claim']} cannot be restored from {point.id}",
+                why=f"its statement has no {', '.join(missing)}",
+            )
+    return volumes
+
+
+def new_names(point: RecoveryPoint, volumes: Sequence[Mapping[str, Json]], names: Mapping[str, str]) -> dict[str, str]:
+    """The names of the claims that are made beside the old ones: ``<claim>-<date>-<time>-<hex>`` unless given."""
+    claims = [volume["claim"] for volume in volumes]
+    unknown = sorted(set(names) - set(claims))
+    if unknown:
+        raise BadInput("claim_names has claims that are not restored", why=", ".join(unknown))
+    suffix = "-".join(point.id.split("-")[-3:])
+    return {claim: names.get(claim) or suffixed(claim, suffix) for claim in claims}
+
+
+def images(given: Any, app: Application) -> dict[str, dict[str, str]]:
+    """``image_overrides`` as image by container by workload. Raises BadInput naming the entry that is wrong.
+
+    A workload with one container may be given the image alone.
+    """
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise BadInput("image_overrides is not a dictionary", why=f"got {type(given).__name__}")
+    return {str(ref): _images_of(app.workload(str(ref)), value) for ref, value in sorted(given.items())}
+
+
+def _images_of(workload: Workload, value: Any) -> dict[str, str]:
+    names = [container.name for container in workload.containers]
+    if isinstance(value, str) and value:
+        main = [container.name for container in workload.containers if not container.init]
+        if len(main) != 1:
+            hint = "give a dictionary: container to image"
+            raise BadInput(f"image_overrides: {workload.ref} has several containers", why=", ".join(names), next=hint)
+        return {main[0]: value}
+    if not isinstance(value, Mapping) or not value or not all(isinstance(v, str) and v for v in value.values()):
+        raise BadInput(f"image_overrides: {workload.ref} needs an image, or images by container", why=f"got {value!r}")
+    unknown = sorted(str(name) for name in set(value) - set(names))
+    if unknown:
+        why = f"it has: {', '.join(names)}"
+        raise BadInput(f"image_overrides: {workload.ref} has no container {', '.join(unknown)}", why=why)
+    return {str(name): str(image) for name, image in sorted(value.items())}
