@@ -158,6 +158,13 @@ enforced:
   returned: success
   type: bool
   sample: true
+released:
+  description:
+    - Whether the workloads were let go again, after they had been shown to be isolated. Then an incident that asks for
+      the same isolation changes nothing.
+  returned: success
+  type: bool
+  sample: false
 why:
   description: What RV(enforced) rests on.
   returned: success

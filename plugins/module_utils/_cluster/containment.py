@@ -54,7 +54,7 @@ def contain(cluster: Cluster, engine: Engine, request: Request, *, check_mode: b
     there = engine.unfinished(KIND, request.spec.target, key)
     plan = there.plan if there else _plan(request, app, seen)
     if check_mode:
-        shown = {"proof": [], "enforced": False, "why": "check mode: nothing was tried"}
+        shown = {"proof": [], "enforced": False, "released": False, "why": "check mode: nothing was tried"}
         return {**_head(not plan.empty, plan, there), **shown, **_tail(request, seen)}
     outcome = engine.run(plan)
     operation = outcome.operation or _last(engine, request, key, seen)
@@ -103,6 +103,7 @@ def _known_already(request: Request, seen: Sequence[Seen], ended: Operation) -> 
     holding = [one for one in seen if one.isolated(request.method)]
     proof = _proof(request, ended)
     if proof["enforced"] and len(holding) < len(seen):
+        proof["released"] = True
         free = ", ".join(one.workload.ref for one in seen if one not in holding)
         proof |= {"enforced": False, "why": f"isolated by {ended.id} and released since: {free}"}
     return {**_head(False, ended.plan, ended), **proof, **_tail(request, seen)}
@@ -123,7 +124,7 @@ def _proof(request: Request, operation: Operation | None) -> dict[str, Json]:
     verdict: Verdict = judge(request.method, results.get(BEFORE, {}), results.get(AFTER, {}))
     removed = bool(results.get(VERDICT, {}).get("removed"))
     why = verdict.why + ("; the policy was taken away again" if removed else "")
-    return {"proof": list(verdict.proof), "enforced": verdict.enforced, "why": why}
+    return {"proof": list(verdict.proof), "enforced": verdict.enforced, "released": False, "why": why}
 
 
 def _reopened(operation: Operation | None) -> dict[str, Json]:
@@ -131,7 +132,7 @@ def _reopened(operation: Operation | None) -> dict[str, Json]:
     rows = tried({}, result)
     closed = [row["path"] for row in rows if row["after"] != OPEN]
     why = f"not open again: {', '.join(map(str, closed))}" if closed else f"{len(rows)} paths are open again"
-    return {"proof": rows, "enforced": False, "why": why if rows else "nothing was tried"}
+    return {"proof": rows, "enforced": False, "released": True, "why": why if rows else "nothing was tried"}
 
 
 def _head(changed: bool, plan: Plan, operation: Operation | None) -> dict[str, Json]:
