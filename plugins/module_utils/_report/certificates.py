@@ -84,19 +84,22 @@ def _certificate(value: Any) -> Row | None:
         "serial": text(entry, "serial") or text(inner, "serial"),
         "issuer": text(entry, "issuer") or text(row(entry.get("issuer")), "subject", "name") or text(inner, "issuer"),
         "not_after": moment(text(entry, "not_after") or text(inner, "not_after")),
-        "names": lines(entry.get("sans") or inner.get("sans")),
+        "names": lines(entry.get("sans") or entry.get("names") or inner.get("sans")),
     }
     return found if any(found.values()) else None
 
 
 def _proof(entry: Row) -> Row:
+    service, port = text(entry, "service"), text(entry, "port")
+    where = text(entry, "pod") or (f"Service {service}" if service else None)
     return {
-        "pod": text(entry, "pod", "target", "endpoint"),
-        "path": text(entry, "path", "via", "evidence"),
-        "address": text(entry, "address", "endpoint", "host"),
-        "expected": text(entry, "expected", "wanted"),
-        "served": text(entry, "served", "fingerprint"),
-        "ok": flag(entry, "ok", "proven", "matches"),
-        "at": moment(text(entry, "at")),
-        "detail": text(entry, "detail", "why", "error"),
+        "secret": text(entry, "target"),
+        "where": where,
+        "port": port if port != "0" else None,
+        "path": text(entry, "path"),
+        "expected": text(entry, "expected"),
+        "served": text(entry, "fingerprint", "served"),
+        "ok": flag(entry, "ok"),
+        "connections": number(entry, "connections"),
+        "detail": text(entry, "why") or text(entry, "status"),
     }

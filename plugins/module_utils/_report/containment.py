@@ -12,14 +12,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .fields import Row, flag, lines, row, rows, text, words
+from .fields import Row, flag, lines, rows, text, words
 from .intake import results
 from .phases import operation_of
 
 
 def containment(steps: Mapping[str, Any]) -> Row:
     """``isolations`` and ``releases``: one entry per quarantine result. ``paths_tried`` and ``paths_enforced``
-    count each path once, as its last isolation left it. ``enforced`` is None where no probe told.
+    count each path once, as its last isolation left it. ``enforced`` of a path is None where nothing was shown.
     """
     isolations = [_quarantine(result) for result in results(steps.get("containment")) if _meaningful(result)]
     releases = [_quarantine(result) for result in results(steps.get("release")) if _meaningful(result)]
@@ -32,6 +32,11 @@ def containment(steps: Mapping[str, Any]) -> Row:
     }
 
 
+def last_word(isolations: list[Row]) -> dict[str, bool | None]:
+    """Per path what the last attempt saw: a policy that does nothing may be followed by a scale-down that does."""
+    return {path["path"] or "": path["enforced"] for isolation in isolations for path in isolation["paths"]}
+
+
 def _meaningful(result: Row) -> bool:
     return result.get("failed") is not True and result.get("skipped") is not True
 
@@ -42,39 +47,23 @@ def _quarantine(result: Row) -> Row:
         "method": text(result, "method"),
         "state": text(result, "state"),
         "enforced": flag(result, "enforced"),
+        "why": text(result, "why"),
         "operation": operation_of(result),
         "paths": [_path(entry) for entry in rows(result.get("proof"))],
+        "notes": lines(result.get("notes")),
     }
 
 
 def _path(entry: Row) -> Row:
-    source, target = text(entry, "from", "source"), text(entry, "to", "target")
-    name = text(entry, "path") or " → ".join(end for end in (source, target) if end)
+    origin = words(entry.get("from"))
+    goal = text(entry, "path") or "a path not named"
     return {
-        "path": name or None,
-        "before": _seen(entry.get("before")),
-        "after": _seen(entry.get("after")),
+        "path": f"{goal} from {origin}" if origin else text(entry, "path"),
+        "workload": text(entry, "workload"),
+        "via": text(entry, "via"),
+        "direction": text(entry, "direction"),
+        "evidence": text(entry, "evidence"),
+        "before": text(entry, "before"),
+        "after": text(entry, "after"),
         "enforced": flag(entry, "enforced"),
-        "evidence": text(entry, "evidence", "via"),
-        "detail": text(entry, "detail", "why", "reason"),
-    }
-
-
-def _seen(value: Any) -> str | None:
-    """What a probe saw: a word, or a mapping with a ``result`` (and the time it took, left to the data)."""
-    if isinstance(value, bool):
-        return "open" if value else "closed"
-    if isinstance(value, Mapping):
-        if isinstance(value.get("open"), bool):
-            return "open" if value["open"] else "closed"
-        return text(row(value), "result", "state", "outcome") or words(value) or None
-    return words(value) or None
-
-
-def last_word(isolations: list[Row]) -> dict[str, bool | None]:
-    """Per path what the last attempt saw: a policy that does nothing may be followed by a scale-down that does."""
-    return {
-        path["path"] or "": path["enforced"] if path["enforced"] is not None else isolation["enforced"]
-        for isolation in isolations
-        for path in isolation["paths"]
     }

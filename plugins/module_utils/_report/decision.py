@@ -18,8 +18,9 @@ from .text import epoch, moment
 
 
 def decision(steps: Mapping[str, Any]) -> Row:
-    """``chosen`` (id or None), ``mode``, ``data_loss_h``, ``candidates`` (oldest first, numbered from 1),
-    ``image_overrides``.
+    """``chosen`` (id or None), ``mode``, ``why``, ``choices`` (the id by mode), ``data_loss_h`` and until when it
+    counts, ``candidates`` (oldest first, numbered from 1), ``least_tainted``, ``image_overrides``, ``rules``,
+    ``warnings``.
     """
     told = next(iter(results(steps.get("decision"))), {})
     chosen = text(row(told.get("chosen")), "id") or text(told, "chosen")
@@ -32,9 +33,15 @@ def decision(steps: Mapping[str, Any]) -> Row:
     return {
         "chosen": chosen,
         "mode": text(told, "mode"),
+        "why": lines(told.get("why")),
+        "choices": {str(mode): text(choice, "id") for mode, choice in sorted(row(told.get("choices")).items())},
         "data_loss_h": number(told, "data_loss_h"),
+        "data_loss_until": moment(text(told, "data_loss_until")),
         "candidates": candidates,
-        "image_overrides": image_overrides(told.get("image_overrides")),
+        "least_tainted": text(told, "least_tainted"),
+        "image_overrides": image_overrides(told.get("images") or told.get("image_overrides")),
+        "rules": text(told, "rules"),
+        "warnings": lines(told.get("warnings")),
     }
 
 
@@ -57,16 +64,19 @@ def _candidate(entry: Row, chosen: str | None) -> Row:
         "loss_h": number(entry, "loss_h", "data_loss_h"),
         "chosen_by": lines(entry.get("chosen_by")),
         "held": flag(entry, "held"),
+        "purpose": text(entry, "purpose"),
+        "state": text(entry, "state"),
     }
 
 
-def _part(value: Any) -> str | None:
-    """One of the three verdicts: a word, or a mapping with a verdict and its reasons."""
-    if isinstance(value, Mapping):
-        verdict = text(value, "verdict", "state")
-        reasons = lines(value.get("reasons"))
-        return (f"{verdict}: {'; '.join(reasons)}" if reasons else verdict) if verdict else words(value) or None
-    return words(value) or None
+def _part(value: Any) -> Row:
+    """One of the three verdicts with its reasons and notes; a word alone has none."""
+    given = row(value)
+    return {
+        "verdict": text(given, "verdict") if given else words(value) or None,
+        "reasons": lines(given.get("reasons")),
+        "notes": lines(given.get("notes")),
+    }
 
 
 def cut(value: Any) -> tuple[str | None, str | None]:
@@ -79,18 +89,20 @@ def cut(value: Any) -> tuple[str | None, str | None]:
 
 
 def image_overrides(value: Any) -> list[Row]:
-    """``workload``, ``container``, ``image`` of {workload: {container: image}} or of a list of such rows."""
+    """``workload``, ``container``, ``image``, ``commit``, ``why``; from rows, or from {workload: {container: image}}."""
     if isinstance(value, Mapping):
-        return [
-            {"workload": str(workload), "container": str(container) if container else None, "image": words(image)}
+        value = [
+            {"workload": str(workload), "container": container, "image": words(image)}
             for workload, images in sorted(value.items())
-            for container, image in (sorted(images.items()) if isinstance(images, Mapping) else [("", images)])
+            for container, image in (sorted(images.items()) if isinstance(images, Mapping) else [(None, images)])
         ]
     return [
         {
-            "workload": text(entry, "workload", "name"),
+            "workload": text(entry, "workload"),
             "container": text(entry, "container"),
-            "image": text(entry, "image", "digest"),
+            "image": text(entry, "digest", "image"),
+            "commit": text(entry, "commit"),
+            "why": text(entry, "reason"),
         }
         for entry in rows(value)
     ]

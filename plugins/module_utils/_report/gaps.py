@@ -15,13 +15,15 @@ from typing import Any
 from .containment import last_word
 from .fields import Row, flag, rows, text
 from .intake import results
-from .phases import FAILED, NOT_REPORTED, PLANNED, SKIPPED, Phase
+from .phases import FAILED, NOT_REPORTED, PLANNED, SKIPPED, UNDONE, UNFINISHED, Phase
 
 _PHASE_WORDS = {
     NOT_REPORTED: "not done, or its result was not handed to this report",
     SKIPPED: "skipped",
     PLANNED: "planned and not run",
     FAILED: "failed",
+    UNDONE: "done and taken back, so what this report shows of it no longer holds",
+    UNFINISHED: "begun and not finished",
 }
 
 
@@ -69,7 +71,7 @@ def _passed(check: Row) -> bool:
 
 
 def _decision(decision: Row) -> list[tuple[str, str]]:
-    entries = []
+    entries = [("Decision", warning) for warning in decision["warnings"]]
     for point in decision["candidates"]:
         if point["verdict"] in (None, "unverified"):
             entries.append(
@@ -110,10 +112,11 @@ def _containment(containment: Row) -> list[tuple[str, str]]:
     """What no attempt closed: a method that failed and was followed by one that works is no gap."""
     entries = []
     for isolation in containment["isolations"]:
-        if isolation["enforced"] is None and not isolation["paths"]:
+        if not isolation["enforced"] and not isolation["paths"]:
             name = ", ".join(isolation["workloads"]) or "the workloads"
-            method = isolation["method"] or "the method"
-            entries.append(("Containment", f"whether {method} is enforced for {name} is not known: no path was tried"))
+            what = f"whether {isolation['method'] or 'the method'} is enforced for {name} is not known"
+            entries.append(("Containment", f"{what}: {isolation['why'] or 'no path was tried'}"))
+        entries += [("Containment", note) for note in isolation["notes"]]
     for path, enforced in last_word(containment["isolations"]).items():
         if enforced is not True:
             seen = "a probe still came through" if enforced is False else "nothing proves it closed"
@@ -128,7 +131,7 @@ def _certificates(certificates: Row, steps: Mapping[str, Any]) -> list[tuple[str
         if not results(steps.get(key))
     ]
     for entry in certificates["proof"]:
-        where = " ".join(part for part in (entry["pod"], entry["address"]) if part) or "a path"
+        where = f"{entry['where'] or 'a place not named'}" + (f" port {entry['port']}" if entry["port"] else "")
         if entry["ok"] is not True:
             word = "unknown" if entry["ok"] is None else "not as expected"
             entries.append(
@@ -154,11 +157,12 @@ def _volumes(volumes: Row, phase: Phase) -> list[tuple[str, str]]:
     entries = [
         (
             "Restore",
-            f"check {check['name'] or 'of unknown name'}: "
-            + ("not passed" if check["passed"] is False else "outcome unknown"),
+            f"check {check['name'] or 'of unknown name'}{' on ' + check['where'] if check['where'] else ''}: "
+            + (check["outcome"] or "outcome unknown")
+            + (f" ({check['detail']})" if check["detail"] else ""),
         )
         for check in volumes["checks"]
-        if check["passed"] is not True
+        if check["outcome"] != "passed"
     ]
     if not volumes["checks"]:
         entries.append(("Restore", "no check of the restored data was reported"))

@@ -31,7 +31,6 @@ _OF_THE_RUN = frozenset(
         "failed_when_result",
         "false_condition",
         "invocation",
-        "warnings",
         "_ansible_no_log",
         "_ansible_verbose_always",
     }

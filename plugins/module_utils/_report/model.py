@@ -125,16 +125,23 @@ def _approval(steps: Row) -> Row:
 
 def _duties(steps: Row) -> list[Row]:
     """What is left to do. A duty is open unless the step that named it says that it is done."""
-    found = []
-    for result in results(steps.get("decision")):
-        duties = result.get("duties")
-        for duty in duties if isinstance(duties, list) else lines(duties):
-            found.append({"what": words(duty), "why": _why(duty), "open": flag(duty, "done") is not True})
-    return found
+    return [
+        _duty(duty)
+        for result in results(steps.get("decision"))
+        for duty in (result["duties"] if isinstance(result.get("duties"), list) else lines(result.get("duties")))
+    ]
 
 
-def _why(duty: Any) -> str | None:
-    return "; ".join(lines(row(duty).get("why") or row(duty).get("reasons"))) or None
+def _duty(duty: Any) -> Row:
+    given = row(duty)
+    what = (text(given, "duty", "what") or words(duty)).replace("_", " ")
+    workloads = lines(given.get("workloads"))
+    return {
+        "what": what + (f" ({', '.join(workloads)})" if workloads else ""),
+        "why": text(given, "reason", "why"),
+        "findings": lines(given.get("findings")),
+        "open": flag(given, "done") is not True,
+    }
 
 
 def _hashes(steps: Row, told: Row) -> list[Row]:
@@ -148,9 +155,11 @@ def _hashes(steps: Row, told: Row) -> list[Row]:
             ]
     for key in ("held", "forensic", "restore"):
         for result in results(steps.get(key)):
+            points = [result, *rows(result.get("recovery_points"))]
             found += [
                 (f"statement {text(entry, 'kind') or ''} {text(entry, 'point') or ''}".strip(), text(entry, "hash"))
-                for entry in rows(result.get("statements"))
+                for point in points
+                for entry in rows(point.get("statements"))
             ]
     return [{"what": what, "sha256": value} for what, value in dict.fromkeys(found) if value]
 

@@ -25,11 +25,15 @@ _ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,252}")
 def operations(steps: Mapping[str, Any], journal: Mapping[str, Row]) -> list[Row]:
     """Each operation once, newest first: by the time it started, else by the order of the phases."""
     found: dict[str, Row] = {}
+    namespace = text(steps, "state_namespace")
     for order, key in enumerate(TITLES):
         for place, result in enumerate(results(steps.get(key))):
             name = operation_of(result)
             if name and name not in found:
-                found[name] = {**_operation(name, key, result, journal.get(name, {})), "order": (order, place)}
+                found[name] = {
+                    **_operation(name, key, result, journal.get(name, {}), namespace),
+                    "order": (order, place),
+                }
     newest_first = sorted(
         found.values(), key=lambda entry: (epoch(entry["started"]) or 0.0, entry["order"]), reverse=True
     )
@@ -38,7 +42,7 @@ def operations(steps: Mapping[str, Any], journal: Mapping[str, Row]) -> list[Row
     return [{key: value for key, value in entry.items() if key != "order"} for entry in newest_first]
 
 
-def _operation(name: str, phase: str, result: Row, known: Row) -> Row:
+def _operation(name: str, phase: str, result: Row, known: Row, namespace: str | None) -> Row:
     return {
         "id": name,
         "phase": phase,
@@ -48,12 +52,13 @@ def _operation(name: str, phase: str, result: Row, known: Row) -> Row:
         "state": text(known, "state"),
         "plan_hash": text(result, "plan_hash") or text(known, "plan_hash"),
         "undo_until": moment(text(known, "undo_until") or text(result, "undo_until")),
-        "undo": undo_command(name),
+        "undo": undo_command(name, namespace),
     }
 
 
-def undo_command(name: str) -> str | None:
-    """The command for a shell; None for an id that is not one of ours."""
-    if not _ID.fullmatch(name):
+def undo_command(name: str, namespace: str | None = None) -> str | None:
+    """The command for a shell; None for an id (or a state namespace) that cannot be one of ours."""
+    if not all(_ID.fullmatch(word) for word in (name, namespace or name)):
         return None
-    return f"ansible localhost -m knowngood.kube.operation -a 'id={name} state=undone'"
+    where = f" state_namespace={namespace}" if namespace else ""
+    return f"ansible localhost -m knowngood.kube.operation -a 'id={name} state=undone{where}'"

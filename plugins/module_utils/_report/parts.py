@@ -29,6 +29,7 @@ _TONES = {
     "ok": OK,
     "partial": WARN,
     "failed": BAD,
+    "passed": OK,
     "empty": BAD,
     "done": OK,
     "already": OK,
@@ -40,6 +41,8 @@ _TONES = {
     "fuzzy": WARN,
     "unfinished": BAD,
     "undone": WARN,
+    "undoing": BAD,
+    "open": BAD,
 }
 
 

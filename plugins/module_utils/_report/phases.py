@@ -17,14 +17,8 @@ from .fields import Row, row, rows, text
 from .intake import plan_is_open, results
 from .text import moment
 
-DONE, ALREADY, PLANNED, SKIPPED, FAILED, NOT_REPORTED = (
-    "done",
-    "already",
-    "planned",
-    "skipped",
-    "failed",
-    "not_reported",
-)
+DONE, ALREADY, UNDONE, UNFINISHED = "done", "already", "undone", "unfinished"
+PLANNED, SKIPPED, FAILED, NOT_REPORTED = "planned", "skipped", "failed", "not_reported"
 
 TITLES = {
     "preflight": "Preflight",
@@ -39,13 +33,16 @@ TITLES = {
 """Keys of ``steps`` in the order in which the playbook goes through them."""
 
 _CHANGING = frozenset({"held", "forensic", "containment", "restore", "rotation", "release"})
-_WORST_FIRST = (FAILED, PLANNED, SKIPPED, DONE, ALREADY, NOT_REPORTED)
+_WORST_FIRST = (FAILED, UNFINISHED, UNDONE, PLANNED, SKIPPED, DONE, ALREADY, NOT_REPORTED)
+
+_JOURNAL_WORDS = {"open": UNFINISHED, "undoing": UNFINISHED, "undone": UNDONE}
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
     """One phase. ``state``: ``done``; ``already`` (there was nothing to do); ``planned`` (shown, not run); ``skipped``;
-    ``failed``; ``not_reported`` (no result came in: it may or may not have happened). Times are None when unknown.
+    ``failed``; ``undone`` and ``unfinished`` (the journal says so of one of its operations); ``not_reported`` (no
+    result came in: it may or may not have happened). Times are None when unknown.
     """
 
     key: str
@@ -77,7 +74,7 @@ def phases(steps: Mapping[str, Any], journal: Mapping[str, Row], check: bool) ->
 
 
 def _phase(key: str, found: list[Row], journal: Mapping[str, Row], check: bool) -> Phase:
-    states = {_state(key, result, check) for result in found} or {NOT_REPORTED}
+    states = {_state(key, result, journal, check) for result in found} or {NOT_REPORTED}
     ids = tuple(name for name in (operation_of(result) for result in found) if name)
     known = [journal.get(operation_of(result) or "", {}) for result in found]
     starts = [when for pair in zip(found, known, strict=True) if (when := _time(pair, "started"))]
@@ -101,7 +98,7 @@ def operation_of(result: Row) -> str | None:
     return text(result, "operation") or text(row(result.get("operation")), "id")
 
 
-def _state(key: str, result: Row, check: bool) -> str:
+def _state(key: str, result: Row, journal: Mapping[str, Row], check: bool) -> str:
     if result.get("failed") is True:
         return FAILED
     if result.get("skipped") is True:
@@ -110,8 +107,9 @@ def _state(key: str, result: Row, check: bool) -> str:
         return DONE
     if check:
         return PLANNED if plan_is_open(result) else ALREADY
-    if operation_of(result):
-        return DONE
+    operation = operation_of(result)
+    if operation:
+        return _JOURNAL_WORDS.get(text(journal.get(operation, {}), "state") or "", DONE)
     return PLANNED if plan_is_open(result) else ALREADY
 
 

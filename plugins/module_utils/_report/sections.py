@@ -42,6 +42,9 @@ _VERDICT = {
     CHECK: ("check run", NEUTRAL),
 }
 
+_PARTS = (("code", "code_at_cut"), ("data", "data_exposure"), ("evidence", "evidence"))
+_MOST_REASONS = 3
+
 
 def verdict(report: Row) -> Html:
     told = report["verdict"]
@@ -155,9 +158,24 @@ def decision(report: Row) -> Html:
     picture = chart(told["candidates"], report["incident"]["time"], told["data_loss_h"])
     images = table(
         "Images that go with the chosen data",
-        (Column("Workload"), Column("Container"), Column("Image", "mono")),
         (
-            (None, (known(entry["workload"]), known(entry["container"], "not named"), code(entry["image"])))
+            Column("Workload"),
+            Column("Container"),
+            Column("Image", "mono"),
+            Column("Commit", "mono commit"),
+            Column("Why"),
+        ),
+        (
+            (
+                None,
+                (
+                    known(entry["workload"]),
+                    known(entry["container"], "not named"),
+                    code(entry["image"]) if entry["image"] else unknown("none"),
+                    known((entry["commit"] or "")[:12]),
+                    entry["why"] or "–",
+                ),
+            )
             for entry in told["image_overrides"]
         ),
         "No image was overridden.",
@@ -187,25 +205,36 @@ def decision(report: Row) -> Html:
 
 
 def _candidate(point: Row) -> tuple[Node, ...]:
-    loss = point["loss_h"]
-    parts = (("code", "code_at_cut"), ("data", "data_exposure"), ("evidence", "evidence"))
+    loss, said = point["loss_h"], [*point["for"], *point["against"]]
+    state = ", ".join(
+        word for word in (point["purpose"], point["state"]) if word not in (None, "available", "scheduled")
+    )
     return (
         str(point["number"]),
         join(
             el("code", point["id"] or "unknown"),
             join(el("br"), chip("chosen", OK)) if point["chosen"] else None,
-            join(el("br"), quiet(f"by {', '.join(point['chosen_by'])}")) if point["chosen_by"] else None,
+            quiet(f"chosen by {', '.join(point['chosen_by'])}") if point["chosen_by"] else None,
+            quiet(state) if state else None,
         ),
         period(point["cut_from"], point["cut_to"]),
         join(
             chip(point["verdict"]) if point["verdict"] else chip("unknown", WARN),
-            *(quiet(f"{name}: {point[key]}") for name, key in parts if point[key]),
+            *(_part(name, point[key], said) for name, key in _PARTS),
             quiet(f"cut: {point['consistency']}") if point["consistency"] else None,
         ),
         listed(point["for"]),
         listed(point["against"]),
         unknown() if loss is None else span(loss * 3600),
     )
+
+
+def _part(name: str, part: Row, said: list[str]) -> Html:
+    """One of the three verdicts, with those of its reasons that do not stand in the row already."""
+    reasons = [reason for reason in (*part["reasons"], *part["notes"]) if reason not in said]
+    shown = f": {'; '.join(reasons[:_MOST_REASONS])}" if reasons else ""
+    left = f"; {len(reasons) - _MOST_REASONS} more in report.json" if len(reasons) > _MOST_REASONS else ""
+    return quiet(f"{name} {part['verdict'] or 'unknown'}{shown}{left}")
 
 
 def containment(report: Row) -> Html:
@@ -228,29 +257,31 @@ def _quarantine(entry: Row, word: str) -> Html:
     workloads = ", ".join(entry["workloads"]) or "workloads not named"
     return join(
         el("h3", f"{word}: {workloads} by {entry['method'] or 'a method not named'}"),
-        el("p", "Enforced: ", yes_no(entry["enforced"])) if isolated else None,
+        el("p", "Enforced: ", yes_no(entry["enforced"], no="not shown"), " ", entry["why"])
+        if isolated
+        else el("p", entry["why"])
+        if entry["why"]
+        else None,
         table(
             "",
             (
-                Column("Path"),
+                Column("Path", "mono"),
+                Column("Of"),
                 Column("Before"),
                 Column("After"),
                 Column("Enforced"),
                 Column("Evidence by"),
-                Column("Detail"),
             ),
             (
                 (
                     None,
                     (
                         known(path["path"]),
-                        known(path["before"]),
-                        known(path["after"]),
-                        yes_no(path["enforced"] if path["enforced"] is not None else entry["enforced"])
-                        if isolated
-                        else "–",
+                        join(known(path["workload"]), quiet(f"via {path['via']}") if path["via"] else None),
+                        known(path["before"], "not tried"),
+                        known(path["after"], "not tried"),
+                        yes_no(path["enforced"]) if isolated else "–",
                         known(path["evidence"]),
-                        path["detail"] or "–",
                     ),
                 )
                 for path in entry["paths"]
@@ -301,7 +332,7 @@ def volumes(report: Row) -> Html:
                     (
                         known(check["name"]),
                         known(check["where"]),
-                        yes_no(check["passed"], "passed", "not passed"),
+                        chip(check["outcome"]) if check["outcome"] else chip("unknown", WARN),
                         el("span", check["detail"] or "–", class_="message"),
                     ),
                 )
@@ -346,7 +377,7 @@ def certificates(report: Row) -> Html:
         table(
             "",
             (
-                Column("Pod or endpoint", "mono"),
+                Column("Pod or Service", "mono"),
                 Column("Evidence by"),
                 Column("Expected", "mono"),
                 Column("Served", "mono"),
@@ -357,11 +388,14 @@ def certificates(report: Row) -> Html:
                 (
                     None,
                     (
-                        join(known(entry["pod"]), quiet(entry["address"]) if entry["address"] else None),
+                        join(known(entry["where"]), quiet(f"port {entry['port']}") if entry["port"] else None),
                         known(entry["path"]),
                         known(entry["expected"]),
                         known(entry["served"]),
-                        yes_no(entry["ok"]),
+                        join(
+                            yes_no(entry["ok"]),
+                            quiet(f"{entry['connections']} connections") if entry["connections"] else None,
+                        ),
                         entry["detail"] or "–",
                     ),
                 )
@@ -506,6 +540,7 @@ def operations(report: Row) -> Html:
                     (
                         join(
                             el("code", entry["id"]),
+                            join(" ", chip(entry["state"])) if entry["state"] not in (None, "finished") else None,
                             el("pre", entry["undo"])
                             if entry["undo"]
                             else quiet("this id is not one of ours: no command is given"),

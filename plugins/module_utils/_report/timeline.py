@@ -24,6 +24,8 @@ _WORDS = {
     "planned": ": planned, not run",
     "skipped": ": skipped",
     "failed": ": FAILED",
+    "undone": ": done and taken back",
+    "unfinished": ": begun and not finished",
 }
 
 
@@ -75,7 +77,7 @@ def _forensic(steps: Mapping[str, Any]) -> list[Row]:
     for result in results(steps.get("forensic")):
         for point in rows(result.get("recovery_points")):
             first, last = cut(point.get("cut_at"))
-            snapshots = lines(point.get("snapshots"))
+            snapshots = _snapshots(point.get("snapshots"))
             entries.append(
                 _entry(
                     first,
@@ -86,6 +88,10 @@ def _forensic(steps: Mapping[str, Any]) -> list[Row]:
                 )
             )
     return entries
+
+
+def _snapshots(value: Any) -> list[str]:
+    return [name for entry in rows(value) if (name := text(entry, "snapshot", "content"))] or lines(value)
 
 
 def _scans(findings: Row) -> list[Row]:

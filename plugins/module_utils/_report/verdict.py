@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .fields import Row
-from .phases import FAILED, NOT_REPORTED, PLANNED, SKIPPED, TITLES, Phase
+from .phases import FAILED, NOT_REPORTED, PLANNED, SKIPPED, TITLES, UNDONE, UNFINISHED, Phase
 
 PROVEN, PARTLY, NOT_RESTORED, INCOMPLETE, CHECK = "proven", "partly_proven", "not_restored", "incomplete", "check"
 
@@ -49,7 +49,7 @@ def verdict(told: Mapping[str, Any], found: Mapping[str, Phase], check: bool) ->
 def _status(found: Mapping[str, Phase], check: bool, unproven: list[str]) -> str:
     if check:
         return CHECK
-    if any(phase.state == FAILED for phase in found.values()):
+    if any(phase.state in (FAILED, UNFINISHED) for phase in found.values()):
         return INCOMPLETE
     if not found["restore"].happened:
         return NOT_RESTORED
@@ -66,9 +66,9 @@ def _head(status: str, told: Mapping[str, Any], found: Mapping[str, Phase]) -> s
             else ("Check run, nothing was changed: no point was chosen")
         )
     if status == INCOMPLETE:
-        failed = [TITLES[key] for key, phase in found.items() if phase.state == FAILED]
+        failed = [f"{TITLES[key]} {phase.state}" for key, phase in found.items() if phase.state in (FAILED, UNFINISHED)]
         done = f"restored to {named}" if found["restore"].happened else "data not restored"
-        return f"Incomplete: {_and(failed)} failed, {done}"
+        return f"Incomplete: {_and(failed)}, {done}"
     if status == NOT_RESTORED:
         return _why_not(told, found)
     return f"Restored to {named}"
@@ -80,7 +80,11 @@ def _why_not(told: Mapping[str, Any], found: Mapping[str, Phase]) -> str:
     chosen = told["decision"]["chosen"]
     if not chosen:
         return "Not restored: no recovery point was acceptable"
-    reasons = {PLANNED: "the restore was planned and not run", SKIPPED: "the restore was skipped"}
+    reasons = {
+        PLANNED: "the restore was planned and not run",
+        SKIPPED: "the restore was skipped",
+        UNDONE: "the restore was taken back",
+    }
     return f"Not restored: point {chosen} was chosen, but " + reasons.get(
         found["restore"].state, "no restore was reported"
     )
@@ -89,14 +93,17 @@ def _why_not(told: Mapping[str, Any], found: Mapping[str, Phase]) -> str:
 def _data(told: Mapping[str, Any], phase: Phase) -> tuple[list[str], list[str]]:
     proven: list[str] = []
     unproven: list[str] = []
-    checks = told["volumes"]["checks"]
-    passed = sum(check["passed"] is True for check in checks)
     if not phase.happened:
         return proven, unproven
-    if passed:
-        proven.append(f"{passed} of {len(checks)} checks of the restored data")
-    if passed < len(checks):
-        unproven.append(f"{len(checks) - passed} of {len(checks)} checks of the restored data did not pass")
+    checks = told["volumes"]["checks"]
+    counts = {word: sum(check["outcome"] == word for check in checks) for word in ("passed", "failed")}
+    if counts["passed"]:
+        proven.append(f"{counts['passed']} of {len(checks)} checks of the restored data")
+    if counts["failed"]:
+        unproven.append(f"{counts['failed']} of {len(checks)} checks of the restored data failed")
+    left = len(checks) - counts["passed"] - counts["failed"]
+    if left:
+        unproven.append(f"{left} of {len(checks)} checks of the restored data were not made")
     if not checks:
         unproven.append("the restored data (no check was reported)")
     point, chosen = told["volumes"]["point"], told["decision"]["chosen"]
@@ -119,10 +126,14 @@ def _point(decision: Row, point: str | None) -> list[str]:
 
 
 def _containment(containment: Row, phase: Phase) -> tuple[list[str], list[str]]:
+    if not phase.happened:
+        return [], [f"containment ({_absence(phase)})"]
     tried, enforced = containment["paths_tried"], containment["paths_enforced"]
-    if not phase.happened or not tried:
-        why = "no path was tried" if phase.happened else _absence(phase)
-        return [], [f"containment ({why})"]
+    last = containment["isolations"][-1] if containment["isolations"] else {}
+    if not tried and last.get("enforced"):
+        return [f"containment enforced ({last['why'] or 'no path was there to try'})"], []
+    if not tried:
+        return [], ["containment (no path was tried)"]
     proven = [f"containment enforced on {enforced} of {tried} paths tried"] if enforced else []
     unproven = [f"containment on {tried - enforced} of {tried} paths tried"] if enforced < tried else []
     return proven, unproven
@@ -144,10 +155,10 @@ def _release(containment: Row, phase: Phase) -> tuple[list[str], list[str]]:
     if not phase.happened:
         return [], [f"release from containment ({_absence(phase)})"]
     paths = [path for release in containment["releases"] for path in release["paths"]]
-    answering = sum(path["after"] in ("open", "answers", "reachable") for path in paths)
-    if paths and answering == len(paths):
-        return [f"{answering} of {len(paths)} released paths answering"], []
-    return [], []
+    answering = sum(path["after"] == "open" for path in paths)
+    proven = [f"{answering} of {len(paths)} released paths open again"] if answering else []
+    unproven = [f"{len(paths) - answering} of {len(paths)} released paths"] if answering < len(paths) else []
+    return proven, unproven if paths else ["release from containment (no path was tried)"]
 
 
 def _absence(phase: Phase) -> str:
@@ -155,6 +166,7 @@ def _absence(phase: Phase) -> str:
         PLANNED: "planned, not run",
         SKIPPED: "skipped",
         FAILED: "failed",
+        UNDONE: "taken back",
         NOT_REPORTED: "not done or not reported",
     }.get(phase.state, phase.state)
 

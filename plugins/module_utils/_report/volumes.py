@@ -20,16 +20,14 @@ from .text import moment
 
 def volumes(steps: Mapping[str, Any]) -> Row:
     """``point`` (the recovery point that went back), ``rows`` per claim, ``checks`` of the data, ``downtime_s``,
-    ``undo_until``. ``verified`` is None when no check told.
+    ``undo_until``. ``outcome`` of a check: ``passed``, ``failed``, ``skipped``, or None when it was not told.
     """
     told = [result for result in results(steps.get("restore")) if result.get("failed") is not True]
     result = next((item for item in told if item.get("skipped") is not True), {})
-    checks = _checks(result.get("verified"))
     return {
         "point": text(result, "recovery_point") or text(row(result.get("recovery_point")), "id"),
         "rows": [_volume(entry, result) for entry in rows(result.get("volumes"))],
-        "checks": checks,
-        "verified": all(check["passed"] is True for check in checks) if checks else None,
+        "checks": _checks(result.get("verified")),
         "downtime_s": number(result, "downtime_s"),
         "undo_until": moment(text(result, "undo_until")),
     }
@@ -58,10 +56,10 @@ def _kept(value: Any) -> bool | str | None:
 
 
 def _checks(value: Any) -> list[Row]:
-    """Checks of the restored data: ``true``/``false``, a list of rows, or rows by place (``staged``, ``live``)."""
+    """Checks of the restored data: one word of the restore itself, a list of rows, or rows by place."""
     if isinstance(value, bool):
-        return [{"name": "checks of the restore", "where": None, "passed": value, "detail": None}]
-    if isinstance(value, Mapping) and not any(key in value for key in ("name", "ok", "passed")):
+        return [{"name": "checks of the restore", "where": None, "outcome": _outcome(value), "detail": None}]
+    if isinstance(value, Mapping) and not any(key in value for key in ("name", "probe")):
         return [
             {**check, "where": check["where"] or str(place)}
             for place, found in sorted(value.items())
@@ -69,10 +67,14 @@ def _checks(value: Any) -> list[Row]:
         ]
     return [
         {
-            "name": text(entry, "name", "probe", "check"),
-            "where": text(entry, "where", "stage", "on"),
-            "passed": flag(entry, "passed", "ok", "verified"),
-            "detail": text(entry, "detail", "output", "why"),
+            "name": text(entry, "probe", "name"),
+            "where": text(entry, "on", "where"),
+            "outcome": _outcome(flag(entry, "ok", "passed")) or text(entry, "state"),
+            "detail": text(entry, "reason", "why", "detail"),
         }
         for entry in rows(value)
     ]
+
+
+def _outcome(good: bool | None) -> str | None:
+    return None if good is None else "passed" if good else "failed"

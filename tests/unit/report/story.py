@@ -46,7 +46,9 @@ def steps() -> dict[str, Any]:
                     "id": FORENSIC,
                     "cut_at": {"data-db-0": "2026-11-21T14:04:11.120Z", "uploads": "2026-11-21T14:04:11.480Z"},
                     "consistency": "fuzzy",
-                    "snapshots": ["shop/kg-4d4d-data-db-0", "shop/kg-4d4d-uploads"],
+                    "snapshots": [
+                        {"claim": claim, "snapshot": f"kg-4d4d-{claim}"} for claim in ("data-db-0", "uploads")
+                    ],
                 }
             ],
         },
@@ -83,8 +85,10 @@ def _policy() -> dict[str, Any]:
         "method": "network_policy",
         "state": "isolated",
         "enforced": False,
+        "why": "still open: 10.66.0.15:8080, 10.96.31.9:8080; the policy was taken away again",
         "operation": "quarantine-shop-aa00000003",
-        "proof": [_path("Service orders:8080", "open", "open", False), _path("Service db:5432", "open", "open", False)],
+        "proof": [_path("10.96.31.9:8080", "open", "open", False), _path("10.66.0.15:8080", "open", "open", False)],
+        "notes": [],
     }
 
 
@@ -93,16 +97,24 @@ def _scale_down() -> dict[str, Any]:
         **_policy(),
         "method": "scale_down",
         "enforced": True,
+        "why": "no pod is left, and 2 paths are closed",
         "operation": "quarantine-shop-aa00000004",
-        "proof": [
-            _path("Service orders:8080", "open", "refused", True),
-            _path("Service db:5432", "open", "no client left", True),
-        ],
+        "proof": [_path("10.96.31.9:8080", "open", "refused", True), _path("10.66.0.15:8080", "open", "timeout", True)],
     }
 
 
-def _path(name: str, before: str, after: str, enforced: bool) -> dict[str, Any]:
-    return {"path": name, "before": before, "after": after, "enforced": enforced, "evidence": "in_cluster"}
+def _path(name: str, before: str | None, after: str, enforced: bool | None) -> dict[str, Any]:
+    return {
+        "path": name,
+        "workload": "Deployment/orders",
+        "via": "Service orders" if name.startswith("10.96") else "pod",
+        "from": "shop",
+        "direction": "ingress",
+        "evidence": "in_cluster",
+        "before": before,
+        "after": after,
+        "enforced": enforced,
+    }
 
 
 def _decision() -> dict[str, Any]:
@@ -115,9 +127,9 @@ def _decision() -> dict[str, Any]:
             },
             "consistency": "fuzzy",
             "verdict": verdict,
-            "code_at_cut": "clean" if verdict == "clean" else "exposed",
-            "data_exposure": verdict,
-            "evidence": "no indicator was looked for",
+            "code_at_cut": {"verdict": "clean" if verdict == "clean" else "exposed", "reasons": [], "notes": []},
+            "data_exposure": {"verdict": verdict, "reasons": against if verdict != "clean" else [], "notes": []},
+            "evidence": {"verdict": "clean", "reasons": [], "notes": ["no indicator was looked for"]},
             "for": speaks,
             "against": against,
             "loss_h": 14 - hour,
@@ -138,10 +150,22 @@ def _decision() -> dict[str, Any]:
             ),
         ],
         "duties": [
-            "Tell the customers whose orders of 2026-11-21 09:00 to 14:00 UTC are lost",
-            {"duty": "Rotate the database password", "why": "the injection could read pg_shadow"},
+            {"duty": "review_delta", "reason": "orders from 09:00 to 14:00 are in no clean point", "workloads": []},
+            {"duty": "rotate_secrets", "reason": "the injection could read pg_shadow", "workloads": ["StatefulSet/db"]},
         ],
-        "image_overrides": {"Deployment/orders": {"orders": "registry.example/shop/orders@sha256:" + "c4" * 32}},
+        "why": ["it is the newest point whose writers never ran the exploited finding"],
+        "choices": {"strict": {"id": FIRST}, "evidence": {"id": SECOND}},
+        "warnings": [],
+        "image_overrides": {"Deployment/orders": "sha256:" + "c4" * 32},
+        "images": [
+            {
+                "workload": "Deployment/orders",
+                "container": "orders",
+                "digest": "sha256:" + "c4" * 32,
+                "commit": COMMITS[3],
+                "reason": "newest commit without the finding",
+            }
+        ],
     }
 
 
@@ -170,8 +194,8 @@ def _restore() -> dict[str, Any]:
             },
         ],
         "verified": [
-            {"name": "orders count and checksum", "where": "staged", "passed": True, "detail": "3 rows, sum 124.50"},
-            {"name": "orders count and checksum", "where": "live", "passed": True, "detail": "3 rows, sum 124.50"},
+            {"probe": "orders count and checksum", "on": "staged", "state": "passed"},
+            {"probe": "orders count and checksum", "on": "live", "state": "passed"},
         ],
     }
 
@@ -189,32 +213,24 @@ def _rotation() -> dict[str, Any]:
             }
         ],
         "proof": [
-            {
-                "pod": "web-6d9f-4xk2p",
-                "path": "in_cluster",
-                "address": "10.66.0.14:8443",
-                "expected": NEW,
-                "served": NEW,
-                "ok": True,
-            },
-            {
-                "pod": "web-6d9f-b7wqd",
-                "path": "in_cluster",
-                "address": "10.66.0.17:8443",
-                "expected": NEW,
-                "served": NEW,
-                "ok": True,
-            },
-            {
-                "pod": "Service web",
-                "path": "in_cluster",
-                "address": "10.96.31.4:443",
-                "expected": NEW,
-                "served": NEW,
-                "ok": True,
-            },
+            _served("port_forward", pod="web-6d9f-4xk2p", port=8443, connections=3),
+            _served("port_forward", pod="web-6d9f-b7wqd", port=8443, connections=3),
+            _served("in_cluster", service="web", port=443),
         ],
         "failed_handshakes": 0,
+    }
+
+
+def _served(path: str, **more: Any) -> dict[str, Any]:
+    row = {"target": "shop/web-tls", "pod": "", "service": "", "port": 0, "path": path, "connections": 1, "why": ""}
+    return {
+        **row,
+        "fingerprint": NEW,
+        "expected": NEW,
+        "ok": True,
+        "status": "HTTP/1.1 200 OK",
+        "verified": True,
+        **more,
     }
 
 
@@ -224,7 +240,9 @@ def _release() -> dict[str, Any]:
         "method": "scale_down",
         "state": "released",
         "operation": "quarantine-shop-aa00000007",
-        "proof": [{"path": "Service orders:8080", "before": "refused", "after": "open", "evidence": "in_cluster"}],
+        "enforced": False,
+        "why": "1 paths are open again",
+        "proof": [_path("10.96.31.9:8080", None, "open", None)],
     }
 
 

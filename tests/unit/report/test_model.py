@@ -66,10 +66,10 @@ class TestVerdict:
 
     def test_a_check_that_failed_is_not_counted_as_seen(self) -> None:
         steps = story.steps()
-        steps["restore"]["verified"][1]["passed"] = False
+        steps["restore"]["verified"][1]["state"] = "failed"
         verdict = told(steps)["verdict"]
         assert verdict["proven"][0] == "1 of 2 checks of the restored data"
-        assert verdict["unproven"][0] == "1 of 2 checks of the restored data did not pass"
+        assert verdict["unproven"][0] == "1 of 2 checks of the restored data failed"
 
     def test_a_point_that_is_not_clean_is_called_so(self) -> None:
         steps = story.steps()
@@ -107,6 +107,19 @@ class TestVerdict:
         verdict = told(steps)["verdict"]
         assert verdict["status"] == "not_restored"
         assert "planned and not run" in verdict["sentence"]
+
+    def test_a_restore_that_was_taken_back_is_no_restore(self) -> None:
+        steps = story.steps()
+        steps["operations"]["operations"][4]["state"] = "undone"
+        report = told(steps)
+        assert report["verdict"]["status"] == "not_restored"
+        assert "but the restore was taken back" in report["verdict"]["sentence"]
+        assert about(report, "Restore") == ["done and taken back, so what this report shows of it no longer holds"]
+
+    def test_an_unfinished_operation_makes_it_incomplete(self) -> None:
+        steps = story.steps()
+        steps["operations"]["operations"][5]["state"] = "open"
+        assert told(steps)["verdict"]["sentence"].startswith("Incomplete: Certificate rotation unfinished, restored to")
 
 
 class TestMissingParts:
@@ -152,10 +165,36 @@ class TestMissingParts:
         steps["containment"] = steps["containment"][:1]
         report = told(steps)
         assert about(report, "Containment") == [
-            "path Service orders:8080: a probe still came through",
-            "path Service db:5432: a probe still came through",
+            "path 10.96.31.9:8080 from shop: a probe still came through",
+            "path 10.66.0.15:8080 from shop: a probe still came through",
         ]
         assert "containment on 2 of 2 paths tried" in report["verdict"]["unproven"]
+
+    def test_a_path_that_was_never_open_shows_nothing(self) -> None:
+        steps = story.steps()
+        steps["containment"][1]["proof"][0]["enforced"] = None
+        report = told(steps)
+        assert "containment enforced on 1 of 2 paths tried" in report["verdict"]["proven"]
+        assert about(report, "Containment") == ["path 10.96.31.9:8080 from shop: nothing proves it closed"]
+
+    def test_without_a_path_the_reason_of_the_quarantine_is_given(self) -> None:
+        steps = story.steps()
+        steps["containment"] = [{**steps["containment"][1], "proof": [], "why": "no pod is left; no path was found"}]
+        assert "containment enforced (no pod is left; no path was found)" in told(steps)["verdict"]["proven"]
+
+    def test_a_check_that_was_left_out_is_neither_passed_nor_failed(self) -> None:
+        steps = story.steps()
+        steps["restore"]["verified"].append(
+            {"probe": "api", "on": "live", "state": "skipped", "reason": "it does not run"}
+        )
+        report = told(steps)
+        assert "1 of 3 checks of the restored data were not made" in report["verdict"]["unproven"]
+        assert about(report, "Restore") == ["check api on live: skipped (it does not run)"]
+
+    def test_a_path_that_did_not_open_again_is_not_released(self) -> None:
+        steps = story.steps()
+        steps["release"]["proof"][0]["after"] = "refused"
+        assert "1 of 1 released paths" in told(steps)["verdict"]["unproven"]
 
     def test_no_incident_id_and_no_name_are_refused(self) -> None:
         with pytest.raises(BadInput, match="no id"):
@@ -203,6 +242,27 @@ class TestDetails:
         steps["restore"]["operation"] = "x'; rm -rf ~ #"
         assert [row["undo"] for row in told(steps)["operations"] if row["phase"] == "restore"] == [None]
 
+    def test_the_undo_command_names_a_state_namespace_of_your_own(self) -> None:
+        rows = told({**story.steps(), "state_namespace": "recovery"})["operations"]
+        assert rows[0]["undo"].endswith("state=undone state_namespace=recovery'")
+
+    def test_the_decision_says_why_and_what_other_modes_would_choose(self) -> None:
+        decision = told()["decision"]
+        assert decision["choices"] == {"evidence": story.SECOND, "strict": story.FIRST}
+        assert decision["why"] == ["it is the newest point whose writers never ran the exploited finding"]
+        assert decision["image_overrides"][0]["commit"] == story.COMMITS[3]
+
+    def test_images_by_workload_are_read_too(self) -> None:
+        steps = story.steps()
+        del steps["decision"]["images"]
+        steps["decision"]["image_overrides"] = {"Deployment/a": "sha256:1", "Deployment/b": {"x": "sha256:2"}}
+        assert [
+            (row["workload"], row["container"], row["image"]) for row in told(steps)["decision"]["image_overrides"]
+        ] == [
+            ("Deployment/a", None, "sha256:1"),
+            ("Deployment/b", "x", "sha256:2"),
+        ]
+
     def test_the_timeline_is_in_order_and_unknown_times_come_last(self) -> None:
         times = [entry["at"] for entry in told()["timeline"]]
         known = [at for at in times if at]
@@ -236,12 +296,13 @@ class TestDetails:
         steps["decision"]["duties"].append({"duty": "Hold the points", "done": True})
         duties = told(steps)["duties"]
         assert [duty["open"] for duty in duties] == [True, True, False]
+        assert duties[1]["what"] == "rotate secrets (StatefulSet/db)"
         assert duties[1]["why"] == "the injection could read pg_shadow"
 
     def test_what_only_tells_one_run_from_another_is_left_out(self) -> None:
         second = story.steps()
         for key in ("restore", "rotation", "release"):
-            second[key] = {**second[key], "changed": False, "warnings": ["x"], "invocation": {"module_args": {"a": 1}}}
+            second[key] = {**second[key], "changed": False, "deprecations": [], "invocation": {"module_args": {"a": 1}}}
         first = {**story.steps(), "restore": {**story.steps()["restore"], "changed": True}}
         assert document(told(second)) == document(told(first))
 
