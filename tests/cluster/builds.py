@@ -56,7 +56,7 @@ def cached(lock: str, name: str) -> Path | None:
 
 
 def build(name: str, item: Binary | Crds) -> Path:
-    """Build one program, or copy one set of definitions, into the cache; atomic, so that a killed build leaves nothing."""
+    """Build one program, or copy one set of definitions, into the cache, in one step: a killed build leaves nothing."""
     target = folder_of(item.lock) / name
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f".{name}.{os.getpid()}")
@@ -76,8 +76,7 @@ def _go(lock: str, *arguments: str) -> str:
         ["go", *arguments],
         cwd=paths.GO / lock,
         env={**os.environ, **ENVIRONMENT},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
         check=False,
     )

@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The instance's control group in every hierarchy (cgroup v1, v2 and both): limits nothing, but everything of ours is in it.
+"""The instance's control group in every hierarchy (cgroup v1, v2 and both).
 
-That makes it the register of our processes: whatever died or was lost, what is left is found and ended here.
+It limits nothing, but everything of ours is in it. That makes it the register of our processes: whatever died or was
+lost, what is left is found and ended here.
 """
 
 from __future__ import annotations

@@ -18,7 +18,6 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,12 +125,11 @@ class Supervisor:
         signal.set_wakeup_fd(waker)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         while True:
-            with suppress(InterruptedError):
-                ready, _, _ = select.select([listener, wake], [], [], 5)
-                if wake in ready:
-                    os.read(wake, 4096)
-                if listener in ready:
-                    self._one(listener)
+            ready, _, _ = select.select([listener.fileno(), wake], [], [], 5)
+            if wake in ready:
+                os.read(wake, 4096)
+            if listener.fileno() in ready:
+                self._one(listener)
             self.reap()
 
     def _one(self, listener: socket.socket) -> None:

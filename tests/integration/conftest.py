@@ -1,0 +1,185 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Fixtures over the real cluster. What a fixture gives is described in ``tests/cluster``."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import shutil
+import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from tests.cluster import lifecycle, users  # noqa: E402
+from tests.cluster.audit import AuditLog  # noqa: E402
+from tests.cluster.errors import ClusterError  # noqa: E402
+from tests.cluster.faults import Faults  # noqa: E402
+from tests.cluster.handle import Cluster  # noqa: E402
+from tests.cluster.instance import Instance  # noqa: E402
+from tests.cluster.users import Rule  # noqa: E402
+
+KEPT = ROOT / "tests" / "output" / "cluster"
+_FAILED = pytest.StashKey[bool]()
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A running cluster. One that was up before stays up; one that this session started goes with it."""
+    existing = lifecycle.existing_cluster()
+    if existing:
+        yield Cluster(Path(existing))
+        return
+    instance = Instance.chosen()
+    was_up = lifecycle.healthy(instance) is not None
+    lifecycle.up(instance)
+    yield Cluster(instance.kubeconfig(), instance)
+    if not was_up:
+        lifecycle.down(instance)
+
+
+@pytest.fixture
+def make_namespace(cluster: Cluster) -> Iterator[Callable[[], str]]:
+    """Call it for one more fresh namespace; all are deleted after the test."""
+    made: list[str] = []
+
+    def make() -> str:
+        name = f"t-{secrets.token_hex(4)}"
+        cluster.kubectl("create", "namespace", name)
+        made.append(name)
+        # Pods are refused until the namespace's service account is there.
+        cluster.wait("service account", lambda: cluster.get("serviceaccount", "default", "-n", name), 20)
+        return name
+
+    yield make
+    for name in made:
+        _remove_namespace(cluster, name)
+
+
+@pytest.fixture
+def namespace(make_namespace: Callable[[], str]) -> str:
+    """The name of a fresh namespace, deleted after the test together with the volumes and snapshots it retained."""
+    return make_namespace()
+
+
+def _remove_namespace(cluster: Cluster, name: str) -> None:
+    with suppress(ClusterError):
+        _release(cluster, "volumesnapshotcontents", name, "deletionPolicy", "volumeSnapshotRef")
+        _release(cluster, "persistentvolumes", name, "persistentVolumeReclaimPolicy", "claimRef")
+    cluster.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found", check=False)
+
+
+def _release(cluster: Cluster, kind: str, namespace: str, policy: str, reference: str) -> None:
+    """Turn what is retained for the namespace into what is deleted, so that no test leaves storage behind."""
+    for item in cluster.get(kind)["items"]:
+        spec = item["spec"]
+        if spec.get(policy) != "Retain" or (spec.get(reference) or {}).get("namespace") != namespace:
+            continue
+        patch = json.dumps({"spec": {policy: "Delete"}})
+        cluster.kubectl("patch", kind, item["metadata"]["name"], "--type=merge", "-p", patch, check=False)
+        if kind == "volumesnapshotcontents":
+            cluster.kubectl("delete", kind, item["metadata"]["name"], "--wait=false", check=False)
+
+
+@pytest.fixture
+def audit(cluster: Cluster) -> AuditLog:
+    """Requests to the API since the fixture was made or ``audit.mark()`` was called last."""
+    if cluster.instance is None:
+        pytest.skip("the audit log of a user's own cluster is not ours to read")
+    return AuditLog(cluster.instance.audit_log)
+
+
+@pytest.fixture
+def faults(cluster: Cluster) -> Iterator[Faults]:
+    """Faults of the CSI driver ``local``; none before and after the test."""
+    if cluster.instance is None:
+        pytest.skip("faults can be injected into our own CSI driver only")
+    one = Faults(cluster.instance.faults())
+    one.clear()
+    yield one
+    one.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    name: str
+    kubeconfig: Path
+
+
+@pytest.fixture
+def user(cluster: Cluster) -> Iterator[Callable[..., User]]:
+    """Makes users with exactly the given rights.
+
+    ``user(rules={"shop": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]}, cluster_rules=[...],
+    cluster_roles=["view"], manifests=[...], name="alice")``: rules by namespace, rules everywhere, roles that exist,
+    and any manifests of roles and bindings to apply as they are. Rights go with the test.
+    """
+    if cluster.instance is None:
+        pytest.skip("users are signed by our own cluster's authority")
+    made: list[dict[str, Any]] = []
+
+    def make(
+        *,
+        rules: dict[str, list[Rule]] | None = None,
+        cluster_rules: list[Rule] | None = None,
+        cluster_roles: tuple[str, ...] | list[str] = (),
+        manifests: tuple[dict[str, Any], ...] | list[dict[str, Any]] = (),
+        name: str = "",
+    ) -> User:
+        name = name or f"user-{secrets.token_hex(4)}"
+        kubeconfig = cluster.make_user(name)
+        wanted = [
+            *users.grants(name, rules=rules, cluster_rules=cluster_rules or (), cluster_roles=cluster_roles),
+            *manifests,
+        ]
+        if wanted:
+            cluster.apply(*wanted)
+            made.extend(wanted)
+        return User(name, kubeconfig)
+
+    yield make
+    if made:
+        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": made})
+        cluster.kubectl("delete", "--ignore-not-found", "--wait=false", "-f", "-", stdin=text, check=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep the logs of the cluster as a failed test leaves it: fixtures have not cleaned up yet."""
+    report = yield
+    held = getattr(item, "funcargs", {}).get("cluster")
+    if report.failed and isinstance(held, Cluster) and not item.stash.get(_FAILED, False):
+        item.stash[_FAILED] = True
+        kept = _keep(held, item.nodeid)
+        report.sections.append(("cluster", f"logs and objects kept in {kept}"))
+    return report
+
+
+def _keep(cluster: Cluster, test: str) -> Path:
+    target = KEPT / re.sub(r"[^\w.-]+", "_", test)
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    if cluster.instance and cluster.instance.log.is_dir():
+        shutil.copytree(cluster.instance.log, target / "log")
+    kinds = "pods,pvc,pv,volumesnapshots,volumesnapshotcontents,statefulsets,deployments,jobs,networkpolicies"
+    for name, arguments in {
+        "objects.txt": ("get", kinds, "-A", "-o", "wide"),
+        "events.txt": ("get", "events", "-A", "--sort-by=.lastTimestamp"),
+    }.items():
+        done = cluster.kubectl(*arguments, check=False)
+        (target / name).write_text(done.stdout + done.stderr)
+    return target
