@@ -21,6 +21,7 @@ from .consumers import Consumer, Namespace, likely_ports, look
 from .lint import ERROR, Lint, lint
 from .owner import owner_of
 from .plan import server_name
+from .request import span
 from .secrets import CRT, TlsSecret, read_secret, role_of
 from .sights import TlsPort, see
 
@@ -37,6 +38,31 @@ class Question:
     expiring_within_s: float | None = None
     probe: bool = False
     copies: bool = False
+    query: str = ""
+
+
+def question(params: Mapping[str, Any]) -> Question:
+    """From the door's options. Raises BadInput."""
+    expiring = params.get("expiring_within")
+    return Question(
+        namespaces=tuple(params["namespaces"]),
+        selector=params["selector"],
+        expiring_within_s=None if expiring is None else span(expiring, "expiring_within"),
+        probe=params["probe"],
+        copies=params["copies"],
+        query=params.get("query") or "",
+    )
+
+
+def answer(cluster: Cluster, asked: Question, now: dt.datetime) -> list[Any]:
+    """The inventory, through the query where there is one. A query that cannot be read is refused before any reading.
+
+    Raises BadInput, and what the cluster raises.
+    """
+    if asked.query:
+        compiled(asked.query)
+    rows = inventory(cluster, asked, now)
+    return select(rows, asked.query) if asked.query else rows
 
 
 def inventory(cluster: Cluster, question: Question, now: dt.datetime) -> list[dict[str, Any]]:
@@ -152,15 +178,25 @@ def drift(stored: str, served: Sequence[Mapping[str, Any]]) -> str:
     return IN_STEP if all(row["fingerprint"] == stored for row in served) else BEHIND
 
 
-def select(rows: list[dict[str, Any]], query: str) -> list[Any]:
-    """The rows through a JMESPath expression. Raises BadInput for one that cannot be read or gives no list."""
+def compiled(query: str) -> Any:
+    """A JMESPath expression. Raises BadInput for one that cannot be read."""
     import jmespath
     from jmespath.exceptions import JMESPathError
 
     try:
-        found = jmespath.search(query, rows)
+        return jmespath.compile(query)
     except JMESPathError as error:
         raise BadInput("query is not a JMESPath expression", why=" ".join(str(error).split())[:300]) from error
+
+
+def select(rows: list[dict[str, Any]], query: str) -> list[Any]:
+    """The rows through a JMESPath expression. Raises BadInput where it fails on them or gives no list."""
+    from jmespath.exceptions import JMESPathError
+
+    try:
+        found = compiled(query).search(rows)
+    except JMESPathError as error:
+        raise BadInput("query cannot be evaluated", why=" ".join(str(error).split())[:300]) from error
     if not isinstance(found, list):
         raise BadInput(
             "query does not give a list", why=f"it gives {type(found).__name__}", next="for example [?days_left < `30`]"
