@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .fields import Row, flag, lines, number, row, rows, text
+from .fields import Row, flag, lines, number, rows, text
 from .intake import results
 from .text import moment
 
@@ -28,10 +28,10 @@ def certificates(steps: Mapping[str, Any]) -> Row:
     for result in rotated:
         for generation in rows(result.get("generations")):
             entry = table.setdefault(_secret(generation), _empty(_secret(generation)))
-            entry["before"] = _of_one(_certificate(generation.get("old")), entry["before"])
-            entry["after"] = _of_one(_certificate(generation.get("new")), entry["after"])
+            entry["before"] = _of_one(_old(generation), entry["before"])
+            entry["after"] = _of_one(_new(generation), entry["after"])
             entry["rotated"] = True
-    proof = [_proof(entry) for result in rotated for entry in rows(result.get("proof"))]
+    proof = [_proof(entry) for result in rotated for entry in rows(result.get("proof")) or _looked_again(result)]
     counts = [count for result in rotated if (count := _failed_handshakes(result)) is not None]
     return {
         "rows": [table[name] for name in sorted(table)],
@@ -49,8 +49,7 @@ def _of_one(told: Row | None, listed: Row | None) -> Row | None:
 
 
 def _failed_handshakes(result: Row) -> float | int | None:
-    listed = result.get("failed_handshakes")
-    return len(listed) if isinstance(listed, list) else number(result, "failed_handshakes")
+    return number(result, "failed_handshakes")
 
 
 def _inventories(steps: Mapping[str, Any]) -> dict[str, Row]:
@@ -73,20 +72,38 @@ def _secret(entry: Row) -> str:
     return f"{namespace}/{name}" if namespace and "/" not in name else name
 
 
-def _certificate(value: Any) -> Row | None:
-    if isinstance(value, str) and value:
-        value = {"fingerprint": value}
-    entry = row(value)
-    inner = row(entry.get("certificate"))
+def _old(generation: Row) -> Row | None:
+    return _certificate({"fingerprint": generation.get("old"), "not_after": generation.get("old_not_after")})
+
+
+def _new(generation: Row) -> Row | None:
+    return _certificate({**generation, "fingerprint": generation.get("new")})
+
+
+def _certificate(entry: Row) -> Row | None:
     found = {
-        "fingerprint": text(entry, "fingerprint", "fingerprint_sha256")
-        or text(inner, "fingerprint", "fingerprint_sha256"),
-        "serial": text(entry, "serial") or text(inner, "serial"),
-        "issuer": text(entry, "issuer") or text(row(entry.get("issuer")), "subject", "name") or text(inner, "issuer"),
-        "not_after": moment(text(entry, "not_after") or text(inner, "not_after")),
-        "names": lines(entry.get("sans") or entry.get("names") or inner.get("sans")),
+        "fingerprint": text(entry, "fingerprint"),
+        "serial": text(entry, "serial"),
+        "issuer": text(entry, "issuer"),
+        "key": text(entry, "key"),
+        "not_after": moment(text(entry, "not_after")),
+        "names": lines(entry.get("sans")),
     }
     return found if any(found.values()) else None
+
+
+def _looked_again(result: Row) -> list[Row]:
+    """What a rotation that had nothing left to do saw just now, as rows of proof."""
+    return [
+        {
+            **sight,
+            "target": text(note, "target"),
+            "expected": text(note, "stored"),
+            "ok": text(sight, "fingerprint") == text(note, "stored") if text(sight, "fingerprint") else None,
+        }
+        for note in rows(result.get("seen"))
+        for sight in rows(note.get("served"))
+    ]
 
 
 def _proof(entry: Row) -> Row:

@@ -14,7 +14,7 @@ from typing import Any
 
 from .fields import Row, flag, lines, rows, text, words
 from .intake import results
-from .phases import operation_of
+from .phases import operations_of
 
 
 def containment(steps: Mapping[str, Any]) -> Row:
@@ -48,7 +48,7 @@ def _quarantine(result: Row) -> Row:
         "state": text(result, "state"),
         "enforced": flag(result, "enforced"),
         "why": text(result, "why"),
-        "operation": operation_of(result),
+        "operations": operations_of(result),
         "paths": [_path(entry) for entry in rows(result.get("proof"))],
         "notes": lines(result.get("notes")),
     }

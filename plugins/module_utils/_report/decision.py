@@ -89,7 +89,7 @@ def cut(value: Any) -> tuple[str | None, str | None]:
 
 
 def image_overrides(value: Any) -> list[Row]:
-    """``workload``, ``container``, ``image``, ``commit``, ``why``; from rows, or from {workload: {container: image}}."""
+    """``workload``, ``container``, ``image``, ``commit``, ``why``; of rows, or of {workload: {container: image}}."""
     if isinstance(value, Mapping):
         value = [
             {"workload": str(workload), "container": container, "image": words(image)}

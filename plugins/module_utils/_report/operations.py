@@ -15,7 +15,7 @@ from typing import Any
 
 from .fields import Row, text
 from .intake import results
-from .phases import TITLES, operation_of
+from .phases import TITLES, operations_of
 from .text import epoch, moment
 
 # What an operation's id looks like (kind, application, digest). Nothing else is put into a command to be pasted.
@@ -27,13 +27,11 @@ def operations(steps: Mapping[str, Any], journal: Mapping[str, Row]) -> list[Row
     found: dict[str, Row] = {}
     namespace = text(steps, "state_namespace")
     for order, key in enumerate(TITLES):
-        for place, result in enumerate(results(steps.get(key))):
-            name = operation_of(result)
-            if name and name not in found:
-                found[name] = {
-                    **_operation(name, key, result, journal.get(name, {}), namespace),
-                    "order": (order, place),
-                }
+        named = [(name, result) for result in results(steps.get(key)) for name in operations_of(result)]
+        for place, (name, result) in enumerate(named):
+            if name not in found:
+                entry = _operation(name, key, result, journal.get(name, {}), namespace)
+                found[name] = {**entry, "order": (order, place)}
     newest_first = sorted(
         found.values(), key=lambda entry: (epoch(entry["started"]) or 0.0, entry["order"]), reverse=True
     )
@@ -50,7 +48,7 @@ def _operation(name: str, phase: str, result: Row, known: Row, namespace: str | 
         "started": moment(text(known, "started") or text(result, "started")),
         "ended": moment(text(known, "ended") or text(result, "ended")),
         "state": text(known, "state"),
-        "plan_hash": text(result, "plan_hash") or text(known, "plan_hash"),
+        "plan_hash": text(known, "plan_hash") or text(result, "plan_hash"),
         "undo_until": moment(text(known, "undo_until") or text(result, "undo_until")),
         "undo": undo_command(name, namespace),
     }

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .fields import Row, row, rows, text
+from .fields import Row, rows, text
 from .intake import plan_is_open, results
 from .text import moment
 
@@ -75,10 +75,10 @@ def phases(steps: Mapping[str, Any], journal: Mapping[str, Row], check: bool) ->
 
 def _phase(key: str, found: list[Row], journal: Mapping[str, Row], check: bool) -> Phase:
     states = {_state(key, result, journal, check) for result in found} or {NOT_REPORTED}
-    ids = tuple(name for name in (operation_of(result) for result in found) if name)
-    known = [journal.get(operation_of(result) or "", {}) for result in found]
-    starts = [when for pair in zip(found, known, strict=True) if (when := _time(pair, "started"))]
-    ends = [when for pair in zip(found, known, strict=True) if (when := _time(pair, "ended", "at"))]
+    ids = tuple(dict.fromkeys(name for result in found for name in operations_of(result)))
+    places = [*found, *(journal.get(name, {}) for name in ids)]
+    starts = [when for place in places if (when := moment(text(place, "started")))]
+    ends = [when for place in places if (when := moment(text(place, "ended", "at")))]
     stated = [
         when for result in found for entry in rows(result.get("statements")) if (when := moment(text(entry, "at")))
     ]
@@ -93,9 +93,12 @@ def _phase(key: str, found: list[Row], journal: Mapping[str, Row], check: bool) 
     )
 
 
-def operation_of(result: Row) -> str | None:
-    """The id of the operation that a result names: ``operation`` is an id or a mapping with one."""
-    return text(result, "operation") or text(row(result.get("operation")), "id")
+def operations_of(result: Row) -> list[str]:
+    """The ids of the operations that a result names, in the order in which they were run."""
+    several = result.get("operations")
+    named = [name for name in several if isinstance(name, str)] if isinstance(several, list) else []
+    last = text(result, "operation")
+    return list(dict.fromkeys([*named, *([last] if last else [])]))
 
 
 def _state(key: str, result: Row, journal: Mapping[str, Row], check: bool) -> str:
@@ -107,14 +110,10 @@ def _state(key: str, result: Row, journal: Mapping[str, Row], check: bool) -> st
         return DONE
     if check:
         return PLANNED if plan_is_open(result) else ALREADY
-    operation = operation_of(result)
-    if operation:
-        return _JOURNAL_WORDS.get(text(journal.get(operation, {}), "state") or "", DONE)
+    words = {_JOURNAL_WORDS.get(text(journal.get(name, {}), "state") or "", DONE) for name in operations_of(result)}
+    if words:
+        return next(word for word in _WORST_FIRST if word in words)
     return PLANNED if plan_is_open(result) else ALREADY
-
-
-def _time(places: tuple[Row, Row], *keys: str) -> str | None:
-    return next((when for place in places if (when := moment(text(place, *keys)))), None)
 
 
 def _note(result: Row) -> str | None:

@@ -310,10 +310,10 @@ def volumes(report: Row) -> Html:
                     None,
                     (
                         code(entry["claim"]),
-                        code(entry["before"]),
-                        code(entry["after"]),
+                        _volume(entry["before"]),
+                        _volume(entry["after"]),
                         join(
-                            when(entry["cut_at"]), quiet(f"snapshot {entry['snapshot']}") if entry["snapshot"] else None
+                            when(entry["cut_at"]), quiet(f"of {entry['of']}") if entry["of"] != entry["claim"] else None
                         ),
                         _kept(entry),
                     ),
@@ -343,16 +343,14 @@ def volumes(report: Row) -> Html:
     )
 
 
+def _volume(name: str | None) -> Node:
+    return el("span", "none", class_="unknown") if name == "" else code(name)
+
+
 def _kept(entry: Row) -> Node:
-    kept = entry["kept"]
-    if kept is None:
-        return unknown()
-    if kept is False:
-        return chip("no", WARN)
-    name = kept if isinstance(kept, str) else "yes"
-    return (
-        join(el("code", name), " until ", when(entry["kept_until"])) if entry["kept_until"] else join(el("code", name))
-    )
+    if not entry["kept"]:
+        return _volume(entry["kept"])
+    return join(code(entry["kept"]), *((" until ", when(entry["kept_until"])) if entry["kept_until"] else ()))
 
 
 def certificates(report: Row) -> Html:
@@ -413,6 +411,7 @@ def _certificate(entry: Row | None) -> Node:
     return join(
         code(entry["fingerprint"]),
         quiet(f"serial {entry['serial']}") if entry["serial"] else None,
+        quiet(f"key {entry['key']}") if entry["key"] else None,
         quiet(f"issuer {entry['issuer']}") if entry["issuer"] else None,
         el("p", "until ", when(entry["not_after"]), class_="quiet") if entry["not_after"] else None,
     )

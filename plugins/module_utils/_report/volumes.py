@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .decision import cut
 from .fields import Row, flag, number, row, rows, text, words
 from .intake import results
 from .text import moment
@@ -24,47 +23,48 @@ def volumes(steps: Mapping[str, Any]) -> Row:
     """
     told = [result for result in results(steps.get("restore")) if result.get("failed") is not True]
     result = next((item for item in told if item.get("skipped") is not True), {})
+    point = text(result, "recovery_point")
+    cuts = _cuts(steps, point)
     return {
-        "point": text(result, "recovery_point") or text(row(result.get("recovery_point")), "id"),
-        "rows": [_volume(entry, result) for entry in rows(result.get("volumes"))],
-        "checks": _checks(result.get("verified")),
+        "point": point,
+        "rows": [_volume(entry, result, cuts) for entry in rows(result.get("volumes"))],
+        "checks": _checks(result.get("verification")) or _checks(result.get("verified")),
         "downtime_s": number(result, "downtime_s"),
         "undo_until": moment(text(result, "undo_until")),
     }
 
 
-def _volume(entry: Row, result: Row) -> Row:
-    first, _last = cut(entry.get("cut_at"))
+def _cuts(steps: Mapping[str, Any], point: str | None) -> Row:
+    """When the point cut each claim, as the decision has it."""
+    for decision in results(steps.get("decision")):
+        for candidate in rows(decision.get("candidates")):
+            if point and text(candidate, "id") == point:
+                return row(candidate.get("cut_at"))
+    return {}
+
+
+def _volume(entry: Row, result: Row, cuts: Row) -> Row:
+    claim = text(entry, "claim")
     return {
-        "claim": text(entry, "claim"),
-        "before": _volume_name(entry.get("from")),
-        "after": _volume_name(entry.get("to")),
-        "kept": _kept(entry.get("kept")),
-        "kept_until": moment(text(entry, "kept_until", "expires") or text(result, "undo_until")),
-        "snapshot": text(entry, "snapshot"),
-        "cut_at": first,
-        "size": text(entry, "size"),
+        "claim": claim,
+        "of": text(entry, "of") or claim,
+        "before": _name(entry, "from"),
+        "after": _name(entry, "to"),
+        "kept": _name(entry, "kept"),
+        "kept_until": moment(text(entry, "kept_until") or text(result, "undo_until")),
+        "cut_at": moment(text(cuts, text(entry, "of") or claim or "")),
     }
 
 
-def _volume_name(value: Any) -> str | None:
-    return (text(value, "volume", "name") or words(value)) if isinstance(value, Mapping) else words(value) or None
-
-
-def _kept(value: Any) -> bool | str | None:
-    return value if isinstance(value, bool) else _volume_name(value)
+def _name(entry: Row, key: str) -> str | None:
+    """The name of a volume; empty where there was none, None where nothing was said."""
+    return words(entry[key]) if key in entry else None
 
 
 def _checks(value: Any) -> list[Row]:
-    """Checks of the restored data: one word of the restore itself, a list of rows, or rows by place."""
+    """Checks of the restored data: rows, or one word of the restore itself."""
     if isinstance(value, bool):
         return [{"name": "checks of the restore", "where": None, "outcome": _outcome(value), "detail": None}]
-    if isinstance(value, Mapping) and not any(key in value for key in ("name", "probe")):
-        return [
-            {**check, "where": check["where"] or str(place)}
-            for place, found in sorted(value.items())
-            for check in _checks(found)
-        ]
     return [
         {
             "name": text(entry, "probe", "name"),

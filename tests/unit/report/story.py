@@ -108,7 +108,7 @@ def _path(name: str, before: str | None, after: str, enforced: bool | None) -> d
         "path": name,
         "workload": "Deployment/orders",
         "via": "Service orders" if name.startswith("10.96") else "pod",
-        "from": "shop",
+        "from": {},
         "direction": "ingress",
         "evidence": "in_cluster",
         "before": before,
@@ -177,39 +177,37 @@ def _restore() -> dict[str, Any]:
         "downtime_s": 21.4,
         "undo_until": "2026-11-28T14:06:00Z",
         "volumes": [
-            {
-                "claim": "data-db-0",
-                "from": "pvc-9b1f",
-                "to": "pvc-d07a",
-                "kept": "pvc-9b1f",
-                "cut_at": "2026-11-21T09:00:00.100Z",
-                "snapshot": "shop/kg-1a1a-data-db-0",
-            },
-            {
-                "claim": "uploads",
-                "from": "pvc-22c8",
-                "to": "pvc-e41b",
-                "kept": True,
-                "cut_at": "2026-11-21T09:00:00.420Z",
-            },
+            _volume("data-db-0", "pvc-9b1f", "pvc-d07a"),
+            _volume("uploads", "pvc-22c8", "pvc-e41b"),
         ],
-        "verified": [
+        "verified": True,
+        "verification": [
             {"probe": "orders count and checksum", "on": "staged", "state": "passed"},
             {"probe": "orders count and checksum", "on": "live", "state": "passed"},
         ],
     }
 
 
+def _volume(claim: str, old: str, new: str) -> dict[str, Any]:
+    return {"claim": claim, "from": old, "to": new, "kept": old, "kept_until": "2026-11-28T14:06:00Z"}
+
+
 def _rotation() -> dict[str, Any]:
     return {
         "operation": "rotation-shop-aa00000006",
         "plan_hash": "e2" * 32,
+        "operations": ["rotation-shop-aa00000006"],
         "generations": [
             {
                 "namespace": "shop",
                 "secret": "web-tls",
-                "old": {"fingerprint": OLD, "serial": "0x5a"},
-                "new": {"fingerprint": NEW},
+                "target": "shop/web-tls",
+                "old": OLD,
+                "old_not_after": "2026-12-01T00:00:00Z",
+                "new": NEW,
+                "serial": "5a11",
+                "key": "ECDSA-P-256",
+                "not_after": "2027-02-19T14:08:00Z",
             }
         ],
         "proof": [

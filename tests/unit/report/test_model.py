@@ -61,12 +61,12 @@ class TestVerdict:
 
     def test_a_restore_without_checks_is_not_proven(self) -> None:
         steps = story.steps()
-        del steps["restore"]["verified"]
+        del steps["restore"]["verified"], steps["restore"]["verification"]
         assert "the restored data (no check was reported)" in told(steps)["verdict"]["unproven"]
 
     def test_a_check_that_failed_is_not_counted_as_seen(self) -> None:
         steps = story.steps()
-        steps["restore"]["verified"][1]["state"] = "failed"
+        steps["restore"]["verification"][1]["state"] = "failed"
         verdict = told(steps)["verdict"]
         assert verdict["proven"][0] == "1 of 2 checks of the restored data"
         assert verdict["unproven"][0] == "1 of 2 checks of the restored data failed"
@@ -165,8 +165,8 @@ class TestMissingParts:
         steps["containment"] = steps["containment"][:1]
         report = told(steps)
         assert about(report, "Containment") == [
-            "path 10.96.31.9:8080 from shop: a probe still came through",
-            "path 10.66.0.15:8080 from shop: a probe still came through",
+            "path 10.96.31.9:8080: a probe still came through",
+            "path 10.66.0.15:8080: a probe still came through",
         ]
         assert "containment on 2 of 2 paths tried" in report["verdict"]["unproven"]
 
@@ -175,7 +175,7 @@ class TestMissingParts:
         steps["containment"][1]["proof"][0]["enforced"] = None
         report = told(steps)
         assert "containment enforced on 1 of 2 paths tried" in report["verdict"]["proven"]
-        assert about(report, "Containment") == ["path 10.96.31.9:8080 from shop: nothing proves it closed"]
+        assert about(report, "Containment") == ["path 10.96.31.9:8080: nothing proves it closed"]
 
     def test_without_a_path_the_reason_of_the_quarantine_is_given(self) -> None:
         steps = story.steps()
@@ -184,7 +184,7 @@ class TestMissingParts:
 
     def test_a_check_that_was_left_out_is_neither_passed_nor_failed(self) -> None:
         steps = story.steps()
-        steps["restore"]["verified"].append(
+        steps["restore"]["verification"].append(
             {"probe": "api", "on": "live", "state": "skipped", "reason": "it does not run"}
         )
         report = told(steps)
@@ -288,8 +288,43 @@ class TestDetails:
         (row,) = told()["certificates"]["rows"]
         assert (row["secret"], row["rotated"]) == ("shop/web-tls", True)
         assert (row["before"]["fingerprint"], row["after"]["fingerprint"]) == (story.OLD, story.NEW)
-        assert (row["before"]["serial"], row["before"]["issuer"]) == ("0x5a", "CN=shop-ca")
+        assert (row["after"]["serial"], row["after"]["key"], row["after"]["issuer"]) == (
+            "5a11",
+            "ECDSA-P-256",
+            "CN=shop-ca",
+        )
+        assert row["before"]["not_after"] == "2026-12-01T00:00:00Z"
         assert row["after"]["not_after"] == "2027-02-19T14:08:00Z"
+
+    def test_a_rotation_with_nothing_left_to_do_shows_what_it_saw_again(self) -> None:
+        steps = story.steps()
+        sight = {"pod": "web-1", "port": 8443, "path": "port_forward", "verified": True}
+        served = [{**sight, "fingerprint": story.NEW}, {**sight, "pod": "web-2", "fingerprint": story.OLD}]
+        steps["rotation"] = {
+            **steps["rotation"],
+            "proof": [],
+            "seen": [{"target": "shop/web-tls", "stored": story.NEW, "served": served, "drift": "behind"}],
+        }
+        report = told(steps)
+        assert [(row["where"], row["ok"]) for row in report["certificates"]["proof"]] == [
+            ("web-1", True),
+            ("web-2", False),
+        ]
+        assert "the certificate on 1 of 2 paths tried" in report["verdict"]["unproven"]
+
+    def test_every_operation_of_a_rotation_can_be_undone(self) -> None:
+        steps = story.steps()
+        steps["rotation"]["operations"] = ["rotation-shop-0", "rotation-shop-aa00000006"]
+        assert [row["id"] for row in told(steps)["operations"] if row["phase"] == "rotation"] == [
+            "rotation-shop-aa00000006", "rotation-shop-0",
+        ]  # fmt: skip
+
+    def test_a_volume_shows_the_cut_that_its_data_comes_from(self) -> None:
+        rows = told()["volumes"]["rows"]
+        assert [(row["claim"], row["before"], row["after"], row["cut_at"]) for row in rows] == [
+            ("data-db-0", "pvc-9b1f", "pvc-d07a", "2026-11-21T09:00:00.100000Z"),
+            ("uploads", "pvc-22c8", "pvc-e41b", "2026-11-21T09:00:00.420000Z"),
+        ]
 
     def test_a_duty_is_open_until_its_source_says_done(self) -> None:
         steps = story.steps()
