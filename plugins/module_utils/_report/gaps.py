@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .containment import last_word
-from .fields import Row, flag, rows, text
+from .fields import Row, rows, text
 from .intake import results
 from .phases import FAILED, NOT_REPORTED, PLANNED, SKIPPED, UNDONE, UNFINISHED, Phase
 
@@ -57,17 +57,13 @@ def _preflight(steps: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         (
             "Preflight",
-            f"{text(check, 'name', 'check') or 'a check'} did not pass: "
-            + (text(check, "why", "detail", "found") or "no reason given"),
+            f"{text(check, 'name') or 'a check'} {'could not be made' if check.get('ok') is None else 'did not pass'}: "
+            + (text(check, "what") or "no reason given"),
         )
         for result in results(steps.get("preflight"))
         for check in rows(result.get("checks"))
-        if not _passed(check)
+        if check.get("ok") is not True
     ]
-
-
-def _passed(check: Row) -> bool:
-    return flag(check, "ok", "passed") is True or text(check, "state", "status", "result") in ("ok", "passed")
 
 
 def _decision(decision: Row) -> list[tuple[str, str]]:

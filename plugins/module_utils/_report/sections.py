@@ -156,6 +156,7 @@ def _marker(kind: str) -> str:
 def decision(report: Row) -> Html:
     told = report["decision"]
     picture = chart(told["candidates"], report["incident"]["time"], told["data_loss_h"])
+    others = ", ".join(f"{mode}: {name or 'none'}" for mode, name in told["choices"].items())
     images = table(
         "Images that go with the chosen data",
         (
@@ -184,6 +185,7 @@ def decision(report: Row) -> Html:
         "decision",
         "Decision",
         el("p", "Chosen: ", code(told["chosen"])) if told["chosen"] else el("p", chip("no point was chosen", BAD)),
+        listed(told["why"]) if told["why"] else None,
         el("div", picture, class_="wide") if picture else None,
         quiet(legend()) if picture else None,
         table(
@@ -201,6 +203,8 @@ def decision(report: Row) -> Html:
             "No recovery point was compared in this report.",
         ),
         images,
+        quiet(f"What each mode would choose: {others}") if others else None,
+        quiet(f"Least tainted: {told['least_tainted']}") if told["least_tainted"] else None,
     )
 
 

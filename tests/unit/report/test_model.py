@@ -143,6 +143,17 @@ class TestMissingParts:
         assert "certificates (skipped)" in report["verdict"]["unproven"]
         assert about(report, "Certificate rotation") == ["skipped: Conditional result was False"]
 
+    def test_a_preflight_check_that_did_not_pass_or_was_not_made_is_a_gap(self) -> None:
+        steps = story.steps()
+        steps["preflight"]["checks"] += [
+            {"name": "clock", "ok": False, "what": "40 s apart", "cure": "chronyc makestep"},
+            {"name": "driver", "ok": None, "what": "not allowed to list CSIDrivers", "cure": ""},
+        ]
+        assert about(told(steps), "Preflight") == [
+            "clock did not pass: 40 s apart",
+            "driver could not be made: not allowed to list CSIDrivers",
+        ]
+
     @pytest.mark.parametrize("status", ["partial", "failed", "empty", None])
     def test_a_scan_that_is_not_ok_cannot_show_absence(self, status: str | None) -> None:
         steps = story.steps()

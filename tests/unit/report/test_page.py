@@ -200,6 +200,11 @@ class TestSelfContained:
         ):
             assert sentence in words
 
+    def test_the_reasons_of_the_decision_are_on_the_page(self) -> None:
+        words = " ".join(read(render()).text)
+        assert "it is the newest point whose writers never ran the exploited finding" in words
+        assert f"What each mode would choose: evidence: {story.SECOND}, strict: {story.FIRST}" in words
+
     def test_states_are_words_and_not_only_colours(self) -> None:
         words = " ".join(read(render()).text)
         for word in ("✓ clean", "✕ suspect", "✓ chosen", "! open", "✕ exploited", "! unsigned"):
