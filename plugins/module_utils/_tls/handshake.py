@@ -12,6 +12,7 @@ PRIVATE to this collection.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 from collections.abc import Callable, Iterable
@@ -21,6 +22,7 @@ from .certificates import Certificate, bundle, sha256
 
 HTTP, TLS = "http", "tls"
 _ENOUGH = 4096
+_LEAVE_S = 1.0
 
 Dial = Callable[[], socket.socket]
 
@@ -62,24 +64,36 @@ def look(
 def _attempt(
     dial: Dial, context: ssl.SSLContext, server_name: str, verified: bool | None, protocol: str, timeout_s: float
 ) -> Served:
-    raw = dial()
+    answer, why = b"", ""
+    channel = context.wrap_socket(dial(), server_hostname=server_name or None, do_handshake_on_connect=False)
     try:
-        raw.settimeout(timeout_s)
-        with context.wrap_socket(raw, server_hostname=server_name or None) as channel:
-            fingerprint = sha256(channel.getpeercert(binary_form=True) or b"")
-            if protocol != HTTP:
-                return Served(fingerprint, verified)
+        channel.settimeout(timeout_s)
+        channel.do_handshake()
+        fingerprint = sha256(channel.getpeercert(binary_form=True) or b"")
+        if protocol == HTTP:
             answer, why = _ask(channel, server_name)
     except ssl.SSLCertVerificationError:
         raise
-    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError; ValueError: closed while it was wrapped
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError; ValueError: closed under our hands
         return Served(why=_short(error))
     finally:
-        raw.close()
+        _leave(channel)
+    if protocol != HTTP:
+        return Served(fingerprint, verified)
     line = answer.split(b"\r\n", 1)[0].decode("latin-1")
     if line.startswith("HTTP/"):
         return Served(fingerprint, verified, len(answer), line[:100])
     return Served(fingerprint, verified, len(answer), why=why or "what came back is not HTTP")
+
+
+def _leave(channel: ssl.SSLSocket) -> None:
+    """Ends the connection in order: what a forwarding thread still has for us is taken, so that it can end as well."""
+    with contextlib.suppress(OSError, ValueError):
+        channel.settimeout(_LEAVE_S)
+        channel.shutdown(socket.SHUT_WR)
+        while channel.recv(65536):
+            pass
+    channel.close()
 
 
 def _ask(channel: ssl.SSLSocket, server_name: str) -> tuple[bytes, str]:

@@ -37,8 +37,8 @@ def blocks(data: bytes) -> tuple[Block, ...]:
     starts = list(_BEGIN.finditer(data))
     ends = [start.start() for start in starts[1:]] + [len(data)]
     return tuple(
-        _block(number, start.group(1).decode(), data[start.end() : end])
-        for number, (start, end) in enumerate(zip(starts, ends, strict=True), 1)
+        _block(number, start.group(1).decode(), data[start.end() : ends[number - 1]])
+        for number, start in enumerate(starts, 1)
     )
 
 
