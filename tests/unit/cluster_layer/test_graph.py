@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.graph import Observed, assemble
 from ansible_collections.knowngood.kube.plugins.module_utils._core.application import Application, ApplicationSpec
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput

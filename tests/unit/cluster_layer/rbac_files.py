@@ -1,0 +1,48 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""``python -m tests.unit.cluster_layer.rbac_files`` writes ``docs/rbac`` from the roles that preflight asks about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.rbac import PLAYBOOKS, manifests
+
+FOLDER = Path(__file__).resolve().parents[3] / "docs" / "rbac"
+HEAD = """\
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# What the user "knowngood" needs for the playbook knowngood.kube.{playbook}, and nothing more.
+# Replace the application's namespace ("app-namespace"), the state namespace ("knowngood") and the user, then apply:
+#   sed 's/app-namespace/shop/' {playbook}.yaml | kubectl apply -f -
+"""
+
+
+class _Indented(yaml.SafeDumper):
+    """Lists are indented below their key, short ones stand on one line."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
+def expected(playbook: str) -> str:
+    """The text of one file."""
+    style = {"Dumper": _Indented, "sort_keys": False, "width": 110, "default_flow_style": None}
+    documents = [yaml.dump(one, **style) for one in manifests(playbook)]
+    return HEAD.format(playbook=playbook) + "".join(f"---\n{document}" for document in documents)
+
+
+def main() -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for playbook in PLAYBOOKS:
+        (FOLDER / f"{playbook}.yaml").write_text(expected(playbook))
+
+
+if __name__ == "__main__":
+    main()

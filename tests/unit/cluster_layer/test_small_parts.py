@@ -1,0 +1,211 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Selectors, connection attempts, checks and journals: the small pure parts."""
+
+from __future__ import annotations
+
+import datetime as dt
+import socket
+import subprocess
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.operations import how_to_go_on, undo_first
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.preflight import (
+    Check,
+    answer,
+    claim_check,
+    class_check,
+    clock_check,
+    rbac_check,
+)
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.probe import pod_manifest
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.rbac import Permission
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.reach import read_states, try_paths
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.selectors import matcher
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.streams import ExecResult
+from ansible_collections.knowngood.kube.plugins.module_utils._core.application import Volume
+from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput, NotProven
+from ansible_collections.knowngood.kube.plugins.module_utils._core.plan import Plan, Step
+from ansible_collections.knowngood.kube.plugins.module_utils._core.ports import (
+    DONE,
+    FINISHED,
+    OPEN,
+    UNDOING,
+    UNDONE,
+    Entry,
+    Operation,
+)
+
+
+class TestSelectors:
+    LABELS = {"app": "shop", "tier": "db", "example.com/team": "a"}
+
+    @pytest.mark.parametrize(
+        "selector",
+        [
+            "app=shop",
+            "app==shop,tier!=web",
+            "tier in (db, api)",
+            "tier notin (web),app",
+            "!canary",
+            "example.com/team=a",
+        ],
+    )
+    def test_matches(self, selector: str) -> None:
+        assert matcher(selector)(self.LABELS)
+
+    @pytest.mark.parametrize("selector", ["app=cart", "tier in (web)", "canary", "!app", "app notin (shop)"])
+    def test_does_not_match(self, selector: str) -> None:
+        assert not matcher(selector)(self.LABELS)
+
+    def test_a_missing_label_is_not_equal(self) -> None:
+        assert matcher("canary!=yes,canary notin (yes)")({})
+
+    @pytest.mark.parametrize("selector", ["app=", "app = shop"])
+    def test_spaces_and_empty_values(self, selector: str) -> None:
+        assert matcher(selector)({"app": selector.partition("=")[2].strip()})
+
+    @pytest.mark.parametrize("selector", ["=", "app in shop", "app>1", "a=b,,c", "in (a)"])
+    def test_what_is_no_selector_is_refused(self, selector: str) -> None:
+        with pytest.raises(BadInput, match="selector"):
+            matcher(selector)
+
+
+class Here:
+    """This machine as the place where the probe's script runs."""
+
+    def run(self, argv: Sequence[str], stdin: str = "", timeout_s: float = 30.0) -> ExecResult:
+        done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=timeout_s, check=False)
+        return ExecResult(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def listening() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.fixture
+def closed() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
+
+
+class TestReach:
+    def test_open_and_refused_are_told_apart(self, listening: int, closed: int) -> None:
+        paths = [{"host": "127.0.0.1", "port": port} for port in (listening, closed, listening)]
+        assert try_paths(Here(), paths, timeout_s=2) == ["open", "refused", "open"]
+
+    def test_no_path_needs_no_attempt(self) -> None:
+        assert try_paths(Here(), [], timeout_s=2) == []
+
+    def test_hosts_are_never_code(self, closed: int) -> None:
+        (state,) = try_paths(Here(), [{"host": "$(echo 127.0.0.1)", "port": closed}], timeout_s=2)
+        assert state in ("unresolved", "refused")
+
+    def test_an_image_without_tools_is_told(self) -> None:
+        with pytest.raises(NotProven, match="probe_image"):
+            read_states(ExecResult(0, "no tool\n", ""), 1)
+
+    @pytest.mark.parametrize("output", ["", "0 open\n", "0 open\n1 maybe\n", "1 open\n"])
+    def test_half_an_answer_is_none(self, output: str) -> None:
+        with pytest.raises(NotProven):
+            read_states(ExecResult(0, output, ""), 2)
+
+
+class TestProbePod:
+    def test_is_restricted_and_ends_by_itself(self) -> None:
+        spec = pod_manifest("shop", "img", "op-1", {"app": "client"})["spec"]
+        assert spec["automountServiceAccountToken"] is False
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["containers"][0]["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        assert spec["activeDeadlineSeconds"] > 0
+
+    def test_the_same_operation_gives_the_same_name(self) -> None:
+        first, again = (pod_manifest("shop", "img", "op-1", {})["metadata"]["name"] for _ in range(2))
+        assert first == again
+        assert first != pod_manifest("shop", "img", "op-2", {})["metadata"]["name"]
+
+    def test_labels_cannot_hide_whose_it_is(self) -> None:
+        labels = pod_manifest("shop", "img", "op-1", {"knowngood.io/operation": "x", "app": "c"})["metadata"]["labels"]
+        assert (labels["knowngood.io/operation"], labels["app"]) == ("op-1", "c")
+
+
+NOON = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
+
+
+class TestChecks:
+    @pytest.mark.parametrize(("seconds", "good"), [(0, True), (5, True), (-5, True), (60, False), (-60, False)])
+    def test_clock(self, seconds: int, good: bool) -> None:
+        served = NOON + dt.timedelta(seconds=seconds)
+        assert clock_check(served, NOON, NOON + dt.timedelta(milliseconds=20)).ok is good
+
+    def test_clock_says_which_way(self) -> None:
+        assert "behind" in clock_check(NOON + dt.timedelta(minutes=5), NOON, NOON).what
+        assert "ahead" in clock_check(NOON - dt.timedelta(minutes=5), NOON, NOON).what
+
+    def test_rbac_names_what_is_missing_and_where(self) -> None:
+        missing = [Permission("app", "", "pods/exec", "create"), Permission("cluster", "", "persistentvolumes", "list")]
+        check = rbac_check("backup", missing, {"app": "shop", "state": "kg", "cluster": None}, 40)
+        assert check.ok is False
+        assert "in namespace shop: create pods/exec; in the cluster: list persistentvolumes" in check.what
+        assert "docs/rbac/backup.yaml" in check.cure
+
+    @pytest.mark.parametrize(
+        ("volume", "good", "word"),
+        [
+            (Volume("c", "u", "Bound", "pv", driver="d"), True, "d"),
+            (Volume("c", "u", "Bound", "pv"), False, "not of a CSI driver"),
+            (Volume("c", "u", "Pending"), False, "Pending"),
+            (Volume("c", "", "Missing", mounted_by=("Deployment/a",)), False, "Deployment/a"),
+            (Volume("c", "u", "Bound", "pv", driver="d", deleting=True), False, "deleted"),
+        ],
+    )
+    def test_claims(self, volume: Volume, good: bool, word: str) -> None:
+        check = claim_check(volume)
+        assert (check.ok, bool(check.cure)) == (good, not good)
+        assert word in check.what
+
+    def test_each_problem_has_a_cure(self) -> None:
+        assert class_check("d", "there is none").cure
+        told = answer([Check("a", True, "x"), Check("b", None, "y"), Check("c", False, "z", "do")])
+        assert (told["ok"], told["problems"]) == (False, ["c: z. Next: do"])
+
+    def test_not_known_is_not_failed(self) -> None:
+        assert answer([Check("b", None, "y")])["ok"] is True
+
+
+def operation(name: str, started: str, *touches: str, kind: str = "restore", state: str = FINISHED) -> Operation:
+    plan = Plan(kind, "shop/shop", name, (Step("s", "a", touches),))
+    return Operation(name, plan, state, started, entries={"s": Entry(DONE)})
+
+
+class TestOperations:
+    def test_a_later_one_on_the_same_objects_is_undone_first(self) -> None:
+        first, second = operation("a", "1", "PVC shop/data"), operation("b", "2", "PVC shop/data")
+        assert undo_first(first, [first, second]) == second
+        assert undo_first(second, [first, second]) is None
+
+    def test_other_objects_other_kinds_and_undone_ones_do_not_count(self) -> None:
+        first = operation("a", "1", "PVC shop/data", "Pod shop/knowngood-probe-*")
+        others = [
+            operation("b", "2", "PVC shop/other", "Pod shop/knowngood-probe-*"),
+            operation("c", "3", "PVC shop/data", kind="rotation"),
+            operation("d", "4", "PVC shop/data", state=UNDONE),
+        ]
+        assert undo_first(first, [first, *others]) is None
+
+    @pytest.mark.parametrize(
+        ("state", "word"),
+        [(OPEN, "state=resumed"), (UNDOING, "goes on going back"), (FINISHED, "state=undone"), (UNDONE, "nothing")],
+    )
+    def test_how_to_go_on(self, state: str, word: str) -> None:
+        assert word in how_to_go_on(operation("a", "1", state=state))
+
+    def test_one_that_is_being_worked_on_is_waited_for(self) -> None:
+        assert "wait" in how_to_go_on(operation("a", "1", state=OPEN), running="host/1/x")
