@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from .._core.findings import Effect
 from .._core.plan import Json
 from .._core.statements import RecoveryPoint
-from .images import SOURCE, bare_digest
+from .images import SOURCE
+from .lineage import digest_of
 from .overrides import Override
 from .presence import NO
 from .scans import Weakness
@@ -68,10 +69,9 @@ def _carried(judge: Judge, points: Sequence[RecoveryPoint]) -> list[tuple[Weakne
     for point in points:
         for workload, containers in point.images.items():
             for entry in containers.values():
-                for digest in entry.get("digests") or [entry.get("digest") or ""]:
-                    fact = judge.images.fact(bare_digest(digest), str(entry.get("image") or ""))
-                    if fact.role == SOURCE:
-                        ran.setdefault(fact.commit, set()).add(workload)
+                fact = judge.images.fact(digest_of(entry), str(entry.get("image") or ""))
+                if fact.role == SOURCE:
+                    ran.setdefault(fact.commit, set()).add(workload)
     found = []
     for weakness in judge.presences.scans.weaknesses.values():
         workloads = {

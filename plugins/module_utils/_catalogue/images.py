@@ -147,11 +147,7 @@ def repository(image: str) -> str:
 
     Empty for a bare digest.
     """
-    if image.startswith("sha256:"):
-        return ""
-    name = image.removeprefix("docker-pullable://").partition("@")[0]
-    head, slash, last = name.rpartition("/")
-    name = f"{head}{slash}{last.partition(':')[0]}"
+    name = untagged(image)
     first, slash, rest = name.partition("/")
     if not slash:
         return f"docker.io/library/{name}" if name else ""
@@ -160,6 +156,14 @@ def repository(image: str) -> str:
     if first in ("docker.io", "index.docker.io") and "/" not in rest:
         return f"docker.io/library/{rest}"
     return f"docker.io/{rest}" if first == "index.docker.io" else name
+
+
+def untagged(image: str) -> str:
+    """An image reference without tag and digest; empty for a bare digest."""
+    if image.startswith("sha256:"):
+        return ""
+    head, slash, last = image.removeprefix("docker-pullable://").partition("@")[0].rpartition("/")
+    return f"{head}{slash}{last.partition(':')[0]}"
 
 
 def shown(digest: str) -> str:

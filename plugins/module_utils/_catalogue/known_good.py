@@ -76,7 +76,7 @@ class Decision:
     code: tuple[Override, ...]
     least_tainted: str
     rules: str
-    warnings: tuple[str, ...] = ()
+    caveats: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Json]:
         """What ``known_good`` returns; candidates newest first."""
@@ -97,7 +97,7 @@ class Decision:
                 for c in self.candidates
             },
             "rules": self.rules,
-            "warnings": list(self.warnings),
+            "caveats": list(self.caveats),
         }
 
 
@@ -134,15 +134,17 @@ def decide(
         code=code,
         least_tainted=best.point.id if best else "",
         rules=rules,
-        warnings=_warnings(judge),
+        caveats=_caveats(judge),
     )
 
 
 def _candidate(point: RecoveryPoint, judged: Judgement, incident: Incident, until: dt.datetime) -> Candidate:
     barred = _barred(point, incident)
-    speaks_for, against = list(judged.data.notes), list(barred)
+    speaks_for: list[str] = []
+    against = list(barred)
     if judged.verdict == CLEAN:
-        speaks_for.insert(0, "all that wrote its volumes up to the cut is without a finding that counts")
+        speaks_for.append("all that wrote its volumes up to the cut is without a finding that counts")
+        speaks_for += judged.data.notes
     else:
         against += judged.reasons
     if judged.code.verdict == CLEAN:
@@ -153,6 +155,7 @@ def _candidate(point: RecoveryPoint, judged: Judgement, incident: Incident, unti
         against.append("its volumes were cut at different moments (fuzzy)")
     else:
         speaks_for.append(f"its consistency is {point.consistency}")
+    against += judged.data.assumed
     (speaks_for if point.verified else against).append(judged.evidence.reasons[0])
     if point.held:
         speaks_for.append("it is held")
@@ -222,6 +225,7 @@ def _why(mode: str, chosen: Candidate | None, candidates: Sequence[Candidate], j
         return (
             f"{chosen.point.id} is the newest point that mode {mode} accepts; its verdict is {verdict}",
             *chosen.judgement.data.notes,
+            *chosen.judgement.data.assumed,
         )
     if not candidates:
         return ("nothing is chosen: the ledger holds no recovery point of this application",)
@@ -247,7 +251,7 @@ def _least_tainted(candidates: Sequence[Candidate]) -> Candidate | None:
     return min(reversed(there), key=lambda c: (RANKED.index(c.judgement.verdict), c.judgement.data.taints))
 
 
-def _warnings(judge: Judge) -> tuple[str, ...]:
+def _caveats(judge: Judge) -> tuple[str, ...]:
     found = list(judge.presences.scans.warnings)
     if judge.incident.finding and not judge.exploited:
         found.append(f"the finding that the incident names ({judge.incident.about()}) is in no scan")

@@ -14,14 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from .._core.plan import Json
 from .._core.statements import CAPTURED, RESTORED, Statement
 from .images import bare_digest
 
 SEEN, PRESUMED = "seen", "presumed"
-Images = Mapping[str, Mapping[str, Mapping[str, Any]]]
+Images = Mapping[str, Mapping[str, Mapping[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,7 @@ class _Line:
     writings: dict[tuple[str, str, str], Writing] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
     gaps: dict[str, None] = field(default_factory=dict)
-    running: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    running: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     last: str = ""
     restored_from: str = ""
 
@@ -87,24 +86,18 @@ class _Line:
             self.first, tuple(self.writings.values()), tuple(self.changes), tuple(self.gaps), self.restored_from
         )
 
-    def write(self, workload: str, containers: Mapping[str, Mapping[str, Any]], point: str, certainty: str) -> None:
-        for container, entry in sorted(containers.items()):
-            now = _digests(entry)
-            before = self.running.get((workload, container), {})
-            for digest, image in now.items():
-                key = (workload, container, digest)
-                if key not in self.writings or self.writings[key].certainty == PRESUMED:
-                    self.writings[key] = Writing(workload, container, image, digest, self.last, point, certainty)
-            self._note_changes(workload, container, before, now, point)
-            self.running[(workload, container)] = now
-
-    def _note_changes(
-        self, workload: str, container: str, before: Mapping[str, str], now: Mapping[str, str], point: str
+    def write(
+        self, workload: str, containers: Mapping[str, Mapping[str, str]], point: str, certainty: str = SEEN
     ) -> None:
-        gone, new = [d for d in before if d not in now], [d for d in now if d not in before]
-        for old in gone or (list(before) if new else []):
-            for young in new or (list(now) if gone else []):
-                self.changes.append(Change(workload, container, old, young, self.last, point))
+        for container, entry in sorted(containers.items()):
+            digest, image = digest_of(entry), str(entry.get("image") or "")
+            key = (workload, container, digest)
+            if key not in self.writings or self.writings[key].certainty == PRESUMED:
+                self.writings[key] = Writing(workload, container, image, digest, self.last, point, certainty)
+            before = self.running.get((workload, container))
+            if before is not None and before[0] != digest:
+                self.changes.append(Change(workload, container, before[0], digest, self.last, point))
+            self.running[(workload, container)] = (digest, image)
 
     def knows(self, workload: str) -> bool:
         return any(name == workload for name, _container, _digest in self.writings)
@@ -134,7 +127,7 @@ class _Reader:
             self._writers_of[claim] = self._writers(claim, body, images)
             for workload in self._writers_of[claim]:
                 if images.get(workload):
-                    line.write(workload, images[workload], point, SEEN)
+                    line.write(workload, images[workload], point)
                 elif not line.knows(workload):
                     line.gaps.setdefault(f"{workload} may write {claim}, and no point has seen it running")
             line.last = point
@@ -172,10 +165,16 @@ class _Reader:
         return fresh
 
     def _restored(self, point: str, body: Mapping[str, Json]) -> None:
+        """``volumes`` name the ``claim`` of the point and, where it was restored beside it, the new claim ``as``.
+
+        That a restore was undone needs no reading: the old storage is known by its handle when it is captured again.
+        """
+        if body.get("undone"):
+            return
         going_on: Images | None = body.get("images")
         for volume in body.get("volumes") or ():
-            claim = str(volume["claim"])
-            source = str(volume.get("source") or claim)
+            source = str(volume["claim"])
+            claim = str(volume.get("as") or source)
             before, origin = self._lines.get(claim), self.cuts.get((point, source))
             line = _Line(first=origin.first if origin else point, last=point, restored_from=point)
             if origin is None:
@@ -184,23 +183,19 @@ class _Reader:
                 line.writings = {(w.workload, w.container, w.digest): w for w in origin.writings}
                 line.changes, line.gaps = list(origin.changes), dict.fromkeys(origin.gaps)
             if going_on is None and before is not None:
-                for (workload, container), digests in sorted(before.running.items()):
-                    line.write(workload, {container: {"digests": digests}}, point, PRESUMED)
+                for (workload, container), (digest, image) in sorted(before.running.items()):
+                    line.write(workload, {container: {"digest": digest, "image": image}}, point, PRESUMED)
             writers = self._writers_of.get(claim)
             for workload, containers in sorted((going_on or {}).items()):
                 if writers is None or workload in writers:
-                    line.write(workload, containers, point, SEEN)
+                    line.write(workload, containers, point)
             self._lines[claim] = line
 
 
-def _digests(entry: Mapping[str, Any]) -> dict[str, str]:
-    """``{digest: image}`` of a container: one, or several while a rollout was under way. An unknown digest is empty."""
+def digest_of(entry: Mapping[str, str]) -> str:
+    """The digest of a container's image; empty where neither the pod nor the reference tells it."""
     image = str(entry.get("image") or "")
-    several = entry.get("digests")
-    if isinstance(several, Mapping):
-        return {bare_digest(digest): str(name) for digest, name in several.items()}
-    found = list(several) if several else [entry.get("digest") or (image if "@" in image else "")]
-    return {bare_digest(str(digest)): image for digest in found}
+    return bare_digest(str(entry.get("digest") or (image if "@" in image else "")))
 
 
 def lineage(

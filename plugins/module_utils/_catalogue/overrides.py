@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 from .._core.plan import Json
 from .._core.statements import RecoveryPoint
-from .images import SOURCE, Source, bare_digest, repository
+from .images import SOURCE, Source, repository, untagged
+from .lineage import digest_of
 from .presence import short
 from .verdict import Judge
 
@@ -57,13 +58,13 @@ def overrides(judge: Judge, points: Sequence[RecoveryPoint]) -> tuple[Override, 
     return tuple(found)
 
 
-def by_workload(chosen: Iterable[Override]) -> dict[str, Json]:
-    """``{"Kind/name": digest}``, or ``{"Kind/name": {container: digest}}`` where several containers need one."""
+def by_workload(chosen: Iterable[Override]) -> dict[str, dict[str, str]]:
+    """``{"Kind/name": {container: "repository@sha256:..."}}`` of those that have an image, as a restore takes them."""
     found: dict[str, dict[str, str]] = {}
     for override in chosen:
-        if override.digest:
-            found.setdefault(override.workload, {})[override.container] = override.digest
-    return {ref: next(iter(each.values())) if len(each) == 1 else each for ref, each in sorted(found.items())}
+        if override.image:
+            found.setdefault(override.workload, {})[override.container] = override.image
+    return dict(sorted(found.items()))
 
 
 def _choose(
@@ -97,7 +98,7 @@ def _choose(
     why = f"{short(picked)} is the newest commit without findings that count whose image is known"
     if len(onward) > 1:
         why += f" (other branches: {', '.join(short(found) for found in onward[1:])})"
-    name = next(iter(names), repository(image))
+    name = untagged(image)
     return Override(workload, container, chosen, picked, f"{name}@{chosen}" if name else "", digest, why)
 
 
@@ -107,9 +108,10 @@ def _last_seen(points: Sequence[RecoveryPoint]) -> dict[tuple[str, str], tuple[s
     for point in points:
         for workload, containers in point.images.items():
             for container, entry in containers.items():
-                digest = bare_digest(str(entry.get("digest") or ""))
+                digest = digest_of(entry)
                 if digest:
-                    seen[(workload, container)] = (str(entry.get("image") or ""), digest)
+                    name = container.partition(" (")[0]  # "app (2)": another image of the same container, in a rollout
+                    seen[(workload, name)] = (str(entry.get("image") or ""), digest)
     return seen
 
 
@@ -119,7 +121,7 @@ def _repositories(points: Sequence[RecoveryPoint]) -> dict[str, frozenset[str]]:
     for point in points:
         for containers in point.images.values():
             for entry in containers.values():
-                digest, name = bare_digest(str(entry.get("digest") or "")), repository(str(entry.get("image") or ""))
+                digest, name = digest_of(entry), repository(str(entry.get("image") or ""))
                 if digest and name:
                     found.setdefault(digest, set()).add(name)
     return {digest: frozenset(names) for digest, names in found.items()}

@@ -29,7 +29,7 @@ from .._core.plan import Json
 from .._core.statements import RecoveryPoint
 from .images import EXTERNAL, SOURCE, ImageMap, shown
 from .incident import Incident
-from .lineage import PRESUMED, History, Writing
+from .lineage import PRESUMED, History, Writing, digest_of
 from .policy import Policy
 from .presence import NO, YES, Presence, Presences, short
 from .scans import Weakness
@@ -51,16 +51,25 @@ class Concern:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A verdict with its reasons. ``words``: every verdict that applies, not only the worst."""
+    """A verdict with its reasons. ``notes`` do not lower it; ``assumed`` is what was taken for granted.
+
+    ``words``: every verdict that applies, not only the worst. ``taints``: how many weaknesses are among the reasons.
+    """
 
     verdict: str
     reasons: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
     words: frozenset[str] = frozenset()
     taints: int = 0
 
     def to_dict(self) -> dict[str, Json]:
-        return {"verdict": self.verdict, "reasons": list(self.reasons), "notes": list(self.notes)}
+        return {
+            "verdict": self.verdict,
+            "reasons": list(self.reasons),
+            "notes": list(self.notes),
+            "assumed": list(self.assumed),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +135,10 @@ class Judge:
         concerns, notes = [], []
         for workload, containers in sorted(point.images.items()):
             for container, entry in sorted(containers.items()):
-                for digest in entry.get("digests") or [str(entry.get("digest") or "")]:
-                    found, more = self._of_image(str(entry.get("image") or ""), digest, f"{workload} ({container})")
-                    concerns += found
-                    notes += more
+                image = str(entry.get("image") or "")
+                found, more = self._of_image(image, digest_of(entry), f"{workload} ({container})")
+                concerns += found
+                notes += more
         if not point.images:
             concerns.append(Concern(UNVERIFIED, "it is not known which images ran at the cut"))
         return _part(concerns, notes)
@@ -138,24 +147,30 @@ class Judge:
         """Of everything that may have written the volume up to its cut."""
         concerns: list[Concern] = []
         notes: list[str] = []
+        assumed: list[str] = []
         if history is None:
             concerns.append(Concern(UNVERIFIED, f"the ledger holds no history of {claim}"))
         else:
             concerns += [Concern(UNVERIFIED, gap) for gap in history.gaps]
             for writing in history.writings:
-                found, more = self._of_image(writing.image, writing.digest, _who(writing))
+                who = f"{writing.workload} ({writing.container})"
+                found, more = self._of_image(writing.image, writing.digest, who, _when(writing))
                 concerns += found
                 notes += more
             if not history.writings:
                 concerns.append(Concern(UNVERIFIED, f"it is not known which images wrote {claim}"))
             concerns += self._between(history, {c.weakness for c in concerns})
-            concerns += self._before(history, claim, notes)
+            unseen = f"what wrote {claim} before its first point {history.first} was not seen"
+            if self.policy.first_point == "unknown":
+                concerns.append(Concern(UNVERIFIED, unseen))
+            else:
+                assumed.append(f"{unseen}: taken to be what ran at that point")
         concerns += self._by_time(point, claim)
-        return _part(concerns, notes)
+        return _part(concerns, notes, assumed)
 
     # -- what lowers it -----------------------------------------------------------------------------------------
 
-    def _of_image(self, image: str, digest: str, who: str) -> tuple[list[Concern], list[str]]:
+    def _of_image(self, image: str, digest: str, who: str, when: str = "") -> tuple[list[Concern], list[str]]:
         fact = self.images.fact(digest, image)
         if fact.role == EXTERNAL:
             if fact.assume == "ok":
@@ -166,7 +181,7 @@ class Judge:
         if fact.role != SOURCE:
             return [Concern(UNVERIFIED, f"{who}: {fact.reason}")], []
         review = self.review(fact.commit)
-        ran = f"{who} ran {short(fact.commit)}"
+        ran = f"{who} ran {short(fact.commit)}{when}"
         concerns = [Concern(c.verdict, f"{ran}: {c.reason}", c.weakness, c.commit) for c in review.concerns]
         if not self.policy.good_enough(fact.grade):
             why = f"{ran}: its tie to that commit is of grade {fact.grade}, the policy asks for {self.policy.min_grade}"
@@ -192,13 +207,6 @@ class Judge:
                         )
                         found.setdefault(concern.weakness, Concern(UNVERIFIED, why, concern.weakness, commit))
         return list(found.values())
-
-    def _before(self, history: History, claim: str, notes: list[str]) -> list[Concern]:
-        what = f"what wrote {claim} before its first point {history.first} was not seen"
-        if self.policy.first_point == "unknown":
-            return [Concern(UNVERIFIED, what)]
-        notes.append(f"{what}: taken to be what ran at that point")
-        return []
 
     def _by_time(self, point: RecoveryPoint, claim: str) -> list[Concern]:
         proven = self.incident.evidence_at
@@ -305,22 +313,22 @@ def _has(presence: Presence, weakness: Weakness, exploited: bool = False) -> str
     return f"{verb} {kind}{weakness.name}, {', '.join(facts)} ({presence.reason})"
 
 
-def _who(writing: Writing) -> str:
-    name = f"{writing.workload} ({writing.container})"
+def _when(writing: Writing) -> str:
+    """Since when, as far as the points show."""
     if writing.certainty == PRESUMED:
-        return f"{name}, which ran before a restore and may have gone on after it,"
-    if writing.since:
-        return f"{name}, seen from {writing.seen_at} on and begun after {writing.since},"
-    return f"{name}, seen from {writing.seen_at} on,"
+        return " (ran before a restore and may have gone on after it)"
+    began = f" and begun after {writing.since}" if writing.since else ""
+    return f" (seen from {writing.seen_at} on{began})"
 
 
-def _part(concerns: Sequence[Concern], notes: Iterable[str]) -> Part:
+def _part(concerns: Sequence[Concern], notes: Iterable[str], assumed: Iterable[str] = ()) -> Part:
     ordered = sorted(concerns, key=lambda c: -RANKED.index(c.verdict))
     reasons = tuple(dict.fromkeys(c.reason for c in ordered))
     return Part(
         worst(c.verdict for c in concerns),
         _short_list(reasons),
         _short_list(tuple(dict.fromkeys(notes))),
+        tuple(assumed),
         frozenset(c.verdict for c in concerns),
         len({c.weakness for c in concerns if c.weakness}),
     )
@@ -335,6 +343,7 @@ def _joined(volumes: Mapping[str, Part]) -> Part:
         worst(part.verdict for part in ordered),
         _short_list(tuple(dict.fromkeys(reason for part in ordered for reason in part.reasons))),
         _short_list(tuple(dict.fromkeys(note for part in ordered for note in part.notes))),
+        tuple(dict.fromkeys(text for part in ordered for text in part.assumed)),
         frozenset().union(*(part.words for part in ordered)),
         max(part.taints for part in ordered),
     )

@@ -236,10 +236,10 @@ class RecoveryPoint:
         return tuple(self.captured.get("volumes") or ())
 
     @property
-    def images(self) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
+    def images(self) -> Mapping[str, Mapping[str, Mapping[str, str]]]:
         """``{"Kind/name": {container: {"image": reference, "digest": "sha256:..." or ""}}}`` at the cut.
 
-        Where several digests of a container ran at once (a rollout), ``digests`` lists them all.
+        Where several images of a container ran at once (a rollout), each has a line: ``app``, ``app (2)``.
         """
         return dict(self.captured.get("images") or {})
 
@@ -291,7 +291,7 @@ class RecoveryPoint:
     def digests(self) -> dict[str, list[str]]:
         """Known image digests by workload, sorted."""
         return {
-            ref: sorted({digest for entry in containers.values() for digest in _digests(entry)})
+            ref: sorted({entry["digest"] for entry in containers.values() if entry.get("digest")})
             for ref, containers in sorted(self.images.items())
         }
 
@@ -336,11 +336,6 @@ _SNAPSHOT_KEYS = (
 
 def _snapshot(volume: Mapping[str, Json]) -> dict[str, Json]:
     return {key: volume.get(key) for key in _SNAPSHOT_KEYS}
-
-
-def _digests(entry: Mapping[str, Any]) -> list[str]:
-    """The known digests of a container: one, or several while a rollout was under way."""
-    return [digest for digest in entry.get("digests") or [entry.get("digest")] if digest]
 
 
 def _moments(texts: Iterable[Any]) -> list[dt.datetime]:
