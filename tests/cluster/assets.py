@@ -16,7 +16,7 @@ from pathlib import Path
 
 from . import builds
 from .errors import ClusterError
-from .locks import BINARIES, CRDS
+from .locks import BINARIES, FILES
 from .progress import say
 
 
@@ -49,7 +49,7 @@ def resolve(names: Iterable[str]) -> dict[str, Asset]:
     """Find or build each name; prints the source of each."""
     found: dict[str, Asset] = {}
     for name in names:
-        item = BINARIES.get(name) or CRDS[name]
+        item = BINARIES.get(name) or FILES[name]
         asset = given(name, os.environ)
         if asset is None:
             cached = builds.cached(item.lock, name)

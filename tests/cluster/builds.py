@@ -14,7 +14,7 @@ from pathlib import Path
 
 from . import paths
 from .errors import BuildFailed, NoGo
-from .locks import ENVIRONMENT, FLAGS, GO_MINIMUM, Binary, Crds, linker_flags, lock_hash, parse_go_version
+from .locks import ENVIRONMENT, FLAGS, GO_MINIMUM, Binary, Files, linker_flags, lock_hash, parse_go_version
 from .progress import working
 
 _WANTED = ".".join(map(str, GO_MINIMUM))
@@ -55,14 +55,14 @@ def cached(lock: str, name: str) -> Path | None:
     return next((folder / name for folder in folders if (folder / name).exists()), None)
 
 
-def build(name: str, item: Binary | Crds) -> Path:
-    """Build one program, or copy one set of definitions, into the cache, in one step: a killed build leaves nothing."""
+def build(name: str, item: Binary | Files) -> Path:
+    """Build one program, or copy one set of files, into the cache, in one step: a killed build leaves nothing."""
     target = folder_of(item.lock) / name
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f".{name}.{os.getpid()}")
     with working(f"build {name}"):
-        if isinstance(item, Crds):
-            _copy_crds(item, unfinished)
+        if isinstance(item, Files):
+            _copy_files(item, unfinished)
         else:
             _go_build(item, unfinished)
     if target.is_dir():
@@ -92,14 +92,13 @@ def _go_build(binary: Binary, target: Path) -> None:
     _go(binary.lock, "build", *FLAGS, "-ldflags", flags, "-o", str(target), binary.package)
 
 
-def _copy_crds(crds: Crds, target: Path) -> None:
-    _go(crds.lock, "mod", "download", crds.module)
-    source = Path(_go(crds.lock, "list", "-m", "-f", "{{.Dir}}", crds.module).strip()) / crds.folder
-    files = sorted(source.glob(crds.glob))
-    if not files:
-        raise BuildFailed(f"no {crds.glob} in {source}")
+def _copy_files(files: Files, target: Path) -> None:
+    _go(files.lock, "mod", "download", files.module)
+    source = Path(_go(files.lock, "list", "-m", "-f", "{{.Dir}}", files.module).strip()) / files.folder
+    found = sorted(path for glob in files.globs for path in source.glob(glob))
+    if not found:
+        raise BuildFailed(f"no {' '.join(files.globs)} in {source}")
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
-    for file in files:
-        copy = target / file.name
-        copy.write_bytes(file.read_bytes())
+    for path in found:
+        (target / path.name).write_bytes(path.read_bytes())

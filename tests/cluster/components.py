@@ -203,6 +203,8 @@ def kwok(instance: Instance) -> Component:
             "--manage-all-nodes=false",
             "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake",
             "--node-lease-duration-seconds=40",
+            f"--config={instance.run}/kwok.yaml",
+            f"--cidr={instance.fake_pods}",
         ),
     )
 

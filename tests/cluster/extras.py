@@ -48,6 +48,10 @@ def set_up(instance: Instance, name: str, api: Api) -> None:
             (instance.disk / "s3" / folder).mkdir(parents=True, exist_ok=True)
     elif name == "velero":
         _set_up_velero(instance, api)
+    elif name == "kwok":
+        # kwok takes one file; its modules ship one a stage.
+        stages = sorted((instance.bin / "kwok-stages").glob("*.yaml"))
+        (instance.run / "kwok.yaml").write_text("\n---\n".join(stage.read_text() for stage in stages))
 
 
 def _set_up_velero(instance: Instance, api: Api) -> None:

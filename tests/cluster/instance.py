@@ -49,6 +49,11 @@ class Instance:
         return f"10.244.{self.number}.0/24"
 
     @property
+    def fake_pods(self) -> str:
+        """Addresses of pods that kwok plays; nothing answers there."""
+        return f"10.248.{self.number}.0/24"
+
+    @property
     def services(self) -> str:
         return f"10.{96 + self.number}.0.0/16"
 

@@ -39,14 +39,14 @@ class Binary:
 
 
 @dataclass(frozen=True, slots=True)
-class Crds:
-    """Custom resource definitions shipped inside a locked module: ``folder`` of ``module``, files matching ``glob``."""
+class Files:
+    """Files shipped inside a locked module, resource definitions above all: ``globs`` under ``folder``."""
 
     name: str
     lock: str
     module: str
     folder: str
-    glob: str = "*.yaml"
+    globs: tuple[str, ...] = ("*.yaml",)
 
 
 _SNAPSHOTTER = "github.com/kubernetes-csi/external-snapshotter/v8"
@@ -93,18 +93,25 @@ BINARIES: dict[str, Binary] = {
     )
 }
 
-CRDS: dict[str, Crds] = {
-    c.name: c
-    for c in (
-        Crds(
+FILES: dict[str, Files] = {
+    f.name: f
+    for f in (
+        Files(
             "snapshot-crds",
             "csi",
             "github.com/kubernetes-csi/external-snapshotter/client/v8",
             "config/crd",
-            "*snapshot*.yaml",
+            ("*snapshot*.yaml",),
         ),
-        Crds("certmanager-crds", "certmanager", "github.com/cert-manager/cert-manager", "deploy/crds"),
-        Crds("velero-crds", "velero", "github.com/vmware-tanzu/velero", "config/crd", "v*/bases/*.yaml"),
+        Files("certmanager-crds", "certmanager", "github.com/cert-manager/cert-manager", "deploy/crds"),
+        Files("velero-crds", "velero", _VELERO, "config/crd", ("v*/bases/*.yaml",)),
+        Files(
+            "kwok-stages",
+            "kwok",
+            "sigs.k8s.io/kwok",
+            "kustomize/stage",
+            ("node/fast/node-*.yaml", "node/heartbeat-with-lease/node-*.yaml", "pod/fast/pod-*.yaml"),
+        ),
     )
 }
 
@@ -127,7 +134,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "certmanager": ("certmanager", "certmanager-crds"),
     "s3": ("versitygw",),
     "velero": ("versitygw", "velero", "velero-plugin-for-aws", "velero-crds"),
-    "kwok": ("kwok",),
+    "kwok": ("kwok", "kwok-stages"),
     "sanity": ("csi-sanity",),
 }
 
@@ -180,9 +187,9 @@ def lock_hash(lock: str, folder: Path = paths.GO) -> str:
     sources = [folder / lock / "go.mod", folder / lock / "go.sum", *sorted((folder / lock).rglob("*.go"))]
     for path in sources:
         digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes() + b"\0")
-    for binary in BINARIES.values():
-        if binary.lock == lock:
-            digest.update(repr((binary.name, binary.package, binary.stamp)).encode())
+    for item in (*BINARIES.values(), *FILES.values()):
+        if item.lock == lock:
+            digest.update(repr(item).encode())
     return digest.hexdigest()[:12]
 
 
