@@ -239,6 +239,8 @@ def velero(instance: Instance) -> Component:
             "--features=EnableCSI",
         ),
         {
+            # Its plugins are processes of their own and see no option of the server.
+            "KUBECONFIG": str(instance.kubeconfig()),
             "AWS_SHARED_CREDENTIALS_FILE": f"{instance.run}/velero/credentials",
             "VELERO_NAMESPACE": "velero",
             "VELERO_SCRATCH_DIR": f"{instance.disk}/velero",
