@@ -20,7 +20,15 @@ from .objects import Object
 from .probes import Probe
 
 _PLACING = ("nodeSelector", "affinity", "tolerations", "schedulerName", "runtimeClassName")
-_RUNNING = ("securityContext", "imagePullSecrets", "hostAliases", "dnsPolicy", "dnsConfig", "serviceAccountName")
+_RUNNING = (
+    "securityContext",
+    "imagePullSecrets",
+    "hostAliases",
+    "dnsPolicy",
+    "dnsConfig",
+    "serviceAccountName",
+    "enableServiceLinks",
+)
 _DROPPED = ("livenessProbe", "readinessProbe", "startupProbe", "lifecycle", "ports")
 _UNPRIVILEGED = {
     "runAsNonRoot": True,

@@ -30,6 +30,7 @@ _KEYS = (
     "query",
     "user",
     "database",
+    "host",
     "claim",
     "image",
     "mount_path",
@@ -146,7 +147,9 @@ def _command(data: Mapping[str, Any], where: str) -> tuple[str, ...]:
     query = fields.text(data, "query", where, required=True)
     user = fields.text(data, "user", where) or "postgres"
     database = fields.text(data, "database", where) or user
-    return ("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-U", user, "-d", database, "-c", query)
+    host = fields.text(data, "host", where)
+    reach = ("-h", host) if host else ()
+    return ("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", *reach, "-U", user, "-d", database, "-c", query)
 
 
 def _env(items: Any, where: str) -> tuple[Mapping[str, Json], ...]:

@@ -60,7 +60,7 @@ def _key(context: Context) -> str:
 
 
 def _volumes(step: Step, context: Context) -> list[dict[str, Json]]:
-    """``claim``, ``from`` and ``to`` (volumes); beside the old claim also ``as``: the new claim's name."""
+    """``claim``, ``from`` and ``to`` (volumes). A claim made beside the old one names that as its ``source``."""
     found: list[dict[str, Json]] = []
     for claim, stage in step.params["stages"].items():
         swap = step.params["swaps"].get(claim)
@@ -69,5 +69,5 @@ def _volumes(step: Step, context: Context) -> list[dict[str, Json]]:
             found.append({"claim": claim, "from": done["from"], "to": done["to"]})
         else:
             made = context.results[stage]
-            found.append({"claim": claim, "as": made["claim"], "from": "", "to": made["volume"]})
+            found.append({"claim": made["claim"], "source": claim, "from": "", "to": made["volume"]})
     return found

@@ -29,7 +29,7 @@ LATEST = "latest"
 class RestoreWish:
     """``claims``: those to restore, none means all of the point; ``names``: for target ``claim``, new name by claim.
 
-    ``images``: image by container by workload (``Kind/name``). ``keep_s``: how long the volume that was replaced is
+    ``images``: as :func:`images` reads them. ``keep_s``: how long the volume that was replaced is
     kept. ``on_failure`` is about failures after the application was stopped.
     """
 
@@ -37,7 +37,7 @@ class RestoreWish:
     target: str = IN_PLACE
     claims: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
-    images: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    images: Any = None
     verify: tuple[Probe, ...] = ()
     verify_from: str = "volume"
     keep_s: float = 72 * 3600.0

@@ -1,0 +1,356 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: recovery_point
+short_description: Captures an application as a recovery point, or gives old ones up
+description:
+  - With O(state=present) it makes one CSI snapshot of every claim of the application in a single wave and states the
+    result in the ledger, together with the image digests and commits that were writing at that moment.
+  - Commands in the pods (O(hooks)) run right before the first cut and right after the last. Those after the cut run on
+    every way out.
+  - The snapshots are kept (C(deletionPolicy=Retain)). Deleting the VolumeSnapshots, or the whole namespace, loses
+    nothing.
+  - A recovery point says how consistent it is and never claims more than was seen. V(application) needs hooks that are
+    declared to hold the writers and that ran well before and after all cuts, in every pod that mounts a volume. One
+    volume without them is V(crash), several volumes with separate cuts are V(fuzzy).
+  - A claim that cannot be captured (not on a CSI volume, not bound, being deleted, without a VolumeSnapshotClass) is
+    named, and nothing is changed.
+  - A capture that fails or was killed leaves no snapshots behind. A killed one is made anew by the next run.
+  - With O(state=absent) it gives up the points that no rule of O(retention) keeps. Each is marked in the ledger first,
+    then its snapshots are freed. This cannot be undone.
+version_added: 0.1.0
+author: The knowngood.kube authors (@knowngood)
+options:
+  state:
+    description:
+      - V(present) captures.
+      - V(absent) gives points up by O(retention).
+    type: str
+    choices: [present, absent]
+    default: present
+  not_older_than:
+    description:
+      - Changes nothing when the newest point is at most that old, holds all claims, and its snapshots are there. A span
+        such as V(6h), V(90m), V(2d), or seconds.
+      - Points taken with O(purpose=forensic) do not count.
+    type: str
+  hooks:
+    description:
+      - Commands around the cut. A dictionary with the lists C(pre) and C(post). Without it C(app.hooks) is used.
+      - Each hook has C(name), C(command) (a list of words, there is no shell), and either C(workload) (C(Kind/name),
+        all its running pods) or C(selector) (a label selector). C(container), C(timeout_s) (30) and C(on_error)
+        (V(fail) or V(continue)) may be given.
+      - C(holds=true) declares that a C(pre) hook stops the writers until the C(post) hook of the same name lets them
+        go. That one has to be harmless when it runs twice.
+    type: dict
+  snapshot_class:
+    description:
+      - The VolumeSnapshotClass to use. Its driver has to be that of every volume.
+      - Without it, each volume gets the default class of its driver.
+    type: str
+    default: ""
+  purpose:
+    description:
+      - What the point is taken for. V(forensic) keeps evidence and is left out when a point to go back to is looked
+        for.
+    type: str
+    choices: [scheduled, forensic, manual]
+    default: scheduled
+  incident:
+    description:
+      - Id of an incident. For one incident and purpose one point is made, however often it is asked for.
+    type: str
+    default: ""
+  cut_timeout:
+    description:
+      - Seconds within which all snapshots have to be cut. Hooks hold the writers no longer than this.
+    type: int
+    default: 60
+  ready_timeout:
+    description:
+      - Seconds within which all snapshots have to be ready to be restored from.
+    type: int
+    default: 600
+  retention:
+    description:
+      - With O(state=absent), which points are kept. C(keep_last), C(keep_hourly), C(keep_daily), C(keep_weekly) are
+        numbers, C(min_age) is a span of time. Without any of the numbers everything is kept.
+      - Never given up are the newest, the last clean, the last verified and held points, and evidence.
+    type: dict
+extends_documentation_fragment:
+  - knowngood.kube.application
+  - knowngood.kube.kube_auth
+  - knowngood.kube.operation
+  - knowngood.kube.operation.live
+  - knowngood.kube.attributes
+  - knowngood.kube.attributes.live
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: partial
+    details:
+      - A capture is repeatable on purpose. With O(not_older_than) or O(incident) it changes nothing when what is asked
+        for is there.
+seealso:
+  - module: knowngood.kube.restore
+  - module: knowngood.kube.recovery_point_info
+"""
+
+EXAMPLES = r"""
+- name: A recovery point, unless there is one of the last six hours
+  knowngood.kube.recovery_point:
+    app:
+      name: shop
+      namespace: shop
+    not_older_than: 6h
+
+- name: With a checkpoint in the database first
+  knowngood.kube.recovery_point:
+    app:
+      name: shop
+      namespace: shop
+    hooks:
+      pre:
+        - name: checkpoint
+          workload: StatefulSet/db
+          command: [psql, -U, postgres, -c, CHECKPOINT]
+
+- name: Evidence, once for this incident
+  knowngood.kube.recovery_point:
+    app:
+      name: shop
+      namespace: shop
+    purpose: forensic
+    incident: INC-2026-001
+
+- name: Keep the last three points and one of each of the last seven days
+  knowngood.kube.recovery_point:
+    app:
+      name: shop
+      namespace: shop
+    state: absent
+    retention:
+      keep_last: 3
+      keep_daily: 7
+"""
+
+RETURN = r"""
+recovery_points:
+  description:
+    - The point that was made, or that is there already. With O(state=absent) those given up. Empty in check mode of a
+      capture, as the id is made from the time of the cut.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: Its id.
+      type: str
+      sample: shop-20261121-140305-9f2c
+    cut_at:
+      description: When each claim was cut.
+      type: dict
+      sample: {data-db-0: "2026-11-21T14:03:05.123456Z"}
+    consistency:
+      description: V(application), V(crash) or V(fuzzy).
+      type: str
+      sample: crash
+    consistency_reason:
+      description: Why it is that and no more.
+      type: str
+      sample: "one volume, its writers were not held: there are no hooks"
+    freeze_ms:
+      description: How long hooks held the writers of each claim, in milliseconds.
+      type: dict
+      sample: {data-db-0: 0}
+    snapshots:
+      description: The snapshot of each claim, with driver, handle, class and sizes.
+      type: list
+      elements: dict
+      sample: [{claim: data-db-0, snapshot: data-db-0-3f2a9c1b7d, snapshot_class: local}]
+    digests:
+      description: Image digests that ran at the cut, by workload.
+      type: dict
+      sample: {StatefulSet/db: ["sha256:9f2c0d6cbc5f9d5f5a9f5f0b9f4c3f0f6a6d0d0f1e2d3c4b5a69788766554433"]}
+    commits:
+      description: The commit of each digest as C(app.sources) declares it, null where it does not.
+      type: dict
+      sample: {"sha256:9f2c0d6cbc5f9d5f5a9f5f0b9f4c3f0f6a6d0d0f1e2d3c4b5a69788766554433": null}
+    writers:
+      description: Which workloads may write each claim.
+      type: dict
+      sample: {data-db-0: [Deployment/orders, StatefulSet/db]}
+    purpose:
+      description: What it was taken for.
+      type: str
+      sample: scheduled
+    incident:
+      description: The incident it was taken for, or empty.
+      type: str
+      sample: ""
+    held:
+      description: Whether it is kept from being given up.
+      type: bool
+      sample: false
+    holds:
+      description: Why it is kept.
+      type: list
+      elements: dict
+      sample: []
+    verdict:
+      description: The last verdict, null while it was not judged.
+      type: str
+      sample: null
+    judged:
+      description: The last judgement, null while it was not judged.
+      type: dict
+      sample: null
+    verified:
+      description: Whether a drill restored it and passed.
+      type: bool
+      sample: false
+    state:
+      description: V(available) or V(pruned).
+      type: str
+      sample: available
+    statements:
+      description: Everything the ledger states about it.
+      type: list
+      elements: dict
+      sample: [{seq: 1, kind: captured}]
+retention:
+  description: What is kept and what is given up, with reasons.
+  returned: with O(state=absent)
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: The point.
+      type: str
+      sample: shop-20261121-140305-9f2c
+    keep:
+      description: Whether it is kept.
+      type: bool
+      sample: true
+    reasons:
+      description: Why.
+      type: list
+      elements: str
+      sample: [the newest point]
+notes:
+  description: What a person should know about the run.
+  returned: success
+  type: list
+  elements: str
+  sample: [not older than 21600 s]
+plan:
+  description: The steps. Empty when there is nothing to do.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: What the step does.
+      type: str
+      sample: snapshot
+    touches:
+      description: The objects that it touches.
+      type: list
+      elements: str
+      sample: [PersistentVolumeClaim shop/data-db-0]
+    state:
+      description: V(todo) or V(done).
+      type: str
+      sample: done
+plan_hash:
+  description: SHA-256 of the plan, equal in check mode and in the run that follows. Empty when there is no plan.
+  returned: success
+  type: str
+  sample: 4f5c0f343b0931126a20f133d67c2b018a3b1c9e0d4f5a6b7c8d9e0f1a2b3c4d
+operation:
+  description: The operation that made it. Empty in check mode.
+  returned: success
+  type: str
+  sample: capture-shop-3f2a9c1b7d
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.knowngood.kube.plugins.module_utils._ansible.application import APP_ARGS, spec_of
+from ansible_collections.knowngood.kube.plugins.module_utils._ansible.args import AUTH_ARGS, COMMON_ARGS
+from ansible_collections.knowngood.kube.plugins.module_utils._ansible.frame import Frame, run_door
+from ansible_collections.knowngood.kube.plugins.module_utils._catalogue.retention import Retention, retain
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.capture import capture
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.capture_plan import CaptureWish
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.durations import seconds
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.hooks import Hooks
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.house import House, house
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.prune import prune
+
+ARGUMENTS = {
+    **AUTH_ARGS,
+    **COMMON_ARGS,
+    **APP_ARGS,
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "not_older_than": {"type": "str"},
+    "hooks": {"type": "dict"},
+    "snapshot_class": {"type": "str", "default": ""},
+    "purpose": {"type": "str", "choices": ["scheduled", "forensic", "manual"], "default": "scheduled"},
+    "incident": {"type": "str", "default": ""},
+    "cut_timeout": {"type": "int", "default": 60},
+    "ready_timeout": {"type": "int", "default": 600},
+    "retention": {"type": "dict"},
+}
+
+
+def tools(frame: Frame) -> House:
+    return house(
+        frame.connect(),
+        frame.state_namespace,
+        reporter=frame.reporter,
+        stopping=frame.stopping,
+        check_mode=frame.check_mode,
+    )
+
+
+def present(frame: Frame) -> dict[str, object]:
+    given, spec = frame.params, spec_of(frame.params)
+    hooks = Hooks.from_dict(spec.hooks if given["hooks"] is None else given["hooks"])
+    wish = CaptureWish(
+        hooks=hooks,
+        snapshot_class=given["snapshot_class"],
+        purpose=given["purpose"],
+        incident=given["incident"],
+        cut_timeout_s=given["cut_timeout"],
+        ready_timeout_s=given["ready_timeout"],
+    )
+    age = given["not_older_than"]
+    limit = None if age is None else seconds(age, "not_older_than")
+    return capture(tools(frame), spec, wish, limit)
+
+
+def absent(frame: Frame) -> dict[str, object]:
+    spec, rules = spec_of(frame.params), Retention.from_dict(frame.params["retention"])
+    at_work = tools(frame)
+    kept = retain(at_work.store.points(spec.target), rules, at_work.clock.now())
+    drop = {point.id: "; ".join(point.reasons) for point in kept if not point.keep}
+    return {**prune(at_work, spec, drop), "retention": [point.to_dict() for point in kept], "notes": []}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS, supports_check_mode=True, required_if=[("state", "absent", ["retention"])]
+    )
+    run_door(module, {"present": present, "absent": absent}[module.params["state"]])
+
+
+if __name__ == "__main__":
+    main()

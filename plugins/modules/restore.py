@@ -1,0 +1,369 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: restore
+short_description: Brings the data of a recovery point back, in place or beside
+description:
+  - In place, volumes are swapped and never overwritten. New volumes are made from the snapshots and verified on
+    throwaway copies while the application runs. Only then are the workloads that mount the claims stopped, the claims
+    bound to the new volumes, and the workloads started and verified again.
+  - The volumes that were replaced are kept (C(persistentVolumeReclaimPolicy=Retain)) and labelled with their expiry.
+    M(knowngood.kube.operation) with C(state=undone) binds the claims to them again. At every moment at least one
+    retained volume holds the data from before.
+  - The new volumes stay at C(Retain) as well. The annotation C(knowngood.io/reclaim-policy) keeps what their class
+    would have given them.
+  - Works with plain CSI snapshots. Where the VolumeSnapshot objects are gone, the snapshot is imported by the handle
+    that the ledger has.
+  - Only workloads that mount a restored claim are stopped. Those that stand at zero, for instance because a quarantine
+    holds them there, are not started.
+  - Asked again for the same point it changes nothing. Killed anywhere, the same task started again goes on.
+version_added: 0.1.0
+author: The knowngood.kube authors (@knowngood)
+options:
+  recovery_point:
+    description:
+      - Id of the recovery point, or V(latest) for the newest one that was not taken as evidence.
+    type: str
+    required: true
+  target:
+    description:
+      - V(in_place) binds the application's claims to the restored volumes.
+      - V(claim) makes new claims beside them and touches no workload.
+    type: str
+    choices: [in_place, claim]
+    default: in_place
+  claims:
+    description:
+      - The claims to restore. Without it all that the point holds.
+    type: list
+    elements: str
+    default: []
+  claim_names:
+    description:
+      - With O(target=claim), the name of the new claim by claim. Without it, the claim's name and the time of the
+        point.
+    type: dict
+    default: {}
+  image_overrides:
+    description:
+      - Images to set while the application is stopped, by workload (C(Kind/name)). An image, or a dictionary of
+        container to image.
+    type: dict
+  verify:
+    description:
+      - Probes that prove the data. Without it C(app.probes) is used.
+      - Each has C(name), C(kind) (V(exec) with C(command), a list of words, or V(sql) with C(query), C(user),
+        C(database) and C(host), run by C(psql) in the pod), C(on) (V(staged), V(live) or V(both)), C(workload)
+        (C(Kind/name)), C(container), C(timeout_s) (60) and C(expect) (C(rc), C(stdout_contains), C(stdout_equals),
+        C(stdout_regex)).
+      - On the staged data a probe runs in a pod made from the workload's template, with throwaway copies of the
+        restored volumes. C(image), C(start) (what its container runs) and C(env) replace the template's. Without a
+        workload, C(image), C(claim) and C(mount_path) say what the pod is. Secrets are given by C(valueFrom) only, as
+        probes are kept in the journal.
+      - A probe that fails on the staged data ends the restore before anything was stopped and clears what was staged.
+    type: list
+    elements: dict
+  verify_from:
+    description:
+      - What the throwaway copies are made from. V(volume) clones the staged volume. V(snapshot) makes a second volume
+        from the snapshot, for drivers that cannot clone.
+    type: str
+    choices: [volume, snapshot]
+    default: volume
+  keep_previous_for:
+    description:
+      - How long the replaced volumes are kept and the restore can be undone. A span such as V(72h), or seconds.
+    type: str
+    default: 72h
+  incident:
+    description:
+      - Id of an incident. For one incident and point the restore is made once, whatever was written since. Without it,
+        claims that hold this point already are not restored again.
+    type: str
+    default: ""
+  on_failure:
+    description:
+      - What happens when a step after the stop fails, such as a probe on the live data. V(undo) puts everything back
+        and fails. V(hold) leaves it there to be looked at; M(knowngood.kube.operation) goes on or undoes it.
+    type: str
+    choices: [undo, hold]
+    default: undo
+  stage_timeout:
+    description: Seconds within which each new volume has to be there.
+    type: int
+    default: 600
+  stop_timeout:
+    description: Seconds within which the pods of a workload have to end.
+    type: int
+    default: 300
+  ready_timeout:
+    description: Seconds within which a workload has to be ready again.
+    type: int
+    default: 300
+extends_documentation_fragment:
+  - knowngood.kube.application
+  - knowngood.kube.kube_auth
+  - knowngood.kube.operation
+  - knowngood.kube.operation.live
+  - knowngood.kube.attributes
+  - knowngood.kube.attributes.live
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+seealso:
+  - module: knowngood.kube.recovery_point
+  - module: knowngood.kube.operation
+"""
+
+EXAMPLES = r"""
+- name: Back to a point, proven before and after the swap
+  knowngood.kube.restore:
+    app:
+      name: shop
+      namespace: shop
+    recovery_point: shop-20261121-140305-9f2c
+    verify:
+      - name: orders are there
+        kind: sql
+        workload: StatefulSet/db
+        database: shop
+        query: SELECT count(*) FROM orders
+        expect:
+          stdout_equals: "1000"
+
+- name: Data and the fixed image together
+  knowngood.kube.restore:
+    app:
+      name: shop
+      namespace: shop
+    recovery_point: shop-20261121-140305-9f2c
+    incident: INC-2026-001
+    image_overrides:
+      Deployment/orders: registry.example/orders@sha256:9f2c0d6cbc5f9d5f5a9f5f0b9f4c3f0f6a6d0d0f1e2d3c4b5a69788766554433
+
+- name: Have a look at the old data beside the new
+  knowngood.kube.restore:
+    app:
+      name: shop
+      namespace: shop
+    recovery_point: latest
+    target: claim
+    claims: [data-db-0]
+    claim_names:
+      data-db-0: data-to-look-at
+"""
+
+RETURN = r"""
+recovery_point:
+  description: The point.
+  returned: success
+  type: str
+  sample: shop-20261121-140305-9f2c
+volumes:
+  description: What became of each claim.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    claim:
+      description: The claim.
+      type: str
+      sample: data-db-0
+    from:
+      description: The volume it had, empty where there was none.
+      type: str
+      sample: pvc-5d1f0f9e-6c0f-4df1-9d3b-0c1c2f9f6a77
+    to:
+      description: The restored volume. Empty in check mode.
+      type: str
+      sample: pvc-0c9b2f4e-3a57-4c8c-8a51-f7f3e6a9d812
+    kept:
+      description: The replaced volume that is kept.
+      type: str
+      sample: pvc-5d1f0f9e-6c0f-4df1-9d3b-0c1c2f9f6a77
+    kept_until:
+      description: Until when it is kept.
+      type: str
+      sample: "2026-11-24T14:10:00Z"
+    of:
+      description: With O(target=claim), the claim whose data it is.
+      type: str
+      sample: data-db-0
+downtime_s:
+  description:
+    - Seconds from the first stop to the last workload being ready again, as the journal has them. Null when nothing had
+      to be stopped.
+  returned: success
+  type: float
+  sample: 5.2
+verified:
+  description: Whether there were probes and all of them passed.
+  returned: success
+  type: bool
+  sample: true
+verification:
+  description: One row a probe and side.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    probe:
+      description: Its name.
+      type: str
+      sample: orders are there
+    "on":
+      description: V(staged) or V(live).
+      type: str
+      sample: staged
+    state:
+      description: V(passed) or V(skipped). A probe that fails fails the restore.
+      type: str
+      sample: passed
+    reason:
+      description: Why it was skipped.
+      type: str
+      sample: Deployment/orders does not run
+    rc:
+      description: Its exit code.
+      type: int
+      sample: 0
+    stdout:
+      description: Fingerprint of what it wrote. The text itself is not kept.
+      type: str
+      sample: sha256:40510175
+    stdout_chars:
+      description: How much it wrote.
+      type: int
+      sample: 5
+    tries:
+      description: How often it was tried.
+      type: int
+      sample: 1
+    ms:
+      description: How long it took, in milliseconds.
+      type: int
+      sample: 84
+undo_until:
+  description: Until when the restore can be undone. Empty in check mode.
+  returned: success
+  type: str
+  sample: "2026-11-24T14:10:00Z"
+undone:
+  description: Whether a restore that failed was put back.
+  returned: failure after something was changed
+  type: bool
+  sample: true
+notes:
+  description: What a person should know about the run.
+  returned: success
+  type: list
+  elements: str
+  sample: [the claims hold it already]
+plan:
+  description: The steps. Empty when there is nothing to do.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: What the step does.
+      type: str
+      sample: swap data-db-0
+    touches:
+      description: The objects that it touches.
+      type: list
+      elements: str
+      sample: [PersistentVolumeClaim shop/data-db-0]
+    state:
+      description: V(todo) or V(done).
+      type: str
+      sample: done
+plan_hash:
+  description: SHA-256 of the plan, equal in check mode and in the run that follows.
+  returned: success
+  type: str
+  sample: 4f5c0f343b0931126a20f133d67c2b018a3b1c9e0d4f5a6b7c8d9e0f1a2b3c4d
+operation:
+  description: The operation, to resume or undo it. Empty in check mode and when there was nothing to do.
+  returned: success
+  type: str
+  sample: restore-shop-3f2a9c1b7d
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.knowngood.kube.plugins.module_utils._ansible.application import APP_ARGS, spec_of
+from ansible_collections.knowngood.kube.plugins.module_utils._ansible.args import AUTH_ARGS, COMMON_ARGS
+from ansible_collections.knowngood.kube.plugins.module_utils._ansible.frame import Frame, run_door
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes import probes
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.durations import seconds
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.house import house
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.restore import restore
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.restore_wish import RestoreWish
+
+ARGUMENTS = {
+    **AUTH_ARGS,
+    **COMMON_ARGS,
+    **APP_ARGS,
+    "recovery_point": {"type": "str", "required": True},
+    "target": {"type": "str", "choices": ["in_place", "claim"], "default": "in_place"},
+    "claims": {"type": "list", "elements": "str", "default": []},
+    "claim_names": {"type": "dict", "default": {}},
+    "image_overrides": {"type": "dict"},
+    "verify": {"type": "list", "elements": "dict"},
+    "verify_from": {"type": "str", "choices": ["volume", "snapshot"], "default": "volume"},
+    "keep_previous_for": {"type": "str", "default": "72h"},
+    "incident": {"type": "str", "default": ""},
+    "on_failure": {"type": "str", "choices": ["undo", "hold"], "default": "undo"},
+    "stage_timeout": {"type": "int", "default": 600},
+    "stop_timeout": {"type": "int", "default": 300},
+    "ready_timeout": {"type": "int", "default": 300},
+}
+
+
+def wish_of(frame: Frame) -> RestoreWish:
+    given, declared = frame.params, spec_of(frame.params).probes
+    return RestoreWish(
+        point=given["recovery_point"],
+        target=given["target"],
+        claims=tuple(given["claims"]),
+        names={str(claim): str(name) for claim, name in given["claim_names"].items()},
+        images=given["image_overrides"],
+        verify=probes.parse(declared if given["verify"] is None else given["verify"]),
+        verify_from=given["verify_from"],
+        keep_s=seconds(given["keep_previous_for"], "keep_previous_for"),
+        incident=given["incident"],
+        on_failure=given["on_failure"],
+        stage_timeout_s=given["stage_timeout"],
+        stop_timeout_s=given["stop_timeout"],
+        ready_timeout_s=given["ready_timeout"],
+    )
+
+
+def run(frame: Frame) -> dict[str, object]:
+    wish = wish_of(frame)
+    at_work = house(
+        frame.connect(),
+        frame.state_namespace,
+        reporter=frame.reporter,
+        stopping=frame.stopping,
+        check_mode=frame.check_mode,
+    )
+    return restore(at_work, spec_of(frame.params), wish)
+
+
+def main() -> None:
+    run_door(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True), run)
+
+
+if __name__ == "__main__":
+    main()
