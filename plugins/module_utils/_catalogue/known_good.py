@@ -24,7 +24,7 @@ from .incident import DISCLOSURE, EVIDENCE, STRICT, Incident
 from .lineage import lineage
 from .overrides import Override, by_workload, overrides
 from .policy import Policy
-from .verdict import Judge, Judgement
+from .verdict import Judge, Judgement, shortened
 from .verdicts import CLEAN, COMPROMISED, RANKED, UNVERIFIED, at_least
 
 
@@ -93,7 +93,7 @@ class Decision:
             "image_overrides": by_workload(self.code),
             "images": [override.to_dict() for override in self.code],
             "verdicts": {
-                c.point.id: {"verdict": c.judgement.verdict, "reasons": list(c.judgement.reasons), "rules": self.rules}
+                c.point.id: {"verdict": c.judgement.verdict, "reasons": c.judgement.reasons, "rules": self.rules}
                 for c in self.candidates
             },
             "rules": self.rules,
@@ -144,7 +144,7 @@ def _candidate(point: RecoveryPoint, judged: Judgement, incident: Incident, unti
     against = list(barred)
     if judged.verdict == CLEAN:
         speaks_for.append("all that wrote its volumes up to the cut is without a finding that counts")
-        speaks_for += judged.data.notes
+        speaks_for += shortened(judged.data.notes)
     else:
         against += judged.reasons
     if judged.code.verdict == CLEAN:
@@ -224,7 +224,7 @@ def _why(mode: str, chosen: Candidate | None, candidates: Sequence[Candidate], j
         verdict = chosen.judgement.verdict
         return (
             f"{chosen.point.id} is the newest point that mode {mode} accepts; its verdict is {verdict}",
-            *chosen.judgement.data.notes,
+            *shortened(chosen.judgement.data.notes),
             *chosen.judgement.data.assumed,
         )
     if not candidates:

@@ -66,8 +66,8 @@ class Part:
     def to_dict(self) -> dict[str, Json]:
         return {
             "verdict": self.verdict,
-            "reasons": list(self.reasons),
-            "notes": list(self.notes),
+            "reasons": shortened(self.reasons),
+            "notes": shortened(self.notes),
             "assumed": list(self.assumed),
         }
 
@@ -88,8 +88,9 @@ class Judgement:
         return self.data.words | self.evidence.words
 
     @property
-    def reasons(self) -> tuple[str, ...]:
-        return _short_list((*self.evidence.reasons, *self.data.reasons)) if self.evidence.words else self.data.reasons
+    def reasons(self) -> list[str]:
+        """Why the verdict is not better; the first twenty."""
+        return shortened((*self.evidence.reasons, *self.data.reasons) if self.evidence.words else self.data.reasons)
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,8 +327,8 @@ def _part(concerns: Sequence[Concern], notes: Iterable[str], assumed: Iterable[s
     reasons = tuple(dict.fromkeys(c.reason for c in ordered))
     return Part(
         worst(c.verdict for c in concerns),
-        _short_list(reasons),
-        _short_list(tuple(dict.fromkeys(notes))),
+        reasons,
+        tuple(dict.fromkeys(notes)),
         tuple(assumed),
         frozenset(c.verdict for c in concerns),
         len({c.weakness for c in concerns if c.weakness}),
@@ -341,15 +342,15 @@ def _joined(volumes: Mapping[str, Part]) -> Part:
     ordered = sorted(volumes.values(), key=lambda part: -RANKED.index(part.verdict))
     return Part(
         worst(part.verdict for part in ordered),
-        _short_list(tuple(dict.fromkeys(reason for part in ordered for reason in part.reasons))),
-        _short_list(tuple(dict.fromkeys(note for part in ordered for note in part.notes))),
+        tuple(dict.fromkeys(reason for part in ordered for reason in part.reasons)),
+        tuple(dict.fromkeys(note for part in ordered for note in part.notes)),
         tuple(dict.fromkeys(text for part in ordered for text in part.assumed)),
         frozenset().union(*(part.words for part in ordered)),
         max(part.taints for part in ordered),
     )
 
 
-def _short_list(reasons: Sequence[str]) -> tuple[str, ...]:
-    if len(reasons) <= _MOST_REASONS:
-        return tuple(reasons)
-    return (*reasons[:_MOST_REASONS], f"and {len(reasons) - _MOST_REASONS} more")
+def shortened(reasons: Sequence[str]) -> list[str]:
+    """The first twenty, and how many more there are."""
+    more = len(reasons) - _MOST_REASONS
+    return [*reasons[:_MOST_REASONS], *([f"and {more} more"] if more > 0 else [])]

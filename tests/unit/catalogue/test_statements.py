@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput
@@ -50,6 +50,7 @@ def chain_of(*items: tuple[str, str, dict], signer: Signer | None = None) -> lis
     return chain
 
 
+@settings(max_examples=50, deadline=None)
 @given(drafts)
 def test_what_is_written_is_read_back_and_forms_a_chain(items):
     chain = chain_of(*items)
@@ -58,6 +59,7 @@ def test_what_is_written_is_read_back_and_forms_a_chain(items):
     verify_chain(TARGET, again)
 
 
+@settings(max_examples=50, deadline=None)
 @given(drafts)
 def test_folding_is_deterministic_and_does_not_depend_on_how_the_chain_is_cut(items):
     chain = chain_of(*items)
@@ -67,6 +69,7 @@ def test_folding_is_deterministic_and_does_not_depend_on_how_the_chain_is_cut(it
     assert sum(len(p.statements) for p in once) <= len(chain)
 
 
+@settings(max_examples=50, deadline=None)
 @given(drafts, st.data())
 def test_any_changed_byte_is_detected(items, data):
     chain = chain_of(*items)
@@ -84,6 +87,7 @@ def test_any_changed_byte_is_detected(items, data):
         read_all()
 
 
+@settings(max_examples=50, deadline=None)
 @given(drafts.filter(lambda items: len(items) > 2), st.data())
 def test_a_statement_missing_from_the_middle_is_named(items, data):
     chain = chain_of(*items)
