@@ -30,7 +30,6 @@ from ansible_collections.knowngood.kube.plugins.module_utils._volumes.hooks impo
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.house import House, house
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.restore import restore
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.restore_wish import RestoreWish
-
 from tests.cluster.handle import Cluster
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,15 +121,21 @@ class App:
     state: str
     kubeconfig: Path
     workloads: tuple[str, ...] = ()
+    claims: tuple[str, ...] = ()
     sources: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
-    def deployed(cls, cluster: Cluster, namespace: str, state: str, storage_class: str = "local") -> App:
-        image = cluster.image("work")
-        cluster.apply(*manifests(image, storage_class), namespace=namespace)
-        cluster.wait_ready(namespace, "statefulset/db", "deployment/files", limit_s=120)
+    def deployed(
+        cls, cluster: Cluster, namespace: str, state: str, storage_class: str = "local", only: str = ""
+    ) -> App:
+        """``only="files"`` leaves the database out."""
+        wanted = manifests(cluster.image("work"), storage_class)
+        cluster.apply(*(wanted[1:] if only else wanted), namespace=namespace)
+        names = ["deployment/files"] if only else ["statefulset/db", "deployment/files"]
+        cluster.wait_ready(namespace, *names, limit_s=120)
         app = cls(cluster, namespace, state, cluster.kubeconfig)
-        app.sql("CREATE TABLE orders (id int PRIMARY KEY, item text)")
+        if not only:
+            app.sql("CREATE TABLE orders (id int PRIMARY KEY, item text)")
         return app
 
     @property
@@ -138,6 +143,8 @@ class App:
         entry: dict[str, Any] = {"name": "shop", "namespace": self.namespace}
         if self.workloads:
             entry["workloads"] = list(self.workloads)
+        if self.claims:
+            entry["claims"] = list(self.claims)
         return {**entry, "sources": self.sources}
 
     @property

@@ -1,0 +1,229 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Capture on the real cluster: what a recovery point says, what it survives, and what a failed one leaves behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ansible_collections.knowngood.kube.plugins.module_utils._core.clock import parse_time
+from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput, NotProven, TimedOut
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.prune import prune
+from tests.cluster.audit import AuditLog
+from tests.cluster.faults import Fault, Faults
+from tests.cluster.handle import Cluster
+from tests.cluster.objects import claim, pod
+from tests.integration.volumes_app import CHECKPOINT, App
+
+
+@pytest.fixture
+def app(cluster: Cluster, make_namespace: Callable[[], str]) -> App:
+    return App.deployed(cluster, make_namespace(), make_namespace())
+
+
+@pytest.fixture
+def files(cluster: Cluster, make_namespace: Callable[[], str]) -> App:
+    """Only the Deployment with its files: quick to come and go."""
+    return App.deployed(cluster, make_namespace(), make_namespace(), only="files")
+
+
+def contents_of(cluster: Cluster, namespace: str) -> list[Any]:
+    items = cluster.get("volumesnapshotcontents")["items"]
+    return [item for item in items if item["spec"]["volumeSnapshotRef"]["namespace"] == namespace]
+
+
+def snapshots_of(cluster: Cluster, namespace: str) -> list[str]:
+    return [item["metadata"]["name"] for item in cluster.get("volumesnapshots", "-n", namespace)["items"]]
+
+
+def test_a_point_says_what_was_seen_and_no_more(app: App) -> None:
+    digest = app.cluster.image("work").partition("@")[2]
+    app.sources = [{"path": "/nowhere", "digests": {digest: "a" * 40}}]
+
+    done = app.capture(hooks=CHECKPOINT)
+
+    (row,) = done["recovery_points"]
+    assert done["changed"]
+    assert row["consistency"] == "fuzzy"
+    assert "checkpoint" in row["consistency_reason"]
+    assert {item["consistency"] for item in row["snapshots"]} == {"crash"}
+    assert row["freeze_ms"] == {"data-db-0": 0, "files": 0}
+    assert row["commits"] == {digest: "a" * 40}
+    assert row["digests"] == {"Deployment/files": [digest], "StatefulSet/db": [digest]}
+    assert row["writers"]["files"] == ["Deployment/files", "StatefulSet/db"]
+    assert all(parse_time(cut) for cut in row["cut_at"].values())
+    body = row["statements"][0]["body"]
+    assert [hook["rc"] for hook in body["hooks"]] == [0]
+    assert body["operation"] == done["operation"]
+    contents = contents_of(app.cluster, app.namespace)
+    assert {item["spec"]["deletionPolicy"] for item in contents} == {"Retain"}
+    assert {item["metadata"]["labels"]["knowngood.io/recovery-point"] for item in contents} == {row["id"]}
+
+
+def test_one_volume_is_crash_and_with_a_hook_that_holds_application(files: App) -> None:
+    assert files.capture()["recovery_points"][0]["consistency"] == "crash"
+
+    hold = {"name": "lock", "workload": "Deployment/files", "command": ["touch", "/tmp/held"], "holds": True}
+    let_go = {"name": "lock", "workload": "Deployment/files", "command": ["rm", "-f", "/tmp/held"]}
+    (row,) = files.capture(hooks={"pre": [hold], "post": [let_go]})["recovery_points"]
+
+    assert row["consistency"] == "application"
+    assert row["freeze_ms"]["files"] > 0
+    assert files.cluster.exec(files.namespace, "deploy/files", "sh", "-c", "ls /tmp/held || true") == ""
+
+
+def test_a_thaw_that_fails_downgrades_the_point(files: App) -> None:
+    hold = {"name": "lock", "workload": "Deployment/files", "command": ["true"], "holds": True}
+    let_go = {"name": "lock", "workload": "Deployment/files", "command": ["false"]}
+
+    (row,) = files.capture(hooks={"pre": [hold], "post": [let_go]})["recovery_points"]
+
+    assert row["consistency"] == "crash"
+    assert "exit code 1" in row["consistency_reason"]
+
+
+def test_a_hook_that_fails_ends_it_and_what_was_held_is_let_go(files: App) -> None:
+    hold = {"name": "lock", "workload": "Deployment/files", "command": ["touch", "/tmp/held"], "holds": True}
+    let_go = {"name": "lock", "workload": "Deployment/files", "command": ["rm", "-f", "/tmp/held"]}
+    broken = {"name": "broken", "workload": "Deployment/files", "command": ["sh", "-c", "echo no >&2; exit 3"]}
+
+    with pytest.raises(NotProven, match="broken failed.*exit code 3: no") as caught:
+        files.capture(hooks={"pre": [hold, broken], "post": [let_go]})
+
+    assert caught.value.details["undone"]
+    assert files.cluster.exec(files.namespace, "deploy/files", "sh", "-c", "ls /tmp/held || true") == ""
+    assert snapshots_of(files.cluster, files.namespace) == []
+    assert files.capture()["changed"], "the failed one does not stand in the way"
+
+
+def test_young_enough_and_once_an_incident(files: App, audit: AuditLog) -> None:
+    first = files.point()
+    evidence = files.point(purpose="forensic", incident="INC-1")
+    audit.mark()
+
+    young = files.capture(older_s=3600)
+    again = files.capture(purpose="forensic", incident="INC-1")
+
+    assert (young["changed"], young["recovery_points"][0]["id"]) == (False, first), "evidence does not count"
+    assert (again["changed"], again["recovery_points"][0]["id"]) == (False, evidence)
+    assert audit.writes() == []
+    time.sleep(1.1)
+    assert files.capture(older_s=1)["changed"]
+
+
+def test_check_mode_writes_nothing_and_shows_the_plan_that_runs(files: App, audit: AuditLog) -> None:
+    audit.mark()
+    shown = files.capture(check=True)
+    assert audit.writes() == []
+
+    done = files.capture()
+
+    assert shown["changed"]
+    assert shown["plan_hash"] == done["plan_hash"]
+    assert [row["state"] for row in shown["plan"]] == ["todo"] * 3
+    assert [row["state"] for row in done["plan"]] == ["done"] * 3
+
+
+def test_claims_that_cannot_be_captured_are_named_and_nothing_is_changed(files: App, audit: AuditLog) -> None:
+    image = files.cluster.image("work")
+    files.cluster.apply(
+        claim("waiting", "local-wait"),
+        claim("elsewhere", "other"),
+        pod("user", image, "sleep infinity", ("elsewhere",)),
+        namespace=files.namespace,
+    )
+    files.cluster.wait_ready(files.namespace, "pod/user")
+    files.claims = ("files", "waiting", "elsewhere")
+    audit.mark()
+
+    with pytest.raises(BadInput, match="claim waiting is not bound") as caught:
+        files.capture(snapshot_class="local")
+
+    assert "claim elsewhere: VolumeSnapshotClass local is of" in str(caught.value)
+    assert audit.writes() == []
+    files.claims = ("files", "elsewhere")
+    (row,) = files.capture()["recovery_points"]
+    assert {item["claim"]: item["snapshot_class"] for item in row["snapshots"]} == {
+        "files": "local",
+        "elsewhere": "other",
+    }
+
+
+@pytest.mark.rig
+def test_an_error_that_goes_away_is_waited_out(files: App, faults: Faults) -> None:
+    faults.set(CreateSnapshot=Fault(code="UNAVAILABLE", message="not now"))
+    threading.Timer(4, faults.clear).start()
+
+    assert files.capture()["changed"]
+
+
+@pytest.mark.rig
+def test_a_snapshot_that_never_comes_leaves_nothing_behind(files: App, faults: Faults) -> None:
+    faults.set(CreateSnapshot=Fault(code="INTERNAL", message="disk on fire"))
+
+    with pytest.raises(TimedOut, match="disk on fire") as caught:
+        files.capture(cut_timeout_s=5)
+
+    assert caught.value.details["undone"]
+    assert snapshots_of(files.cluster, files.namespace) == []
+    faults.clear()
+    assert files.capture()["changed"]
+
+
+@pytest.mark.rig
+def test_cut_is_not_ready_and_both_are_waited_for(files: App, faults: Faults) -> None:
+    faults.set(CreateSnapshot=Fault(not_ready_s=3))
+    hold = {"name": "lock", "workload": "Deployment/files", "command": ["true"], "holds": True}
+
+    (row,) = files.capture(hooks={"pre": [hold], "post": [{**hold, "holds": False}]})["recovery_points"]
+
+    assert row["freeze_ms"]["files"] < 2000, "writers are let go at the cut, not when it is ready"
+
+
+@pytest.mark.rig
+def test_killed_in_the_middle_the_same_task_makes_one_point(files: App, faults: Faults) -> None:
+    faults.set(CreateSnapshot=Fault(delay_s=5))
+    running = files.module("recovery_point")
+    log = files.wait_step("capture", "snapshot")
+    files.cluster.wait("the snapshot object", lambda: snapshots_of(files.cluster, files.namespace))
+    os.kill(int(log["holder"].split("/")[1]), signal.SIGKILL)
+    running.communicate(timeout=60)
+    faults.clear()
+
+    done = files.run_module("recovery_point")
+
+    assert done["changed"], done
+    (row,) = done["recovery_points"]
+    assert done["operation"] == log["id"]
+    assert snapshots_of(files.cluster, files.namespace) == [row["snapshots"][0]["snapshot"]]
+    assert len(contents_of(files.cluster, files.namespace)) == 1
+
+
+def test_points_are_given_up_with_their_storage_whatever_is_left_of_their_objects(files: App) -> None:
+    whole, bare, gone, kept = (files.point() for _ in range(4))
+    rows = {row.id: row.volumes[0] for row in files.house().store.points(files.spec.target)}
+    files.cluster.kubectl(
+        "delete", "volumesnapshot", "-n", files.namespace, rows[bare]["snapshot"], rows[gone]["snapshot"]
+    )
+    files.cluster.kubectl("delete", "volumesnapshotcontent", rows[gone]["content"])
+
+    done = prune(files.house(), files.spec, {whole: "old", bare: "old", gone: "old"})
+
+    assert done["changed"]
+    assert {row["state"] for row in done["recovery_points"]} == {"pruned"}
+    left = [item["status"]["snapshotHandle"] for item in contents_of(files.cluster, files.namespace)]
+    assert left == [rows[kept]["snapshot_handle"]]
+    if files.cluster.instance:
+        stored = files.cluster.inside("ls", f"{files.cluster.instance.volumes()}/snapshots").stdout.split()
+        assert rows[kept]["snapshot_handle"] in stored
+        assert not {rows[name]["snapshot_handle"] for name in (whole, bare, gone)} & set(stored)
+    assert not prune(files.house(), files.spec, {})["changed"]
