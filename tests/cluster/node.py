@@ -9,6 +9,7 @@ Started by :mod:`.namespaces` as ``python -m tests.cluster.node NUMBER EXTRA...`
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +79,12 @@ def prepare_network(instance: Instance, supervisor: Supervisor) -> None:
     _run("ip", "link", "set", "eth0", "up")
     _run("ip", "route", "add", "default", "via", instance.host_ip)
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+    # Replies between pods of one bridge must pass the rules that translated the address of a Service.
+    if shutil.which("modprobe"):
+        subprocess.run(["modprobe", "-q", "br_netfilter"], capture_output=True, check=False)
+    bridged = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
+    if bridged.exists():
+        bridged.write_text("1")
 
 
 def bring_up(instance: Instance, wanted: tuple[str, ...], supervisor: Supervisor) -> None:

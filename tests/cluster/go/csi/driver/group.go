@@ -1,0 +1,108 @@
+// Copyright (c) 2026 the knowngood.kube authors
+// GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sort"
+	"time"
+
+	"github.com/container-storage-interface/spec/lib/go/csi"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+// The CSI GroupController service: several volumes cut at once.
+
+func (d *driver) GroupControllerGetCapabilities(context.Context, *csi.GroupControllerGetCapabilitiesRequest) (*csi.GroupControllerGetCapabilitiesResponse, error) {
+	return &csi.GroupControllerGetCapabilitiesResponse{Capabilities: []*csi.GroupControllerServiceCapability{{
+		Type: &csi.GroupControllerServiceCapability_Rpc{Rpc: &csi.GroupControllerServiceCapability_RPC{
+			Type: csi.GroupControllerServiceCapability_RPC_CREATE_DELETE_GET_VOLUME_GROUP_SNAPSHOT}}}}}, nil
+}
+
+func (d *driver) toGroup(g *group) (*csi.VolumeGroupSnapshot, error) {
+	out := &csi.VolumeGroupSnapshot{GroupSnapshotId: g.ID, CreationTime: timestamppb.New(g.Created), ReadyToUse: true}
+	for _, id := range g.Snapshots {
+		s, err := load[snapshot](d, "snapshots", id)
+		if err != nil {
+			return nil, status.Error(codes.Internal, err.Error())
+		}
+		out.Snapshots = append(out.Snapshots, d.toSnapshot(s))
+	}
+	return out, nil
+}
+
+func (d *driver) CreateVolumeGroupSnapshot(_ context.Context, r *csi.CreateVolumeGroupSnapshotRequest) (*csi.CreateVolumeGroupSnapshotResponse, error) {
+	if r.Name == "" || len(r.SourceVolumeIds) == 0 {
+		return nil, status.Error(codes.InvalidArgument, "name and source volumes are required")
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	id := idFor("group/" + r.Name)
+	g, err := load[group](d, "groups", id)
+	if err != nil {
+		g = &group{ID: id, Name: r.Name, Created: time.Now()}
+		for _, v := range r.SourceVolumeIds {
+			s, err := d.snap(r.Name+"/"+v, v, id)
+			if err != nil {
+				return nil, err
+			}
+			g.Snapshots = append(g.Snapshots, s.ID)
+		}
+		if err := os.MkdirAll(d.path("groups", id), 0o755); err != nil {
+			return nil, status.Error(codes.Internal, err.Error())
+		}
+		if err := save(d, "groups", id, g); err != nil {
+			return nil, status.Error(codes.Internal, err.Error())
+		}
+	} else {
+		have, want := []string{}, append([]string{}, r.SourceVolumeIds...)
+		for _, sid := range g.Snapshots {
+			if s, err := load[snapshot](d, "snapshots", sid); err == nil {
+				have = append(have, s.Volume)
+			}
+		}
+		sort.Strings(have)
+		sort.Strings(want)
+		if fmt.Sprint(have) != fmt.Sprint(want) {
+			return nil, status.Error(codes.AlreadyExists, "the group snapshot exists for other volumes")
+		}
+	}
+	out, err := d.toGroup(g)
+	return &csi.CreateVolumeGroupSnapshotResponse{GroupSnapshot: out}, err
+}
+
+func (d *driver) DeleteVolumeGroupSnapshot(_ context.Context, r *csi.DeleteVolumeGroupSnapshotRequest) (*csi.DeleteVolumeGroupSnapshotResponse, error) {
+	if r.GroupSnapshotId == "" {
+		return nil, status.Error(codes.InvalidArgument, "group snapshot id is required")
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	g, err := load[group](d, "groups", r.GroupSnapshotId)
+	if err != nil {
+		return &csi.DeleteVolumeGroupSnapshotResponse{}, nil
+	}
+	for _, id := range g.Snapshots {
+		if err := d.erase("snapshots", id); err != nil {
+			return nil, err
+		}
+	}
+	return &csi.DeleteVolumeGroupSnapshotResponse{}, os.RemoveAll(d.path("groups", g.ID))
+}
+
+func (d *driver) GetVolumeGroupSnapshot(_ context.Context, r *csi.GetVolumeGroupSnapshotRequest) (*csi.GetVolumeGroupSnapshotResponse, error) {
+	if r.GroupSnapshotId == "" {
+		return nil, status.Error(codes.InvalidArgument, "group snapshot id is required")
+	}
+	g, err := load[group](d, "groups", r.GroupSnapshotId)
+	if err != nil {
+		return nil, status.Error(codes.NotFound, "no such group snapshot")
+	}
+	out, err := d.toGroup(g)
+	return &csi.GetVolumeGroupSnapshotResponse{GroupSnapshot: out}, err
+}
