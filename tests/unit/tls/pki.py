@@ -37,7 +37,9 @@ def key(kind: str = "ECDSA-P-256") -> Any:
 
 
 def key_pem(private: Any, fmt: str = "PKCS8") -> bytes:
-    kind = PrivateFormat.PKCS8 if fmt == "PKCS8" else PrivateFormat.TraditionalOpenSSL
+    """``PKCS8``, or the older format of its kind where it has one."""
+    old = fmt != "PKCS8" and isinstance(private, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey))
+    kind = PrivateFormat.TraditionalOpenSSL if old else PrivateFormat.PKCS8
     return private.private_bytes(Encoding.PEM, kind, NoEncryption())
 
 
