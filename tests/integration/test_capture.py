@@ -36,6 +36,14 @@ def files(cluster: Cluster, make_namespace: Callable[[], str]) -> App:
     return App.deployed(cluster, make_namespace(), make_namespace(), only="files")
 
 
+@pytest.fixture
+def watched(files: App, user: Callable[..., Any]) -> App:
+    """The same, with a user of its own: the audit log tells its requests from those of others."""
+    files.user = user(cluster_roles=["cluster-admin"])
+    files.kubeconfig = files.user.kubeconfig
+    return files
+
+
 def contents_of(cluster: Cluster, namespace: str) -> list[Any]:
     items = cluster.get("volumesnapshotcontents")["items"]
     return [item for item in items if item["spec"]["volumeSnapshotRef"]["namespace"] == namespace]
@@ -105,27 +113,27 @@ def test_a_hook_that_fails_ends_it_and_what_was_held_is_let_go(files: App) -> No
     assert files.capture()["changed"], "the failed one does not stand in the way"
 
 
-def test_young_enough_and_once_an_incident(files: App, audit: AuditLog) -> None:
-    first = files.point()
-    evidence = files.point(purpose="forensic", incident="INC-1")
+def test_young_enough_and_once_an_incident(watched: App, audit: AuditLog) -> None:
+    first = watched.point()
+    evidence = watched.point(purpose="forensic", incident="INC-1")
     audit.mark()
 
-    young = files.capture(older_s=3600)
-    again = files.capture(purpose="forensic", incident="INC-1")
+    young = watched.capture(older_s=3600)
+    again = watched.capture(purpose="forensic", incident="INC-1")
 
     assert (young["changed"], young["recovery_points"][0]["id"]) == (False, first), "evidence does not count"
     assert (again["changed"], again["recovery_points"][0]["id"]) == (False, evidence)
-    assert audit.writes() == []
+    assert audit.writes(watched.user.name) == []
     time.sleep(1.1)
-    assert files.capture(older_s=1)["changed"]
+    assert watched.capture(older_s=1)["changed"]
 
 
-def test_check_mode_writes_nothing_and_shows_the_plan_that_runs(files: App, audit: AuditLog) -> None:
+def test_check_mode_writes_nothing_and_shows_the_plan_that_runs(watched: App, audit: AuditLog) -> None:
     audit.mark()
-    shown = files.capture(check=True)
-    assert audit.writes() == []
+    shown = watched.capture(check=True)
+    assert audit.writes(watched.user.name) == []
 
-    done = files.capture()
+    done = watched.capture()
 
     assert shown["changed"]
     assert shown["plan_hash"] == done["plan_hash"]
@@ -133,25 +141,25 @@ def test_check_mode_writes_nothing_and_shows_the_plan_that_runs(files: App, audi
     assert [row["state"] for row in done["plan"]] == ["done"] * 3
 
 
-def test_claims_that_cannot_be_captured_are_named_and_nothing_is_changed(files: App, audit: AuditLog) -> None:
-    image = files.cluster.image("work")
-    files.cluster.apply(
+def test_claims_that_cannot_be_captured_are_named_and_nothing_is_changed(watched: App, audit: AuditLog) -> None:
+    image = watched.cluster.image("work")
+    watched.cluster.apply(
         claim("waiting", "local-wait"),
         claim("elsewhere", "other"),
         pod("user", image, "sleep infinity", ("elsewhere",)),
-        namespace=files.namespace,
+        namespace=watched.namespace,
     )
-    files.cluster.wait_ready(files.namespace, "pod/user")
-    files.claims = ("files", "waiting", "elsewhere")
+    watched.cluster.wait_ready(watched.namespace, "pod/user")
+    watched.claims = ("files", "waiting", "elsewhere")
     audit.mark()
 
     with pytest.raises(BadInput, match="claim waiting is not bound") as caught:
-        files.capture(snapshot_class="local")
+        watched.capture(snapshot_class="local")
 
     assert "claim elsewhere: VolumeSnapshotClass local is of" in str(caught.value)
-    assert audit.writes() == []
-    files.claims = ("files", "elsewhere")
-    (row,) = files.capture()["recovery_points"]
+    assert audit.writes(watched.user.name) == []
+    watched.claims = ("files", "elsewhere")
+    (row,) = watched.capture()["recovery_points"]
     assert {item["claim"]: item["snapshot_class"] for item in row["snapshots"]} == {
         "files": "local",
         "elsewhere": "other",
@@ -223,7 +231,7 @@ def test_points_are_given_up_with_their_storage_whatever_is_left_of_their_object
     left = [item["status"]["snapshotHandle"] for item in contents_of(files.cluster, files.namespace)]
     assert left == [rows[kept]["snapshot_handle"]]
     if files.cluster.instance:
-        stored = files.cluster.inside("ls", f"{files.cluster.instance.volumes()}/snapshots").stdout.split()
+        stored = files.cluster.inside("ls", f"{files.cluster.instance.volumes}/local/snapshots").stdout.split()
         assert rows[kept]["snapshot_handle"] in stored
         assert not {rows[name]["snapshot_handle"] for name in (whole, bare, gone)} & set(stored)
     assert not prune(files.house(), files.spec, {})["changed"]

@@ -120,6 +120,7 @@ class App:
     namespace: str
     state: str
     kubeconfig: Path
+    user: Any = None
     workloads: tuple[str, ...] = ()
     claims: tuple[str, ...] = ()
     sources: list[dict[str, Any]] = field(default_factory=list)
@@ -188,6 +189,9 @@ class App:
 
     def restore(self, point: str, *, check: bool = False, verify: Any = (), **wish: Any) -> Any:
         return restore(self.house(check_mode=check), self.spec, RestoreWish(point, verify=probes.parse(verify), **wish))
+
+    def restore_with(self, tools: House, point: str, **wish: Any) -> Any:
+        return restore(tools, self.spec, RestoreWish(point, **wish))
 
     def undo(self, operation: str) -> None:
         self.house().engine.undo(operation)
