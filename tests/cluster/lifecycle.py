@@ -24,6 +24,7 @@ from .processes import ask
 from .progress import say
 
 _LIMIT_S = 180
+_REPAIR_S = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def up(instance: Instance, wanted: tuple[str, ...] = ()) -> None:
     wanted = extras.normalize(wanted)
     found = build(wanted)
     with namespaces.locked(instance):
-        state = healthy(instance)
+        state = healthy(instance) or _repaired(instance)
         if state:
             say(f"instance {instance.number} is up already")
             _add(instance, state, tuple(name for name in wanted if name not in state.extras), found)
@@ -166,6 +167,26 @@ def healthy(instance: Instance) -> State | None:
     if any(code is not None for code in codes.values()):
         return None
     return state if Api(instance).is_ready() else None
+
+
+def _repaired(instance: Instance) -> State | None:
+    """Start again what ended in a cluster whose process 1 lives, so that no data is lost; None if that fails."""
+    state = State.read(instance.state)
+    if not state or not state.init.alive() or not instance.ready.exists():
+        return None
+    end = time.monotonic() + _REPAIR_S
+    while time.monotonic() < end:
+        try:
+            for name in [name for name, code in components(instance).items() if code is not None]:
+                say(f"{name} ended; starting it again")
+                ask(instance.control_socket, {"do": "start", "name": name})
+        except (OSError, ClusterError):
+            return None
+        time.sleep(1)
+        if found := healthy(instance):
+            return found
+    say(f"instance {instance.number} could not be repaired; starting anew")
+    return None
 
 
 def components(instance: Instance) -> dict[str, int | None]:

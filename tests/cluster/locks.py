@@ -187,9 +187,8 @@ def lock_hash(lock: str, folder: Path = paths.GO) -> str:
     sources = [folder / lock / "go.mod", folder / lock / "go.sum", *sorted((folder / lock).rglob("*.go"))]
     for path in sources:
         digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes() + b"\0")
-    for item in (*BINARIES.values(), *FILES.values()):
-        if item.lock == lock:
-            digest.update(repr(item).encode())
+    items: list[Binary | Files] = [*BINARIES.values(), *FILES.values()]
+    digest.update("".join(repr(item) for item in items if item.lock == lock).encode())
     return digest.hexdigest()[:12]
 
 

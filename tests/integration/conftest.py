@@ -51,6 +51,15 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture
+def image(cluster: Cluster) -> str:
+    """How pods name the work image (PostgreSQL, nginx, Python, restic, curl); ``KNOWNGOOD_IMAGE_WORK`` elsewhere."""
+    try:
+        return cluster.image()
+    except ClusterError as problem:
+        pytest.skip(str(problem))
+
+
+@pytest.fixture
 def make_namespace(cluster: Cluster) -> Iterator[Callable[[], str]]:
     """Call it for one more fresh namespace; all are deleted after the test."""
     made: list[str] = []

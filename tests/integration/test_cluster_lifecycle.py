@@ -124,6 +124,17 @@ def _kill_up_midway(instance: Instance) -> None:
     assert traces(instance)
 
 
+def test_up_starts_again_what_ended_and_keeps_the_data(spare: Instance) -> None:
+    lifecycle.up(spare)
+    held = Cluster(spare.kubeconfig(), spare)
+    held.kubectl("create", "configmap", "precious")
+    for victim in ("etcd", "kube-apiserver", "csi-provisioner-local"):
+        held.signal(victim, signal.SIGKILL)
+    lifecycle.up(spare)
+    assert held.get("configmap", "precious")["metadata"]["name"] == "precious"
+    assert set(held.components().values()) == {None}
+
+
 def test_a_lost_state_file_hides_nothing_from_down(spare: Instance) -> None:
     lifecycle.up(spare)
     spare.state.unlink()
@@ -140,7 +151,9 @@ def test_down_ends_no_process_that_took_over_a_number(spare: Instance) -> None:
         stranger.kill()
 
 
-def test_the_command_line_says_what_it_does(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_says_what_it_does(
+    cluster: Cluster, spare: Instance, capsys: pytest.CaptureFixture[str]
+) -> None:
     number = str(cluster.own.number)
     assert main(["status", "--instance", number]) == 0
     assert "kube-apiserver" in capsys.readouterr().out
@@ -148,5 +161,5 @@ def test_the_command_line_says_what_it_does(cluster: Cluster, capsys: pytest.Cap
     exported = capsys.readouterr().out
     for name in ("KUBECONFIG", "KNOWNGOOD_AUDIT_LOG", "KNOWNGOOD_IMAGE_WORK", "PATH"):
         assert f"export {name}=" in exported
-    assert main(["env", "--instance", "15"]) == NotUp.exit_code
+    assert main(["env", "--instance", str(spare.number)]) == NotUp.exit_code
     assert "is not up" in capsys.readouterr().err
