@@ -178,13 +178,16 @@ def _behind(subject: Subject, ports: Ports, expected: str) -> list[Consumer]:
     pods = subject.pods()
     workload = {pod.name: pod.workload for pod in pods}
     stale = {workload[s.port.pod] for s in glance(subject, pods, ports) if s.served.fingerprint != expected}
+    # A pod that was ready before and is not now may be stuck on the other certificate.
+    before = subject.result("baseline").get("unknown", ())
+    stuck = {pod.workload for pod in pods if not pod.ready and pod.name not in before}
     running = {pod.workload for pod in pods}
     found = []
     for consumer in subject.consumers():
         if consumer.ref not in running:
             continue  # it reads the Secret when it is started
         if consumer.kind in RESTARTABLE:
-            if consumer.ref in stale or not consumer.delivered or not ports.get(consumer.ref):
+            if consumer.ref in stale | stuck or not consumer.delivered or not ports.get(consumer.ref):
                 found.append(consumer)
         elif consumer.ref in stale:
             raise NotProven(
