@@ -86,6 +86,14 @@ options:
         claims that hold this point already are not restored again.
     type: str
     default: ""
+  isolated:
+    description:
+      - Workloads (C(Kind/name)) that M(knowngood.kube.quarantine) will have scaled down by the time the restore runs,
+        so that a plan made before says the same. What stands still already needs no mention.
+      - They are neither stopped nor started. An undo stops those that run by then, and starts them again at its end.
+    type: list
+    elements: str
+    default: []
   on_failure:
     description:
       - What happens when a step after the stop fails, such as a probe on the live data. V(undo) puts everything back
@@ -323,6 +331,7 @@ ARGUMENTS = {
     "verify_from": {"type": "str", "choices": ["volume", "snapshot"], "default": "volume"},
     "keep_previous_for": {"type": "str", "default": "72h"},
     "incident": {"type": "str", "default": ""},
+    "isolated": {"type": "list", "elements": "str", "default": []},
     "on_failure": {"type": "str", "choices": ["undo", "hold"], "default": "undo"},
     "stage_timeout": {"type": "int", "default": 600},
     "stop_timeout": {"type": "int", "default": 300},
@@ -342,6 +351,7 @@ def wish_of(frame: Frame) -> RestoreWish:
         verify_from=given["verify_from"],
         keep_s=seconds(given["keep_previous_for"], "keep_previous_for"),
         incident=given["incident"],
+        isolated=tuple(given["isolated"]),
         on_failure=given["on_failure"],
         stage_timeout_s=given["stage_timeout"],
         stop_timeout_s=given["stop_timeout"],

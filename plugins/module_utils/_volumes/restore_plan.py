@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .._cluster.kinds import named
+from .._cluster.resting import rest_steps
 from .._cluster.scale import images_step, start_step, stop_step
 from .._core.application import Application, Workload
 from .._core.errors import BadInput
@@ -108,7 +109,7 @@ def _in_place(
     image_steps = _image_steps(app, overrides)
     if not wish.incident and already(seen, point, wish):
         return Planned(Plan(KIND, app.spec.target, wish.key, tuple(image_steps)), notes=("the claims hold it already",))
-    stoppable = _to_stop(app, claims)
+    stoppable, resting = _to_stop(app, claims, wish.isolated)
     asleep = [workload.ref for workload in app.workloads if workload.replicas == 0]
     staged, live, left_out = probing.sorted_out(wish.verify, app, claims, asleep, live=True)
     names = _Steps({c: f"stage {c}" for c in claims}, {c: f"swap {c}" for c in claims})
@@ -120,8 +121,11 @@ def _in_place(
     start_names = {step.params["kind"] + "/" + step.params["name"]: step.name for step in starts}
     for workload in reversed(_start_order(app, stoppable)):
         steps.append(stop_step(workload, until=start_names[workload.ref], timeout_s=int(wish.stop_timeout_s)))
+    rests = [rest_steps(workload) for workload in resting]
+    steps += [before for before, after in rests]
     steps += [_swap(seen, point, wish, volume, names) for volume in volumes]
     steps += image_steps
+    steps += [after for before, after in rests]
     steps += starts
     if live:
         params: dict[str, Json] = {"namespace": namespace, "probes": [probe.to_dict() for probe in live]}
@@ -141,8 +145,10 @@ def _image_steps(app: Application, overrides: Mapping[str, Mapping[str, str]]) -
     return steps
 
 
-def _to_stop(app: Application, claims: Sequence[str]) -> list[Workload]:
-    """The workloads of the application that run and reach a claim that is restored.
+def _to_stop(app: Application, claims: Sequence[str], isolated: Sequence[str]) -> tuple[list[Workload], list[Workload]]:
+    """The workloads of the application that reach a claim that is restored: those that run, and those at rest.
+
+    ``isolated`` are those that will be at rest when the plan runs. What a policy alone isolates runs, and is stopped.
 
     Raises BadInput naming whoever else has one of them mounted: nothing of ours could start that again.
     """
@@ -159,7 +165,9 @@ def _to_stop(app: Application, claims: Sequence[str]) -> list[Workload]:
                     next="add it to app.workloads, or stop it yourself, then run the same task again",
                 )
             found[ref] = known[ref]
-    return [workload for ref, workload in sorted(found.items()) if workload.replicas != 0]
+    mounting = [workload for ref, workload in sorted(found.items())]
+    resting = [w for w in mounting if w.replicas == 0 or (w.ref in isolated and not w.quarantine)]
+    return [workload for workload in mounting if workload not in resting], resting
 
 
 def _start_order(app: Application, workloads: Sequence[Workload]) -> list[Workload]:

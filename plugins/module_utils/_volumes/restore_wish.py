@@ -29,8 +29,8 @@ LATEST = "latest"
 class RestoreWish:
     """``claims``: those to restore, none means all of the point; ``names``: for target ``claim``, new name by claim.
 
-    ``images``: as :func:`images` reads them. ``keep_s``: how long the volume that was replaced is
-    kept. ``on_failure`` is about failures after the application was stopped.
+    ``images``: as :func:`images` reads them. ``keep_s``: how long the volume that was replaced is kept. ``isolated``:
+    workloads that stand still by the time it runs. ``on_failure`` is about failures after the application was stopped.
     """
 
     point: str
@@ -42,6 +42,7 @@ class RestoreWish:
     verify_from: str = "volume"
     keep_s: float = 72 * 3600.0
     incident: str = ""
+    isolated: tuple[str, ...] = ()
     on_failure: str = UNDO
     stage_timeout_s: float = 600.0
     stop_timeout_s: float = 300.0

@@ -58,13 +58,37 @@ def test_only_workloads_that_mount_a_restored_claim_are_stopped() -> None:
     assert not [name for name in names(made) if "web" in name]
 
 
-def test_a_workload_at_zero_is_neither_stopped_nor_started() -> None:
+def test_a_workload_at_zero_is_neither_stopped_nor_started_but_looked_at() -> None:
     held = workload("Deployment/orders", ["uploads"], 0, quarantine="quarantine-1", resting_replicas=2)
     world = seen(application([held]))
 
-    made = plan(world, point(["uploads"]), wish(verify=())).plan
+    order = names(plan(world, point(["uploads"]), wish(verify=())).plan)
 
-    assert not [name for name in names(made) if "orders" in name]
+    assert [name for name in order if "orders" in name] == [
+        "see Deployment/orders at rest",
+        "leave Deployment/orders at rest",
+    ]
+    assert order.index("see Deployment/orders at rest") < order.index("swap uploads")
+    assert order.index("swap uploads") < order.index("leave Deployment/orders at rest")
+
+
+def test_a_plan_made_before_the_quarantine_says_the_same_as_the_one_that_runs() -> None:
+    running = workload("Deployment/orders", ["uploads"], 2)
+    held = workload("Deployment/orders", ["uploads"], 0, quarantine="quarantine-1", resting_replicas=2)
+    asked = wish(verify=(), isolated=("Deployment/orders",))
+
+    before = plan(seen(application([running])), point(["uploads"]), asked).plan
+    after = plan(seen(application([held])), point(["uploads"]), asked).plan
+
+    assert names(before) == names(after)
+
+
+def test_what_only_a_policy_isolates_is_stopped() -> None:
+    held = workload("Deployment/orders", ["uploads"], 2, quarantine="quarantine-1", resting_replicas=2)
+
+    made = plan(seen(application([held])), point(["uploads"]), wish(isolated=("Deployment/orders",))).plan
+
+    assert "stop Deployment/orders" in names(made)
 
 
 def test_images_are_set_while_everything_is_stopped() -> None:
