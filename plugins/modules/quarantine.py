@@ -56,7 +56,7 @@ options:
     default: ""
   probe_image:
     description:
-      - Image of the probe pod. It needs C(sleep), C(sh) and one of C(curl), C(python3), C(bash) or C(nc).
+      - Image of the probe pod. It needs C(sleep), C(sh) and one of C(python3), C(bash), C(nc) or C(curl).
       - When left out, an image of the application is taken, of a workload that is not being isolated if there is one.
     type: str
     default: ""

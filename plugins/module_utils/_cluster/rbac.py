@@ -163,7 +163,7 @@ def manifests(
             meta = {"name": name, "namespace": namespace} if namespace else {"name": name}
             found.append({"apiVersion": f"{_RBAC}/v1", "kind": kind, "metadata": meta, "rules": granted})
             reference = {"apiGroup": _RBAC, "kind": kind, "name": name}
-            binding = {"kind": f"{kind}Binding", "metadata": meta, "roleRef": reference, "subjects": [subject]}
+            binding = {"kind": f"{kind}Binding", "metadata": dict(meta), "roleRef": reference, "subjects": [subject]}
             found.append({"apiVersion": f"{_RBAC}/v1", **binding})
     return found
 

@@ -69,7 +69,7 @@ class TestEveryKind:
     def test_stop_then_start_brings_back_what_was(self, obj: dict[str, Any]) -> None:
         stopped = merged(obj, stop_patch(obj, "op-1"))
         assert is_stopped(stopped)
-        started = merged(stopped, start_patch(stopped, obj["spec"].get("replicas"), "op-1"))
+        started = merged(stopped, start_patch(stopped, obj["spec"].get("replicas")))
         started["spec"].pop("suspend", None)
         template = started["spec"].get("template", {}).get("spec", {})
         if template.get("nodeSelector") == {}:
@@ -81,7 +81,7 @@ class TestEveryKind:
         assert stop_patch(stopped, "op-2") is None
 
     def test_what_was_not_stopped_is_not_started(self, obj: dict[str, Any]) -> None:
-        assert start_patch(obj, obj["spec"].get("replicas"), "op-1") is None
+        assert start_patch(obj, obj["spec"].get("replicas")) is None
 
 
 class TestClaimsAreProtected:
@@ -101,15 +101,17 @@ class TestClaimsAreProtected:
 
     def test_as_long_as_it_stands_at_zero_they_stay_protected(self) -> None:
         stopped = merged(self.SET, stop_patch(self.SET, "op-1"))
-        assert start_patch(stopped, 0, "op-2") is None
+        assert start_patch(stopped, 0) is None
 
 
 class TestQuarantinedStaysQuarantined:
     def test_another_operation_does_not_let_it_go(self) -> None:
         for obj in (cron(), controller("DaemonSet", "a", replicas=None)):
-            held = merged(obj, stop_patch(obj, "quarantine-1"))
-            assert start_patch(held, None, "restore-1") is None
-            assert start_patch(held, None) is not None
+            stopped = merged(obj, stop_patch(obj, "quarantine-1"))
+            assert start_patch(stopped, None) is not None
+            held = merged(stopped, {"metadata": {"annotations": {"knowngood.io/quarantine": "quarantine-1"}}})
+            assert start_patch(held, None) is None
+            assert start_patch(held, None, release=True) is not None
 
     def test_a_restore_plans_with_the_replicas_that_stand(self) -> None:
         step = start_step(workload(replicas=0, resting_replicas=3, quarantine="quarantine-1"))

@@ -1,0 +1,117 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The workload graph of real objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.graph import resolve
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.rbac import manifests
+from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput, NotFound
+from tests.cluster.audit import AuditLog
+from tests.cluster.handle import Cluster
+from tests.integration.small_app import App, cron_job, daemon_set, deployment, job, service, stateful_set
+
+
+@pytest.fixture
+def app(cluster: Cluster, namespace: str) -> App:
+    image = cluster.image()
+    hpa = {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "web"},
+        "spec": {
+            "maxReplicas": 3,
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+        },
+    }
+    everything = [
+        deployment("web", image, 2),
+        service("web"),
+        hpa,
+        stateful_set("db", image),
+        daemon_set("agent", image),
+    ]
+    cluster.apply(*everything, cron_job("nightly", image), namespace=namespace)
+    cluster.wait_ready(namespace, "deployment/web", "statefulset/db", "daemonset/agent")
+    return App(cluster, namespace, namespace, cluster.kubeconfig)
+
+
+def test_everything_of_the_namespace_with_what_really_runs(app: App) -> None:
+    found = app.resolve()
+    digest = app.cluster.image().partition("@")[2]
+    assert [w.ref for w in found.workloads] == [
+        "CronJob/nightly",
+        "DaemonSet/agent",
+        "Deployment/web",
+        "StatefulSet/db",
+    ]
+    assert {w.containers[0].digest for w in found.workloads} == {digest}
+    assert found.digests == {ref: [digest] for ref in ("DaemonSet/agent", "Deployment/web", "StatefulSet/db")}
+    assert found.workload("Deployment/web").scaled_by == "HorizontalPodAutoscaler/web"
+    assert len(found.pods_of("Deployment/web")) == 2
+    (volume,) = found.volumes
+    assert (volume.claim, volume.phase, volume.mounted_by) == ("data-db-0", "Bound", ("StatefulSet/db",))
+    claimed = app.cluster.get("pvc", "data-db-0", "-n", app.namespace)["spec"]["volumeName"]
+    assert volume.volume == claimed
+    assert volume.handle == app.cluster.get("pv", claimed)["spec"]["csi"]["volumeHandle"]
+
+
+def test_equal_clusters_give_equal_values(app: App) -> None:
+    assert app.resolve().workloads == app.resolve().workloads
+
+
+def test_a_job_of_a_cron_job_and_a_pod_with_an_owner_of_any_kind(app: App) -> None:
+    image = app.cluster.image()
+    cron = app.cluster.get("cronjob", "nightly", "-n", app.namespace)
+    app.cluster.apply(job("nightly-1", image, cron), namespace=app.namespace)
+    app.cluster.kubectl("create", "configmap", "keeper", "-n", app.namespace)
+    keeper = app.cluster.get("configmap", "keeper", "-n", app.namespace)
+    reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "keeper", "uid": keeper["metadata"]["uid"]}
+    kept: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "kept", "ownerReferences": [{**reference, "controller": True}]},
+        "spec": {"containers": [{"name": "main", "image": image, "command": ["sleep", "600"]}]},
+    }
+    app.cluster.apply(kept, namespace=app.namespace)
+    app.cluster.wait("the job's pod", lambda: app.resolve().pods_of("CronJob/nightly"))
+    assert [p.name for p in app.resolve().pods_of("ConfigMap/keeper")] == ["kept"]
+
+
+def test_what_is_named_and_not_there_is_one_clear_error(app: App) -> None:
+    with pytest.raises(BadInput, match=r"no workload Deployment/nope.*StatefulSet/db"):
+        app.resolve(workloads=["Deployment/nope"])
+    with pytest.raises(BadInput, match=r"no claim nope.*data-db-0"):
+        app.resolve(claims=["nope"])
+    with pytest.raises(NotFound, match="no namespace not-there"):
+        resolve(app.api, app.spec(namespace="not-there"))
+
+
+@pytest.mark.rig
+def test_few_requests_and_none_that_writes(app: App, user: Callable[..., Any], audit: AuditLog) -> None:
+    looker = user(name="looker")
+    app.cluster.apply(
+        *manifests("preflight", app_namespace=app.namespace, state_namespace=app.namespace, user="looker")
+    )
+    audit.mark()
+    app.as_user(looker.kubeconfig).resolve()
+    asked = audit.requests("looker")
+    assert audit.writes("looker") == []
+    assert {request.code for request in asked} == {200}
+    assert len(asked) <= 14
+
+
+def test_the_door(app: App) -> None:
+    told = app.door("app_info", app={"name": "app", "namespace": app.namespace, "selector": "app=web"})
+    assert told["changed"] is False
+    assert [w["name"] for w in told["app"]["workloads"]] == ["web"]
+    wrong = app.door("app_info", app={"name": "app", "namespace": app.namespace, "select": "app=web"})
+    assert wrong["failed"]
+    assert "select" in wrong["msg"]

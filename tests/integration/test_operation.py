@@ -1,0 +1,98 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is unfinished is shown, resumed and undone by another process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.handle import Cluster
+from tests.integration.small_app import ROOT, App, deployment, service
+
+WORKER = Path(__file__).with_name("quarantine_worker.py")
+
+
+@pytest.fixture
+def app(cluster: Cluster, make_namespace: Callable[[], str]) -> App:
+    namespace, state = make_namespace(), make_namespace()
+    cluster.apply(deployment("web", cluster.image()), service("web"), namespace=namespace)
+    cluster.wait_ready(namespace, "deployment/web")
+    return App(cluster, namespace, state, cluster.kubeconfig)
+
+
+@pytest.fixture
+def interrupted(app: App) -> App:
+    """A quarantine whose process was killed while it stopped the workload."""
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / '.ac'}:{ROOT}"}
+    command = [sys.executable, str(WORKER), str(app.kubeconfig), app.namespace, app.state]
+    process = subprocess.Popen(command, env=environment)
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        if app.cluster.get("deployment", "web", "-n", app.namespace)["spec"]["replicas"] == 0:
+            break
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    return app
+
+
+def replicas(app: App) -> int:
+    return int(app.cluster.get("deployment", "web", "-n", app.namespace)["spec"]["replicas"])
+
+
+def test_listed_and_resumed(interrupted: App) -> None:
+    app = interrupted
+    given = {"app": {"name": "app", "namespace": app.namespace}, "state_namespace": app.state}
+    listed = app.door("operation", **given)
+    (row,) = listed["operations"]
+    assert (listed["changed"], row["kind"], row["state"], row["target"]) == (
+        False,
+        "quarantine",
+        "open",
+        f"{app.namespace}/app",
+    )
+    assert row["step"] in ("isolate Deployment/web", "try the paths after")
+    resumed = app.door("operation", state="resumed", **given)
+    assert (resumed["changed"], resumed["operations"][0]["state"]) == (True, "finished")
+    assert replicas(app) == 0
+    assert not app.door("operation", state="resumed", id=row["id"], **given)["changed"]
+
+
+def test_undone(interrupted: App) -> None:
+    app = interrupted
+    given = {"state_namespace": app.state}
+    (row,) = app.door("operation", **given)["operations"]
+    check = app.door("operation", check=True, state="undone", id=row["id"], **given)
+    assert (check["changed"], check["operations"][0]["state"], replicas(app)) == (True, "open", 0)
+    undone = app.door("operation", state="undone", id=row["id"], **given)
+    assert (undone["changed"], undone["operations"][0]["state"], replicas(app)) == (True, "undone", 1)
+    assert not app.door("operation", state="undone", id=row["id"], **given)["changed"]
+
+
+def test_a_later_one_is_undone_first(app: App) -> None:
+    isolated = app.quarantine(method="scale_down")["operation"]
+    released = app.quarantine("released")["operation"]
+    refused = app.door("operation", state="undone", id=isolated, state_namespace=app.state)
+    assert refused["failed"]
+    assert refused["error"]["code"] == "conflict"
+    assert released in refused["msg"]
+    app.door("operation", state="undone", id=released, state_namespace=app.state)
+    assert replicas(app) == 0
+    app.door("operation", state="undone", id=isolated, state_namespace=app.state)
+    assert replicas(app) == 1
+
+
+def test_what_is_not_there_is_said(app: App) -> None:
+    nothing = app.door("operation", state="undone", id="restore-app-0000000000", state_namespace=app.state)
+    assert (nothing["failed"], nothing["error"]["code"]) == (True, "not_found")
+    wrong = app.door("operation", state="resumed", state_namespace=app.state)
+    assert (wrong["failed"], wrong["error"]["code"]) == (True, "bad_input")
