@@ -10,7 +10,7 @@ PRIVATE to this collection.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 _SHORTENED = re.compile(r"[0-9a-f]{7,40}")
@@ -88,10 +88,10 @@ class CommitGraph:
                     self._children.setdefault(parents[0], []).append(child)
         return self._children.get(commit, [])
 
-    def between(self, one: str, other: str) -> tuple[str, ...]:
+    def between(self, one: str, other: str, among: Container[str] | None = None) -> tuple[str, ...]:
         """Commits strictly between two, on any way from the older to the newer; none where neither is before the other.
 
-        Newest first.
+        Newest first. ``among`` narrows down which commits are asked for.
         """
         if self.is_ancestor(one, other):
             old, new = one, other
@@ -100,7 +100,8 @@ class CommitGraph:
         else:
             return ()
         way = self.ancestors(new) - self.ancestors(old)
-        return tuple(c for c in self.parents if c in way and c != new and self.is_ancestor(old, c))
+        wanted = (c for c in self.parents if c in way and c != new and (among is None or c in among))
+        return tuple(c for c in wanted if self.is_ancestor(old, c))
 
     def newest(self, commits: Iterable[str]) -> list[str]:
         """Those of the commits that none of the others descends from, in the order of the graph."""

@@ -48,8 +48,7 @@ def duties(
     judge: Judge, points: Sequence[RecoveryPoint], chosen: RecoveryPoint | None, code: Iterable[Override]
 ) -> list[Duty]:
     """From everything that was seen running at any point, the choice, and the code to go forward with."""
-    found = [_of_weakness(judge, weakness, sorted(workloads)) for weakness, workloads in _carried(judge, points)]
-    made = [duty for duty in found if duty]
+    made = [_of_weakness(judge, weakness, sorted(workloads)) for weakness, workloads in _carried(judge, points)]
     for override in code:
         if not override.digest:
             why = f"{override.workload} ({override.container}): {override.reason}; keep it contained until there is one"
@@ -64,7 +63,7 @@ def duties(
 
 
 def _carried(judge: Judge, points: Sequence[RecoveryPoint]) -> list[tuple[Weakness, set[str]]]:
-    """Each weakness that some image that ran had or may have had, with the workloads that ran it."""
+    """Each weakness that makes a duty and that some image that ran may have had, with the workloads that ran it."""
     ran: dict[str, set[str]] = {}
     for point in points:
         for workload, containers in point.images.items():
@@ -74,6 +73,8 @@ def _carried(judge: Judge, points: Sequence[RecoveryPoint]) -> list[tuple[Weakne
                     ran.setdefault(fact.commit, set()).add(workload)
     found = []
     for weakness in judge.presences.scans.weaknesses.values():
+        if _kind(judge, weakness) == "":
+            continue
         workloads = {
             ref for commit, refs in ran.items() if judge.presences.of(weakness, commit).value != NO for ref in refs
         }
@@ -82,16 +83,17 @@ def _carried(judge: Judge, points: Sequence[RecoveryPoint]) -> list[tuple[Weakne
     return found
 
 
-def _of_weakness(judge: Judge, weakness: Weakness, workloads: list[str]) -> Duty | None:
+def _of_weakness(judge: Judge, weakness: Weakness, workloads: list[str]) -> Duty:
     who = ", ".join(workloads)
     if judge.incident.exploited(weakness):
         why = f"{who} ran the exploited {weakness.name}: what it could read may be known to others"
-        return Duty(ROTATE, why, tuple(workloads), (weakness.id,))
-    if weakness.effect not in _BY_EFFECT or not judge.policy.gates(weakness.severity):
-        return None
-    return Duty(
-        _BY_EFFECT[weakness.effect],
-        f"{who} ran {weakness.name}, which {weakness.effect}",
-        tuple(workloads),
-        (weakness.id,),
-    )
+    else:
+        why = f"{who} ran {weakness.name}, which {weakness.effect}"
+    return Duty(_kind(judge, weakness), why, tuple(workloads), (weakness.id,))
+
+
+def _kind(judge: Judge, weakness: Weakness) -> str:
+    """The duty that a weakness makes where it ran; empty for none."""
+    if judge.incident.exploited(weakness):
+        return ROTATE
+    return _BY_EFFECT.get(weakness.effect, "") if judge.policy.gates(weakness.severity) else ""

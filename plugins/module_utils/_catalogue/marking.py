@@ -95,7 +95,7 @@ def drafts(points: Sequence[RecoveryPoint], marking: Marking) -> list[Draft]:
     if gone and marking.state == HELD:
         why = f"pruned {known[gone[0]].pruned}"
         raise BadInput(f"{', '.join(gone)} cannot be held: the data was given up", why=why)
-    return [draft for name in dict.fromkeys(wanted) for draft in _drafts(known[name], marking)]
+    return [draft for point in points if point.id in wanted for draft in _drafts(point, marking)]
 
 
 def _drafts(point: RecoveryPoint, marking: Marking) -> list[Draft]:

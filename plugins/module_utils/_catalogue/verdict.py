@@ -198,7 +198,8 @@ class Judge:
             old, new = self.images.fact(change.old, ""), self.images.fact(change.new, "")
             if not (old.commit and new.commit):
                 continue
-            for commit in self.presences.graph.between(old.commit, new.commit):
+            # Only scanned ones are asked: what is without it at both ends and has it between was seen there by a scan.
+            for commit in self.presences.graph.between(old.commit, new.commit, among=self.presences.scans.looks):
                 for concern in self.review(commit).concerns:
                     if concern.weakness and concern.weakness not in known:
                         why = (
@@ -242,15 +243,13 @@ class Judge:
         unfit = [concern.reason for concern in concerns]
         notes: list[str] = []
         for weakness in self.presences.scans.weaknesses.values():
-            presence = self.presences.of(weakness, commit)
             exploited = self.incident.exploited(weakness)
+            if not exploited and (not self.policy.gates(weakness.severity) or weakness.effect is Effect.NONE):
+                continue
+            presence = self.presences.of(weakness, commit)
             if presence.value == NO:
                 if exploited:
                     notes.append(f"it is without the exploited {weakness.name}: {presence.reason}")
-                continue
-            verdict = self._weight(weakness, presence, exploited)
-            counts = self.policy.gates(weakness.severity) and weakness.effect is not Effect.NONE
-            if verdict == CLEAN and not counts:
                 continue
             waived, why_not = ("", "") if exploited else self._waived(weakness, presence)
             if waived:
@@ -258,6 +257,7 @@ class Judge:
                 continue
             reason = f"{_has(presence, weakness, exploited)}{why_not}"
             unfit.append(reason)
+            verdict = self._weight(weakness, presence, exploited)
             if verdict == CLEAN:
                 notes.append(f"{reason}; it {weakness.effect}, which does not taint data")
             else:
@@ -291,11 +291,12 @@ class Judge:
                 why_not = f"; a waiver is meant for it, but {invalid}"
         return "", why_not
 
-    def _weight(self, weakness: Weakness, presence: Presence, exploited: bool) -> str:
-        """The verdict on data that code with this weakness wrote."""
+    @staticmethod
+    def _weight(weakness: Weakness, presence: Presence, exploited: bool) -> str:
+        """The verdict on data that code with this weakness (exploited, or one that counts) wrote."""
         if exploited:
             return SUSPECT
-        if weakness.effect not in _MAY_TAINT or not self.policy.gates(weakness.severity):
+        if weakness.effect not in _MAY_TAINT:
             return CLEAN
         certain = presence.value == YES and weakness.effect is Effect.TAINTS
         return EXPOSED if certain and weakness.severity is not Severity.UNKNOWN else UNVERIFIED
