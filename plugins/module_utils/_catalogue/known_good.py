@@ -245,7 +245,7 @@ def _why(mode: str, chosen: Candidate | None, candidates: Sequence[Candidate], j
 
 def _least_tainted(candidates: Sequence[Candidate]) -> Candidate | None:
     """Where nothing is acceptable: the point to look at first. Best verdict, then fewest findings, then newest."""
-    there = [c for c in candidates if not c.point.pruned and not c.point.forensic]
+    there = [c for c in candidates if not c.barred]
     if not there:
         return None
     return min(reversed(there), key=lambda c: (RANKED.index(c.judgement.verdict), c.judgement.data.taints))

@@ -90,7 +90,11 @@ def drafts(points: Sequence[RecoveryPoint], marking: Marking) -> list[Draft]:
     missing = [name for name in wanted if name not in known]
     if missing:
         there = ", ".join(known) or "none"
-        raise BadInput(f"no recovery point {', '.join(missing)}", why=f"the ledger has: {there}")
+        raise BadInput(
+            f"no recovery point {', '.join(missing)}",
+            why=f"the ledger has: {there}",
+            next="knowngood.kube.recovery_point_info lists them",
+        )
     gone = [name for name in wanted if known[name].pruned]
     if gone and marking.state == HELD:
         why = f"pruned {known[gone[0]].pruned}"
