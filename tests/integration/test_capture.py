@@ -17,12 +17,15 @@ import pytest
 
 from ansible_collections.knowngood.kube.plugins.module_utils._core.clock import parse_time
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput, NotProven, TimedOut
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.capture import capture
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.capture_plan import CaptureWish
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.hooks import Hooks
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.prune import prune
 from tests.cluster.audit import AuditLog
 from tests.cluster.faults import Fault, Faults
 from tests.cluster.handle import Cluster
 from tests.cluster.objects import claim, pod
-from tests.integration.volumes_app import CHECKPOINT, App
+from tests.integration.volumes_app import CHECKPOINT, App, Killed, dying_after
 
 
 @pytest.fixture
@@ -235,3 +238,40 @@ def test_points_are_given_up_with_their_storage_whatever_is_left_of_their_object
         assert rows[kept]["snapshot_handle"] in stored
         assert not {rows[name]["snapshot_handle"] for name in (whole, bare, gone)} & set(stored)
     assert not prune(files.house(), files.spec, {})["changed"]
+
+
+def test_killed_after_any_write_the_same_task_makes_one_point(files: App) -> None:
+    number, killed = 0, True
+    while killed:
+        number += 1
+        before = len(files.house().store.points(files.spec.target))
+        killed = False
+        wish = CaptureWish(Hooks())
+        try:
+            capture(dying_after(files.house(), number), files.spec, wish, None)
+        except Killed:
+            killed = True
+            files.capture()
+        points = files.house().store.points(files.spec.target)
+        # A run that dies after its last write but one had made its point: asking again makes the next one.
+        assert len(points) - before in (1, 2), f"killed after write {number}"
+        handles = {item["status"]["snapshotHandle"] for item in contents_of(files.cluster, files.namespace)}
+        assert handles == {point.volumes[0]["snapshot_handle"] for point in points}, "no snapshot without a statement"
+    assert number > 8, "so many writes a capture has"
+
+
+def test_killed_after_any_write_giving_up_goes_on(files: App) -> None:
+    number, killed = 0, True
+    while killed:
+        number += 1
+        point = files.point()
+        killed = False
+        try:
+            prune(dying_after(files.house(), number), files.spec, {point: "old"})
+        except Killed:
+            killed = True
+            left = [p.id for p in files.house().store.points(files.spec.target) if not p.pruned]
+            prune(files.house(), files.spec, dict.fromkeys(left, "old"))
+        assert all(p.pruned for p in files.house().store.points(files.spec.target))
+        assert contents_of(files.cluster, files.namespace) == [], f"killed after write {number}"
+    assert number > 6, "so many writes giving up has"

@@ -19,7 +19,7 @@ from tests.cluster.audit import AuditLog
 from tests.cluster.faults import Fault, Faults
 from tests.cluster.handle import Cluster
 from tests.cluster.objects import claim
-from tests.integration.volumes_app import App
+from tests.integration.volumes_app import App, Killed, dying_after
 
 COUNT = {
     "name": "orders",
@@ -356,37 +356,17 @@ def test_killed_in_the_middle_of_the_swap_the_same_task_finishes(app: App) -> No
     assert app.rows() == tampered
 
 
-class Killed(BaseException):
-    """Stands for SIGKILL: nothing in the code may catch it."""
+STEP = int(os.environ.get("KNOWNGOOD_KILL_EVERY", "3"))
 
 
-WRITES = ("POST", "PUT", "PATCH", "DELETE")
-
-
-def dying_after(house: Any, number: int) -> Any:
-    """The house whose process dies right after its n-th write was answered."""
-    send, count = house.cluster._send, [0]
-
-    def counted(method: str, *arguments: Any, **named: Any) -> Any:
-        answer = send(method, *arguments, **named)
-        if method in WRITES:
-            count[0] += 1
-            if count[0] == number:
-                raise Killed
-        return answer
-
-    house.cluster._send = counted
-    return house
-
-
-@pytest.mark.parametrize("back", [False, True], ids=["forwards", "backwards"])
-def test_killed_after_any_write_it_goes_on_or_back(files: App, back: bool) -> None:
-    """One restore after the other, each killed one write later than the one before, until one is not killed."""
+@pytest.mark.parametrize(("back", "first"), [(False, 1), (True, 2)], ids=["forwards", "backwards"])
+def test_killed_after_any_write_it_goes_on_or_back(files: App, back: bool, first: int) -> None:
+    """One restore after the other, each killed a few writes later than the one before, until one is not killed."""
     files.write_file("good")
     point = files.point()
-    number, killed = 0, True
+    number, killed = first - STEP, True
     while killed:
-        number += 3
+        number += STEP
         files.write_file("bad")
         killed = False
         try:
@@ -404,4 +384,23 @@ def test_killed_after_any_write_it_goes_on_or_back(files: App, back: bool) -> No
             files.restore(point, incident=f"INC-{number}")
             assert files.read_file() == "good", f"killed after write {number}"
         assert claims_of(files) == ["files"]
-    assert number > 30, "so many writes a restore has"
+    assert number > 20, "so many writes a restore has"
+
+
+def test_an_undo_that_is_killed_goes_on(files: App) -> None:
+    files.write_file("good")
+    point = files.point()
+    number, killed = 1 - STEP, True
+    while killed:
+        number += STEP
+        files.write_file("bad")
+        done = files.restore(point, incident=f"INC-{number}")
+        killed = False
+        try:
+            dying_after(files.house(), number).engine.undo(done["operation"])
+        except Killed:
+            killed = True
+            files.undo(done["operation"])
+        assert files.read_file() == "bad", f"killed after write {number}"
+        assert claims_of(files) == ["files"]
+    assert number > 8, "so many writes an undo has"

@@ -246,3 +246,23 @@ def _result(text: str) -> dict[str, Any]:
         if found.startswith("{"):
             return dict(json.loads(found))
     raise AssertionError(text)
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing in the code catches it."""
+
+
+def dying_after(tools: House, number: int) -> House:
+    """The same tools, in a process that dies right after its n-th write was answered."""
+    send, count = tools.cluster._send, [0]
+
+    def counted(method: str, *arguments: Any, **named: Any) -> Any:
+        answer = send(method, *arguments, **named)
+        if method in ("POST", "PUT", "PATCH", "DELETE"):
+            count[0] += 1
+            if count[0] == number:
+                raise Killed
+        return answer
+
+    tools.cluster._send = counted  # type: ignore[method-assign]
+    return tools

@@ -16,11 +16,8 @@ from .._cluster.streams import run_in_pod
 from .._core.application import Application, PodView
 from .._core.errors import KnownGoodError, NotProven
 from .._core.plan import Json
-from .._core.redact import redact_text
 from .hooks import FAIL, Hook, Hooks, pods_for
 from .tools import Tools
-
-_EXCERPT = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +54,8 @@ class HookRunner:
                         f"the hook {hook.name} failed, nothing was captured",
                         where=named("Pod", run.pod, self.app.spec.namespace),
                         why=run.problem,
-                        next="mend the command, or set on_error: continue to capture with less consistency",
+                        next=f"see what it prints with kubectl exec, in the container {run.container}, and mend it, or set "
+                        "on_error: continue to capture with less consistency",
                     )
 
     def after(self) -> None:
@@ -108,7 +106,8 @@ class HookRunner:
             )
             rc = result.rc
             if rc:
-                problem = f"exit code {rc}: {redact_text(result.stderr or result.stdout).strip()[:_EXCERPT]}"
+                # What a command in a pod prints may hold Secret data, and this goes to the ledger for ever.
+                problem = f"exit code {rc}: nothing that it printed is repeated"
         except KnownGoodError as error:
             problem = str(error)
         ms = round((self.tools.clock.monotonic() - began) * 1000)

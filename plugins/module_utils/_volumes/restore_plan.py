@@ -110,7 +110,7 @@ def _in_place(
     if not wish.incident and already(seen, point, wish):
         return Planned(Plan(KIND, app.spec.target, wish.key, tuple(image_steps)), notes=("the claims hold it already",))
     stoppable, resting = _to_stop(app, claims, wish.isolated)
-    asleep = [workload.ref for workload in app.workloads if workload.replicas == 0]
+    asleep = [workload.ref for workload in app.workloads if _rests(workload, wish.isolated)]
     staged, live, left_out = probing.sorted_out(wish.verify, app, claims, asleep, live=True)
     names = _Steps({c: f"stage {c}" for c in claims}, {c: f"swap {c}" for c in claims})
     steps = [_stage(seen, point, wish, volume, names, "") for volume in volumes]
@@ -166,8 +166,13 @@ def _to_stop(app: Application, claims: Sequence[str], isolated: Sequence[str]) -
                 )
             found[ref] = known[ref]
     mounting = [workload for ref, workload in sorted(found.items())]
-    resting = [w for w in mounting if w.replicas == 0 or (w.ref in isolated and not w.quarantine)]
+    resting = [workload for workload in mounting if _rests(workload, isolated)]
     return [workload for workload in mounting if workload not in resting], resting
+
+
+def _rests(workload: Workload, isolated: Sequence[str]) -> bool:
+    """Will it stand at zero when the plan runs?"""
+    return workload.replicas == 0 or (workload.ref in isolated and not workload.quarantine)
 
 
 def _start_order(app: Application, workloads: Sequence[Workload]) -> list[Workload]:

@@ -73,7 +73,12 @@ def find_point(points: Sequence[RecoveryPoint], wanted: str, where: str) -> Reco
                 raise BadInput(f"the recovery point {wanted} was given up", where=where, why=f"pruned {point.pruned}")
             return point
     there = ", ".join(point.id for point in usable[-10:]) or "none"
-    raise BadInput(f"no recovery point {wanted}", where=where, why=f"the newest there are: {there}")
+    raise BadInput(
+        f"no recovery point {wanted}",
+        where=where,
+        why=f"the newest there are: {there}",
+        next="knowngood.kube.recovery_point_info lists all of them",
+    )
 
 
 def chosen_volumes(point: RecoveryPoint, claims: Sequence[str]) -> list[Mapping[str, Json]]:

@@ -209,11 +209,11 @@ def run_probe(tools: Tools, namespace: str, pod: str, container: str, probe: Pro
         if not problem:
             break
         if tools.clock.monotonic() + _PAUSE_S >= deadline:
-            said = redact_text(answer.stderr).strip()[:_EXCERPT]
+            # What it printed is not repeated: it may hold Secret data.
             raise NotProven(
                 f"the probe {probe.name} failed on the {side} data",
                 where=f"{named(POD, pod, namespace)} container {container}",
-                why="; ".join(filter(None, [problem, said, f"tried {tries} times in {probe.timeout_s:g} s"])),
+                why=f"{problem}; tried {tries} times in {probe.timeout_s:g} s",
                 next="look at the recovery point and the probe; another point may be the one to go back to",
             )
         tools.clock.sleep(_PAUSE_S)
