@@ -24,7 +24,7 @@ from .client import Object, owned_by
 from .graph import QUARANTINE, RESTING_REPLICAS
 from .kinds import named
 from .reach import OPEN
-from .scale import READY_TIMEOUT_S, refuse_unstoppable
+from .scale import READY_TIMEOUT_S, SETTLE_S, refuse_unstoppable
 from .stopping import is_stopped
 
 INCIDENT = "knowngood.io/incident"
@@ -33,6 +33,8 @@ NETWORK_POLICY, SCALE_DOWN = "network_policy", "scale_down"
 KIND = "quarantine"
 BEFORE, AFTER, VERDICT = "try the paths before", "try the paths after", "keep only what holds"
 REOPENED = "try the paths again"
+_BEFORE_S = 2
+"""How long a path that is not open is tried before: a Service may lag a moment behind the pods that serve it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ def isolation_plan(request: Request, seen: Sequence[Seen], image: str, pull_secr
     settled = all(step.done for step in isolate)
     probe = _probe_params(request, seen, image, pull_secrets)
     steps = [
-        _probe(BEFORE, request, {**probe, "settle_s": 0, "expect": ""}, until=isolate[0].name, done=settled),
+        _probe(BEFORE, request, {**probe, "settle_s": _BEFORE_S, "expect": OPEN}, until=isolate[0].name, done=settled),
         *isolate,
         _probe(AFTER, request, {**probe, "settle_s": request.settle_s, "expect": "closed"}, done=settled),
     ]
@@ -152,6 +154,7 @@ def _isolate(request: Request, one: Seen) -> Step:
         "resting_replicas": workload.resting_replicas,
         "incident": request.incident,
         "timeout_s": request.wait_timeout_s,
+        "settle_s": SETTLE_S if workload.managed_by else 0,
     }
     touches: tuple[str, ...] = (named(workload.kind, workload.name, workload.namespace),)
     if request.method == NETWORK_POLICY:

@@ -43,7 +43,7 @@ class Probe:
     """``quarantine.probe``: tries each path from a pod of our own; its result is the evidence.
 
     Params: namespace, image, pull_secrets, paths (empty: found when it runs, or those that the probe before found),
-    workloads, timeout_s a connection, settle_s, expect (``closed``, ``open`` or nothing).
+    workloads, timeout_s a connection, settle_s, expect (``closed`` or ``open``).
     """
 
     cluster: Cluster
@@ -117,9 +117,7 @@ class Probe:
 
 
 def _as_expected(states: Sequence[str], expect: str) -> bool:
-    if expect == "closed":
-        return OPEN not in states
-    return not expect or all(state == expect for state in states)
+    return OPEN not in states if expect == "closed" else all(state == expect for state in states)
 
 
 def template_of(obj: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,12 +172,13 @@ class ByScale:
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         # Marked first: should the run die in between, the replicas to go back to are not lost.
         _mark(self.cluster, step.params, context.operation_id)
-        ref, timeout = Ref.of(step.params), step.params["timeout_s"]
-        return stop(self.cluster, ref, context.operation_id, timeout_s=timeout, clock=self.clock)
+        ref, timeout, settle = Ref.of(step.params), step.params["timeout_s"], step.params["settle_s"]
+        by = context.operation_id
+        return stop(self.cluster, ref, by, timeout_s=timeout, settle_s=settle, clock=self.clock)
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         ref, resting = Ref.of(step.params), step.params["resting_replicas"]
-        start(self.cluster, ref, resting, by=context.operation_id, ready_timeout_s=0, clock=self.clock)
+        start(self.cluster, ref, resting, release=True, ready_timeout_s=0, clock=self.clock)
         _unmark(self.cluster, step.params, context.operation_id)
         return {}
 
@@ -227,7 +226,7 @@ class Release:
         waits = params["timeout_s"] if wanted != 0 and ref.kind != "Pod" else 0
         result: dict[str, Json] = {"started_ms": 0}
         if ref.kind != "Pod":
-            result = start(self.cluster, ref, wanted, ready_timeout_s=waits, clock=self.clock)
+            result = start(self.cluster, ref, wanted, release=True, ready_timeout_s=waits, clock=self.clock)
         # The marks go last: a run that died before finds them, and with them what to go back to.
         amend(self.cluster, ref, unmark_patch)
         return {**result, "replicas": wanted}

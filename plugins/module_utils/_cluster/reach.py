@@ -54,10 +54,10 @@ by_words() {
 try_bash() { e=$(timeout "$T" bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$1" "$2" 2>&1); by_words $? "$e"; }
 try_nc() { e=$(nc -z -w "$T" "$1" "$2" 2>&1 </dev/null); by_words $? "$e"; }
 PY=$(command -v python3)
-if command -v curl >/dev/null; then one() { try_curl telnet "$1" "$2"; }
-elif [ -n "$PY" ]; then one() { try_python "$1" "$2"; }
+if [ -n "$PY" ]; then one() { try_python "$1" "$2"; }
 elif command -v bash >/dev/null && command -v timeout >/dev/null; then one() { try_bash "$1" "$2"; }
 elif command -v nc >/dev/null; then one() { try_nc "$1" "$2"; }
+elif command -v curl >/dev/null; then one() { try_curl telnet "$1" "$2"; }
 else echo "no tool"; exit 0
 fi
 n=0
@@ -96,6 +96,6 @@ def read_states(result: ExecResult, count: int) -> list[str]:
         return states
     raise NotProven(
         "the probe's image cannot try connections",
-        why="it needs sh and one of curl, python3, bash or nc" if "no tool" in result.stdout else result.stderr[:300],
+        why="it needs sh and one of python3, bash, nc or curl" if "no tool" in result.stdout else result.stderr[:300],
         next="name another one with probe_image",
     )

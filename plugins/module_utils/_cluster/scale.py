@@ -32,6 +32,8 @@ from .stopping import STOPPABLE, is_stopped, protected_from, readiness, start_pa
 
 STOP_TIMEOUT_S = 300
 READY_TIMEOUT_S = 300
+SETTLE_S = 3
+"""How long a workload that a GitOps tool, operator or Helm keeps is watched after it has stopped."""
 _WITH_TEMPLATE = ("Deployment", "StatefulSet", "DaemonSet", "CronJob", "ReplicaSet", "ReplicationController")
 
 
@@ -43,7 +45,7 @@ def stop_step(workload: Workload, *, until: str = "", timeout_s: int = STOP_TIME
 
     ``until``: the name of the step that starts it again.
     """
-    params = {**_params(workload), "timeout_s": timeout_s}
+    params = {**_params(workload), "timeout_s": timeout_s, "settle_s": SETTLE_S if workload.managed_by else 0}
     return Step(f"stop {workload.ref}", "workloads.stop", (_touched(workload),), params, until)
 
 
@@ -113,8 +115,10 @@ def refuse_unstoppable(workload: Workload) -> None:
 # -- actions -----------------------------------------------------------------------------------------------------
 
 
-def stop(cluster: Cluster, ref: Ref, operation_id: str, *, timeout_s: float, clock: Clock) -> dict[str, Json]:
-    """Stops a workload and waits until its last pod is gone.
+def stop(
+    cluster: Cluster, ref: Ref, operation_id: str, *, timeout_s: float, settle_s: float = 0, clock: Clock
+) -> dict[str, Json]:
+    """Stops a workload and waits until its last pod is gone, and that it stays so for ``settle_s``.
 
     Raises TimedOut naming the pods that stay, Conflict when somebody scales it up again meanwhile.
     """
@@ -124,8 +128,9 @@ def stop(cluster: Cluster, ref: Ref, operation_id: str, *, timeout_s: float, clo
         for job in _jobs(cluster, ref):
             amend(cluster, job, lambda obj: stop_patch(obj, operation_id))
     wait_no_pods(cluster, ref, timeout_s=timeout_s, clock=clock)
+    clock.sleep(settle_s)
     now = read(cluster, ref)
-    if not is_stopped(now):
+    if not is_stopped(now) or (settle_s and pods_of(cluster, ref)):
         raise Conflict(
             f"somebody started {ref.kind}/{ref.name} again while it was being stopped",
             where=ref.where,
@@ -138,17 +143,17 @@ def stop(cluster: Cluster, ref: Ref, operation_id: str, *, timeout_s: float, clo
 
 
 def start(
-    cluster: Cluster, ref: Ref, replicas: int | None, *, by: str = "", ready_timeout_s: float, clock: Clock
+    cluster: Cluster, ref: Ref, replicas: int | None, *, release: bool = False, ready_timeout_s: float, clock: Clock
 ) -> dict[str, Json]:
-    """Starts a workload that was stopped (by the operation ``by``, where one is named).
+    """Starts a workload that was stopped; what a quarantine holds only with ``release``.
 
     With a timeout above zero waits until it is ready, else raises TimedOut.
     """
     began = clock.monotonic()
-    amend(cluster, ref, lambda obj: start_patch(obj, replicas, by))
+    amend(cluster, ref, lambda obj: start_patch(obj, replicas, release=release))
     if ref.kind == "CronJob":
         for job in _jobs(cluster, ref):
-            amend(cluster, job, lambda obj: start_patch(obj, None, by))
+            amend(cluster, job, lambda obj: start_patch(obj, None, release=release))
     if ready_timeout_s > 0:
         wait_ready(cluster, ref, timeout_s=ready_timeout_s, clock=clock)
     return {"started_ms": round((clock.monotonic() - began) * 1000)}
@@ -179,7 +184,7 @@ def _who_wrote(obj: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class StopWorkload:
-    """``workloads.stop``: params kind, name, namespace, uid, replicas, timeout_s."""
+    """``workloads.stop``: params kind, name, namespace, uid, replicas, timeout_s, settle_s."""
 
     cluster: Cluster
     clock: Clock
@@ -191,12 +196,14 @@ class StopWorkload:
         return obj is not None and is_stopped(obj) and not pods_of(self.cluster, ref)
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
-        timeout = step.params.get("timeout_s", STOP_TIMEOUT_S)
-        return stop(self.cluster, Ref.of(step.params), context.operation_id, timeout_s=timeout, clock=self.clock)
+        ref, by = Ref.of(step.params), context.operation_id
+        timeout, settle = step.params.get("timeout_s", STOP_TIMEOUT_S), step.params.get("settle_s", 0)
+        return stop(self.cluster, ref, by, timeout_s=timeout, settle_s=settle, clock=self.clock)
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
+        del context
         ref, replicas = Ref.of(step.params), step.params["replicas"]
-        start(self.cluster, ref, replicas, by=context.operation_id, ready_timeout_s=0, clock=self.clock)
+        start(self.cluster, ref, replicas, ready_timeout_s=0, clock=self.clock)
         # It may not have been ready before either: an undo brings back what was, it does not judge it.
         return {"ready": _ready_in_time(self.cluster, ref, READY_TIMEOUT_S, self.clock)}
 
@@ -209,19 +216,18 @@ class StartWorkload:
     clock: Clock
 
     def done(self, step: Step, context: Context) -> bool:
+        del context
         obj = read_or_none(self.cluster, Ref.of(step.params))
         if obj is None:
             return False
         waits = step.params.get("ready_timeout_s", READY_TIMEOUT_S) > 0
-        return start_patch(obj, step.params["replicas"], context.operation_id) is None and not (
-            waits and readiness(obj)
-        )
+        return start_patch(obj, step.params["replicas"]) is None and not (waits and readiness(obj))
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
+        del context
         ref, replicas = Ref.of(step.params), step.params["replicas"]
         timeout = step.params.get("ready_timeout_s", READY_TIMEOUT_S)
-        by = context.operation_id
-        return start(self.cluster, ref, replicas, by=by, ready_timeout_s=timeout, clock=self.clock)
+        return start(self.cluster, ref, replicas, ready_timeout_s=timeout, clock=self.clock)
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         ref = Ref.of(step.params)

@@ -18,6 +18,7 @@ from typing import Any
 
 from .._core.plan import canonical
 from .client import Object
+from .graph import QUARANTINE
 
 STOPPED = "knowngood.io/stopped"
 SCALED = ("Deployment", "StatefulSet", "ReplicaSet", "ReplicationController")
@@ -58,16 +59,17 @@ def stop_patch(obj: Object, operation_id: str) -> Object | None:
     return {"metadata": {"annotations": {STOPPED: canonical(kept)}}, "spec": wanted}
 
 
-def start_patch(obj: Object, replicas: int | None, by: str = "") -> Object | None:
+def start_patch(obj: Object, replicas: int | None, *, release: bool = False) -> Object | None:
     """Takes a stop back, to that many replicas where the kind has them; None when there is nothing to take back.
 
-    ``by``: only a stop of that operation, so that a workload that a quarantine holds is not let go by a restore (where
-    there are replicas, the number says it: one that is to stand at zero stays as it is).
+    What a quarantine holds is let go with ``release`` only: a restore does not start it. (Where there are replicas, the
+    number says it: a workload that stood at zero when the restore was planned stays there.)
     """
     kept = _kept(obj)
     if obj["kind"] in SCALED:
         return _scale_patch(obj["spec"], kept, replicas)
-    if kept is None or (by and kept.get("by") != by):
+    held = QUARANTINE in (obj["metadata"].get("annotations") or {})
+    if kept is None or (held and not release):
         return None
     patch: Object = {"metadata": {"annotations": {STOPPED: None}}}
     if is_stopped(obj):
