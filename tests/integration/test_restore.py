@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster import rbac
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput, Conflict, NotProven
 from ansible_collections.knowngood.kube.plugins.module_utils._core.statements import PRUNED
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.prune import prune
 from tests.cluster.audit import AuditLog
 from tests.cluster.faults import Fault, Faults
 from tests.cluster.handle import Cluster
@@ -404,3 +406,22 @@ def test_an_undo_that_is_killed_goes_on(files: App) -> None:
         assert files.read_file() == "bad", f"killed after write {number}"
         assert claims_of(files) == ["files"]
     assert number > 8, "so many writes an undo has"
+
+
+def test_the_shipped_roles_are_enough(files: App, user: Callable[..., Any], audit: AuditLog) -> None:
+    """Capture, restore with an import, undo and giving up, as a user who may do what the roles say and no more."""
+    name = "knowngood-volumes-test"
+    granted = rbac.manifests("restore", app_namespace=files.namespace, state_namespace=files.state, user=name)
+    files.kubeconfig = user(name=name, manifests=granted).kubeconfig
+    point = changed_after_a_point(files)
+    files.cluster.kubectl("delete", "volumesnapshot", "--all", "-n", files.namespace)
+
+    done = files.restore(point, verify=saying("good"))
+    files.undo(done["operation"])
+    with pytest.raises(NotProven):
+        files.restore(point, verify=saying("other"))
+    prune(files.house(), files.spec, {point: "old"})
+
+    assert files.read_file() == "bad"
+    refused = [request for request in audit.requests(name) if request.code == 403]
+    assert refused == []
