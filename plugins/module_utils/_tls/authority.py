@@ -91,16 +91,15 @@ def _pair(data: Mapping[str, str], where: str) -> tuple[str, str]:
     for crt, key in _PAIRS:
         if data.get(crt) and data.get(key):
             return crt, key
+    there = ", ".join(sorted(name for name, value in data.items() if value)) or "no data"
     if data.get("tls.crt") or data.get("ca.crt"):
         raise BadInput(
             "the CA Secret holds no private key",
             where=where,
-            why="it has " + ", ".join(sorted(data)) + "; tls.key is wanted",
+            why=f"it has {there}; tls.key is wanted" + (" (it is empty)" if "tls.key" in data else ""),
             next="name the Secret that holds the CA's key in issuer.ca_secret",
         )
-    raise BadInput(
-        "the Secret holds no CA", where=where, why=f"it has {', '.join(sorted(data)) or 'no data'}; tls.crt is wanted"
-    )
+    raise BadInput("the Secret holds no CA", where=where, why=f"it has {there}; tls.crt is wanted")
 
 
 def _trust(data: Mapping[str, str]) -> tuple[Certificate, ...]:

@@ -74,7 +74,7 @@ def weakness(key: str) -> str:
     RSA from 2048 bits on and the NIST curves are what public policies list; Ed25519, Ed448 and ML-DSA are fine within a
     private CA.
     """
-    kind, _, size = key.partition("-")
+    kind, _dash, size = key.partition("-")
     if kind == "RSA":
         return "" if int(size) >= 2048 else f"{key}: RSA needs at least 2048 bits"
     if kind == "ECDSA":
@@ -89,7 +89,7 @@ def new_key(kind: str) -> Any:
     weak = weakness(kind)
     if weak:
         raise BadInput("no certificate is issued for such a key", why=weak, next="choose another with key")
-    name, _, size = kind.partition("-")
+    name, _dash, size = kind.partition("-")
     if name == "RSA":
         return rsa.generate_private_key(public_exponent=65537, key_size=int(size))
     if name == "ECDSA":

@@ -67,7 +67,7 @@ def prove_pods(subject: Subject, ports: Ports, expected: str, *, strict: bool) -
     sights = see(
         subject.cluster,
         subject.namespace,
-        [port for port in wanted for _ in range(CONNECTIONS)],
+        [port for port in wanted for _time in range(CONNECTIONS)],
         server_name=str(subject.params["server_name"]),
         trust=subject.trust() if strict else (),
         protocol=str(subject.params["protocol"]),

@@ -138,6 +138,7 @@ class TestAuthority:
         told = self.refusal(pki.secret("ca", ROOT.pem, None))
         assert "the CA Secret holds no private key" in told
         assert "CA Secret shop/ca" in told
+        assert "it has tls.crt; tls.key is wanted (it is empty)" in self.refusal(pki.secret("ca", ROOT.pem, b""))
 
     def test_no_certificate(self) -> None:
         assert "holds no CA" in self.refusal(pki.secret("ca", b"", None))

@@ -233,6 +233,15 @@ class TestTheWayBack:
         assert set(at.world.loaded.values()) == {ORIGINAL.fingerprint}
         assert at.world.copies == []
 
+    def test_pods_that_do_not_come_up_with_it_are_renewed_with_the_old_one(self, desk: Open) -> None:
+        at = desk(crashes=True)
+        with pytest.raises(TimedOut, match="0 of 2 pods are ready") as caught:
+            at.rotate()
+        assert caught.value.details["undone"] is True
+        assert at.world.stored == ORIGINAL.fingerprint
+        assert set(at.world.loaded.values()) == {ORIGINAL.fingerprint}
+        assert at.world.restarts == 2
+
     def test_or_holds_where_that_is_asked_for(self, desk: Open) -> None:
         at = desk(works_only=ORIGINAL.fingerprint)
         with pytest.raises(NotProven) as caught:

@@ -55,6 +55,7 @@ class World:
     fuse: Fuse = field(default_factory=Fuse)
     reloads: bool = False
     works_only: str = ""
+    crashes: bool = False
     objects: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
     loaded: dict[str, str] = field(default_factory=dict)
     staged_keys: set[str] = field(default_factory=set)
@@ -85,6 +86,10 @@ class World:
 
     def list_at(self, kind: Any, namespace: str | None = None, **more: Any) -> tuple[list[dict[str, Any]], str]:
         return self.list(kind, namespace, **more), str(self.version)
+
+    def watch(self, kind: Any, namespace: str | None = None, **more: Any) -> Iterator[Any]:
+        """Nothing happens while one looks."""
+        return iter(())
 
     def create(self, obj: dict[str, Any]) -> dict[str, Any]:
         key = (obj["kind"], obj["metadata"]["namespace"], obj["metadata"]["name"])
@@ -170,6 +175,11 @@ class World:
                 "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
             }
             self.loaded[name] = self.stored
+        good = not self.crashes or self.stored == ORIGINAL.fingerprint
+        for name in self.loaded:
+            status = self.objects["Pod", "shop", name]["status"]
+            status["conditions"] = [{"type": "Ready", "status": str(good)}]
+        deployment["status"]["readyReplicas"] = 2 if good else 0
 
     # -- what can be seen -------------------------------------------------------------------------------------------
 
