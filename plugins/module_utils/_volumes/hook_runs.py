@@ -54,7 +54,7 @@ class HookRunner:
                         f"the hook {hook.name} failed, nothing was captured",
                         where=named("Pod", run.pod, self.app.spec.namespace),
                         why=run.problem,
-                        next=f"see what it prints with kubectl exec, in the container {run.container}, and mend it, or set "
+                        next=f"run it with kubectl exec in the container {run.container} to see what it prints, or set "
                         "on_error: continue to capture with less consistency",
                     )
 

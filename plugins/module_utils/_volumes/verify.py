@@ -4,7 +4,8 @@
 
 """Running probes: on throwaway copies of the staged volumes before anything is stopped, and on the live application.
 
-What a probe wrote is not kept: it may hold anything. Its fingerprint and length are.
+What a probe or a container wrote is not repeated, as it may hold Secret data. A probe's output leaves by its
+fingerprint and length.
 
 PRIVATE to this collection.
 """
@@ -15,13 +16,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._cluster.client import owned_by
-from .._cluster.kinds import KINDS, named
+from .._cluster.kinds import named
 from .._cluster.streams import ExecResult, run_in_pod
 from .._cluster.waits import wait_until
 from .._core.errors import KnownGoodError, NotProven
 from .._core.operation import Context
 from .._core.plan import Json, Step
-from .._core.redact import fingerprint, redact_text
+from .._core.redact import fingerprint
 from .claim_facts import from_claim, from_snapshot, manifest
 from .events import last_warning
 from .helper_pods import bare, from_workload
@@ -32,7 +33,6 @@ from .stage import POD, PVC
 from .tools import Tools
 
 _PAUSE_S = 0.5
-_EXCERPT = 200
 _ROLE = "knowngood.io/role"
 VOLUME, SNAPSHOT = "volume", "snapshot"
 
@@ -130,8 +130,6 @@ class VerifyStaged:
         texts = [text for text in said if text]
         if any("clon" in text.lower() for text in texts):
             texts.append("where the driver cannot clone volumes, set verify_from: snapshot")
-        if found[0] is not None:
-            texts.append(_log_tail(tools, namespace, pod))
         return "".join(f"; {text}" for text in texts if text)
 
     def _clear(self, step: Step, context: Context) -> None:
@@ -252,7 +250,10 @@ def _not_running(pod: Object | None) -> str:
     if status.get("phase") in ("Succeeded", "Failed") and pod["spec"].get("restartPolicy") == "Never":
         name = pod["metadata"]["name"]
         raise NotProven(
-            "the restored data cannot be used: the container on it ended", where=named(POD, name), why=_ended(status)
+            "the restored data cannot be used: the container on it ended",
+            where=named(POD, name),
+            why=_ended(status),
+            next="restore it beside with target=claim, and see what the application writes when it starts on it",
         )
     statuses = status.get("containerStatuses") or []
     if status.get("phase") == "Running" and statuses and all("running" in (s.get("state") or {}) for s in statuses):
@@ -265,14 +266,6 @@ def _not_running(pod: Object | None) -> str:
 def _ended(status: Mapping[str, Any]) -> str:
     found = [(s.get("state") or {}).get("terminated") or {} for s in status.get("containerStatuses") or []]
     return ", ".join(f"exit code {t.get('exitCode')} ({t.get('reason')})" for t in found) or str(status.get("reason"))
-
-
-def _log_tail(tools: Tools, namespace: str, pod: str) -> str:
-    try:
-        text = tools.cluster.text(KINDS["Pod"].path(namespace, pod, "log"), {"tailLines": "3"}, where=named(POD, pod))
-    except KnownGoodError:
-        return ""
-    return redact_text(" ".join(text.split()))[-_EXCERPT:]
 
 
 def _selector(workload: Mapping[str, Any]) -> str:
