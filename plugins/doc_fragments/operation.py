@@ -20,6 +20,7 @@ options:
 
     # For doors that change something and have an action plugin: what a user sees and can do while they run.
     LIVE = r"""
+options: {}
 notes:
   - While it works the module shows lines of progress when its connection is C(local). The variable
     C(knowngood_progress=false) switches them off.
