@@ -53,7 +53,7 @@ extends_documentation_fragment:
   - knowngood.kube.attributes.info
 requirements:
   - cryptography 42.0.0 or newer (Python library)
-  - jmespath 1.0.0 or newer (Python library), for O(query)
+  - jmespath 1.0.1 or newer (Python library), for O(query)
 """
 
 EXAMPLES = r"""

@@ -98,7 +98,8 @@ options:
   incident:
     description:
       - Id of the incident for which the certificates are rotated. It is written to the Secret as the annotation
-        C(knowngood.io/rotated-for). A Secret that carries it is not rotated for the same incident again.
+        C(knowngood.io/rotated-for). A Secret that carries it is not rotated for the same incident again, nor is one
+        that a finished operation rotated for it. RV(seen) then says what is there now.
     type: str
   force:
     description: Rotates whether due or not, each time it is run.
@@ -352,7 +353,32 @@ seen:
   returned: success
   type: list
   elements: dict
-  sample: []
+  contains:
+    target:
+      description: The Secret as C(namespace/name).
+      type: str
+      sample: shop/storefront-tls
+    stored:
+      description: SHA-256 of the certificate that it holds.
+      type: str
+      sample: sha256:0b5f8e9a7c6d5e4f3021a0b9c8d7e6f5040302010f0e0d0c0b0a090807060504
+    in_place:
+      description: Whether that is the one that the rotation made. Null when its journal is gone.
+      type: bool
+      sample: true
+    served:
+      description: What pods serve, as in M(knowngood.kube.certificate_info).
+      type: list
+      elements: dict
+      sample: []
+    drift:
+      description: Whether they serve what is stored, V(in_step), V(behind) or V(unknown).
+      type: str
+      sample: in_step
+    why:
+      description: What is wrong.
+      type: str
+      sample: ""
 undo_until:
   description: Until when the old pair is kept. Empty when none is.
   returned: success
@@ -431,7 +457,10 @@ def run(frame: Frame) -> dict[str, object]:
     known = actions(cluster, state_namespace=namespace, clock=clock, reporter=frame.reporter)
     machine = engine(cluster, namespace, known, reporter=frame.reporter, stopping=frame.stopping, clock=clock)
     on_failure = frame.params["on_failure"]
-    return rotate(cluster, asked, machine, clock=clock, on_failure=on_failure, check_mode=frame.check_mode)
+    found = rotate(cluster, asked, machine, clock=clock, on_failure=on_failure, check_mode=frame.check_mode)
+    for what in found["unproven"]:
+        frame.warn(f"not proven, as it could not be seen: {what}")
+    return found
 
 
 def main() -> None:

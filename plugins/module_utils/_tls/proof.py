@@ -28,6 +28,7 @@ from .subject import Ports, Subject
 CONNECTIONS = 3
 """Fresh connections to each port: several processes may answer on one."""
 _TRIES = 5
+NO_SERVICE = "no Service leads to the pods"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,33 +95,42 @@ def _unknown(subject: Subject, pod: PodSeen, ports: Ports, expected: str) -> dic
     return {**row, "pod": pod.name, "port": next(iter(known), 0), "ok": ok, "connections": 0}
 
 
-def prove_service(subject: Subject, expected: str, *, behind_it: bool) -> Proof:
+def prove_service(subject: Subject, expected: str, *, blind: str = "", tries: int = _TRIES) -> Proof:
     """Once through the Service, from a probe pod inside the cluster, chain and host name checked there.
 
-    ``behind_it``: does a pod that serves the certificate stand behind the Service?
+    ``blind``: why it cannot be asked; the row then says so. Raises NotProven and TimedOut when the probe cannot run.
     """
-    service, image = subject.service(), str(subject.params["probe_image"])
-    if service is None or not image or not behind_it:
-        why = "no Service leads to the pods" if service is None else "no probe_image was given"
-        if service and image:
-            why = "no pod that serves the certificate stands behind the Service"
-        row = _row(subject, Served(why=why), expected, IN_CLUSTER)
+    service = subject.service()
+    if service is None or blind:
+        row = _row(subject, Served(why=blind or NO_SERVICE), expected, IN_CLUSTER)
         return Proof(({**row, "service": service.service if service else "", "ok": None, "connections": 0},))
     protocol = str(subject.params["protocol"])
-    argv = command(
-        service.address, service.port, str(subject.params["server_name"]) or service.service, protocol, subject.trust()
-    )
-    with probe_pod(
-        subject.cluster, subject.namespace, image, subject.context.operation_id, clock=subject.tools.clock
-    ) as pod:
+    name = str(subject.params["server_name"]) or service.service
+    argv = command(service.address, service.port, name, protocol, subject.trust())
+    image, operation_id, clock = str(subject.params["probe_image"]), subject.context.operation_id, subject.tools.clock
+    with probe_pod(subject.cluster, subject.namespace, image, operation_id, clock=clock) as pod:
         answers = [_ask_inside(pod, argv, protocol)]
         # A pod that has just ended may still get connections for a moment: asked again, and counted.
-        while not holds(answers[-1], expected, protocol) and len(answers) < _TRIES:
-            subject.tools.clock.sleep(1.0)
+        while not holds(answers[-1], expected, protocol) and len(answers) < tries:
+            clock.sleep(1.0)
             answers.append(_ask_inside(pod, argv, protocol))
     row = _row(subject, answers[-1], expected, IN_CLUSTER)
     failed = sum(not holds(answer, expected, protocol) for answer in answers)
     return Proof(({**row, "service": service.service, "port": service.port, "connections": len(answers)},), failed)
+
+
+def why_blind(subject: Subject, ports: Ports) -> str:
+    """Why the Service cannot be asked from inside the cluster, or nothing."""
+    service = subject.service()
+    if service is None:
+        return NO_SERVICE
+    if not subject.params["probe_image"]:
+        return "no probe_image was given"
+    behind = any(
+        pod.ready and service.chooses(pod) and pod.port_named(service.target) in ports.get(pod.workload, ())
+        for pod in subject.pods()
+    )
+    return "" if behind else "no pod that serves the certificate stands behind the Service"
 
 
 def _ask_inside(pod: Any, argv: list[str], protocol: str) -> Served:

@@ -19,7 +19,7 @@ from .._core.errors import Conflict, Interrupted, KnownGoodError, Unreachable
 from .._core.operation import Engine
 from .._core.plan import Json, Plan, digest
 from .._core.ports import DONE, TODO, Operation
-from .inventory import drift, served_by
+from .inventory import UNKNOWN, drift, served_by
 from .observe import Observer
 from .plan import KIND, Observed, Request, Target, plan, step_name
 
@@ -75,13 +75,16 @@ def _one(
     if there is not None:
         return _go_on(engine, targets, there, on_failure, clock, check_mode)
     observer = Observer(cluster, request, clock.now())
+    ended = engine.ended(KIND, lease, key) if request.incident else None
+    if ended is not None:  # once for an incident: what has become of it since is said, not changed
+        nothing = Plan(KIND, lease, key)
+        return Part(targets, plan=nothing, operation=ended, notes=_looked_again(cluster, observer, targets, ended))
     seen = tuple(observer.look(target) for target in targets)
     made = plan(request, seen)
     part = Part(targets, seen, made, changed=not made.empty)
-    if made.empty:
-        ended = engine.ended(KIND, lease, key) if request.incident else None
-        return replace(part, operation=ended, notes=_looked_again(cluster, observer, seen))
-    if check_mode:
+    if made.empty and request.incident:
+        return replace(part, notes=_looked_again(cluster, observer, targets, None))
+    if made.empty or check_mode:
         return part
     until = clock.now() + dt.timedelta(seconds=request.keep_previous_s)
     facts = {"undo_until": rfc3339(until.replace(microsecond=0))} if request.keep_previous_s else {}
@@ -146,25 +149,33 @@ def _too_late(operation: Operation, clock: Clock) -> bool:
     return any(end <= rfc3339(clock.now().replace(microsecond=0)) for end in ends)
 
 
-def _looked_again(cluster: Cluster, observer: Observer, seen: Sequence[Observed]) -> tuple[dict[str, Json], ...]:
-    """What pods serve of targets that an incident already rotated: the facts, not the memory of them."""
-    if not observer.request.incident:
-        return ()
-    notes = []
-    for observed in seen:
-        view = observer.namespace(observed.target.namespace)
-        secret = observer.secret(observed.target)
-        consumers = view.consumers(observed.target.secret)
-        served = served_by(cluster, view, secret, consumers)
-        notes.append(
-            {
-                "target": observed.target.ref,
-                "stored": observed.certificate.fingerprint,
-                "served": served,
-                "drift": drift(observed.certificate.fingerprint, served),
-            }
-        )
-    return tuple(notes)
+def _looked_again(
+    cluster: Cluster, observer: Observer, targets: Sequence[Target], ended: Operation | None
+) -> tuple[dict[str, Json], ...]:
+    """What is stored and served of targets that an incident already rotated: the facts, not the memory of them."""
+    made = {row["target"]: row["new"] for row in _generations(ended)}
+    return tuple(_look_again(cluster, observer, target, str(made.get(target.ref, ""))) for target in targets)
+
+
+def _look_again(cluster: Cluster, observer: Observer, target: Target, made: str) -> dict[str, Json]:
+    try:
+        secret = observer.secret(target)
+        view = observer.namespace(target.namespace)
+    except KnownGoodError as error:
+        return {
+            "target": target.ref,
+            "stored": "",
+            "in_place": False,
+            "served": [],
+            "drift": UNKNOWN,
+            "why": str(error),
+        }
+    stored = secret.certificate.fingerprint
+    served = served_by(cluster, view, secret, view.consumers(target.secret))
+    in_place = stored == made if made else None
+    why = "" if in_place is not False else "somebody has put another certificate into the Secret since"
+    state = drift(stored, served)
+    return {"target": target.ref, "stored": stored, "in_place": in_place, "served": served, "drift": state, "why": why}
 
 
 # -- the report: pure --------------------------------------------------------------------------------------------
@@ -176,8 +187,8 @@ def report(parts: Sequence[Part]) -> dict[str, Json]:
     operations = [part.operation for part in parts if part.operation]
     ran = [(part, _results(part)) for part in parts]
     proof = [row for part, results in ran for row in _proof(part, results)]
-    generations = [row for part, results in ran for row in _generations(part, results)]
-    changes = _differences(parts, [row for part, results in ran if part.changed for row in _generations(part, results)])
+    generations = [row for part in parts for row in _generations(part.operation)]
+    changes = _differences(parts, [row for part in parts if part.changed for row in _generations(part.operation)])
     return {
         "changed": any(part.changed for part in parts),
         "plan": [row for made in plans for row in made.shown()],
@@ -203,27 +214,28 @@ def _results(part: Part) -> Mapping[str, Mapping[str, Json]]:
     return part.operation.results if part.operation else {}
 
 
-def _generations(part: Part, results: Mapping[str, Mapping[str, Json]]) -> Iterable[dict[str, Json]]:
-    steps = part.operation.plan.steps if part.operation else ()
-    for step in steps:
+def _generations(operation: Operation | None) -> Iterable[dict[str, Json]]:
+    if operation is None:
+        return
+    results = operation.results
+    for step in operation.plan.steps:
         if step.action != "tls.stage" or step.name not in results:
             continue
-        new = results[step.name]
+        new, params = results[step.name], step.params
+        ref = f"{params['namespace']}/{params['secret']}"
         yield {
-            "secret": step.params["secret"],
-            "namespace": step.params["namespace"],
-            "target": f"{step.params['namespace']}/{step.params['secret']}",
-            "old": step.params["old"],
-            "old_not_after": step.params["old_not_after"],
+            "secret": params["secret"],
+            "namespace": params["namespace"],
+            "target": ref,
+            "old": params["old"],
+            "old_not_after": params["old_not_after"],
             "new": new["fingerprint"],
             "spki": new["spki"],
             "serial": new["serial"],
             "key": new["key"],
             "not_before": new["not_before"],
             "not_after": new["not_after"],
-            "archive": results.get(step_name("commit", f"{step.params['namespace']}/{step.params['secret']}"), {}).get(
-                "archive", ""
-            ),
+            "archive": results.get(step_name("commit", ref), {}).get("archive", ""),
         }
 
 
@@ -245,16 +257,19 @@ def _who(row: Mapping[str, Json]) -> str:
 def _targets(part: Part) -> list[dict[str, Json]]:
     """One row a target: ``changed``, ``due`` (check mode) or ``ok`` with the reason."""
     seen = {observed.target.ref: observed for observed in part.seen}
-    rows = []
-    for target in part.targets:
-        observed = seen.get(target.ref)
-        if observed is None or observed.due:
-            state = "changed" if part.operation and part.changed else "due"
-            reason = observed.due if observed else "an unfinished operation goes on"
-        else:
-            state, reason = "ok", f"{observed.certificate.fingerprint} is not due"
-        rows.append({"target": target.ref, "state": state, "reason": reason})
-    return rows
+    return [_target(part, target, seen.get(target.ref)) for target in part.targets]
+
+
+def _target(part: Part, target: Target, observed: Observed | None) -> dict[str, Json]:
+    state = "changed" if part.operation else "due"
+    if not part.changed:
+        reason = "not due" if part.operation is None else f"already rotated by {part.operation.id}"
+        return {"target": target.ref, "state": "ok", "reason": reason}
+    if observed is None:
+        return {"target": target.ref, "state": state, "reason": "an unfinished operation goes on"}
+    if not observed.due:
+        return {"target": target.ref, "state": "ok", "reason": "not due"}
+    return {"target": target.ref, "state": state, "reason": observed.due}
 
 
 def _differences(parts: Sequence[Part], generations: Sequence[Mapping[str, Json]]) -> list[dict[str, Json]]:

@@ -18,7 +18,7 @@ from .._core.errors import NotProven
 from .._core.operation import Context
 from .._core.plan import Json, Step
 from .consumers import RESTARTABLE, VOLUME, Consumer, PodSeen, look
-from .proof import Proof, failures, glance, prove_pods, prove_service
+from .proof import Proof, failures, glance, prove_pods, prove_service, why_blind
 from .rollout import restart
 from .sights import Sight
 from .subject import Ports, Subject, Tools, as_ports
@@ -57,11 +57,11 @@ class Baseline:
                 next="nothing was changed; repair it first, or name the right service and port in targets",
             )
         ports = _serving(sights, named, old)
-        blind = sorted({pod.name for pod in pods if not (pod.ready and ports.get(pod.workload))})
         return {
             "ports": {ref: list(numbers) for ref, numbers in sorted(ports.items())},
             "served": [sight.to_dict() for sight in sights if sight.served.fingerprint],
-            "unknown": blind,
+            "unknown": sorted({pod.name for pod in pods if not (pod.ready and ports.get(pod.workload))}),
+            "blind": _look_inside(subject, ports, old),
         }
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
@@ -75,6 +75,19 @@ class Baseline:
         subject.drop(subject.archive())
         failed = int(delivered["failed"]) + proof.failed
         return {"restarted": renewed, "proof": list(proof.rows), "failed": failed}
+
+
+def _look_inside(subject: Subject, ports: Ports, old: str) -> str:
+    """Why there will be no proof through the Service, or nothing.
+
+    Asked before the change: an image that cannot run stops the rotation here, and what could not be reached before
+    does not speak against the new certificate.
+    """
+    blind = why_blind(subject, ports)
+    if blind:
+        return blind
+    (row,) = prove_service(subject, old, tries=1).rows
+    return "" if row["fingerprint"] else f"not to be reached before the change either: {row['why']}"
 
 
 def _serving(sights: Iterable[Sight], pods: dict[str, PodSeen], old: str) -> Ports:
@@ -225,7 +238,8 @@ class Prove:
             raise subject.foreign(found)
         ports = as_ports(subject.result("baseline").get("ports"))
         pods = gate(subject, ports, subject.new, strict=True)
-        inside = prove_service(subject, subject.new, behind_it=_behind_service(subject, ports))
+        blind = str(subject.result("baseline").get("blind", "")) or why_blind(subject, ports)
+        inside = prove_service(subject, subject.new, blind=blind)
         _refuse(subject, Proof((*pods.rows, *inside.rows)))
         return {"proof": [*pods.rows, *inside.rows], "failed": pods.failed + inside.failed}
 
@@ -260,15 +274,4 @@ def _refuse(subject: Subject, proof: Proof) -> None:
         where=f"{subject.where}, port {first['port']}, by {first['path']}",
         why=f"it serves {served}, expected {first['expected']}" + (f" ({first['why']})" if first["why"] else ""),
         details={"proof": list(proof.rows)},
-    )
-
-
-def _behind_service(subject: Subject, ports: Ports) -> bool:
-    """Does a ready pod that serves the certificate stand behind the Service's port?"""
-    service = subject.service()
-    if service is None:
-        return False
-    return any(
-        pod.ready and service.chooses(pod) and pod.port_named(service.target) in ports.get(pod.workload, ())
-        for pod in subject.pods()
     )

@@ -19,6 +19,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import
     KnownGoodError,
     NotFound,
     NotProven,
+    TimedOut,
 )
 from ansible_collections.knowngood.kube.plugins.module_utils._core.plan import canonical
 from ansible_collections.knowngood.kube.plugins.module_utils._core.ports import FINISHED, UNDONE
@@ -109,6 +110,42 @@ class TestTheWay:
         assert again["seen"][0]["drift"] == "in_step"
         assert at.world.fuse.writes == writes
 
+    def test_what_somebody_did_since_is_said_and_not_changed(self, desk: Open) -> None:
+        at = desk()
+        at.rotate()
+        theirs = pki.leaf(CA)
+        at.world.secret["data"]["tls.crt"] = base64.b64encode(theirs.pem).decode()
+        at.world.secret["metadata"]["annotations"] = {}
+        writes = at.world.fuse.writes
+        (seen,) = at.rotate()["seen"]
+        assert (seen["stored"], seen["in_place"], seen["drift"]) == (theirs.fingerprint, False, "behind")
+        del at.world.objects["Secret", "shop", "web-tls"]
+        (seen,) = at.rotate()["seen"]
+        assert "no Secret shop/web-tls" in seen["why"]
+        assert at.world.fuse.writes == writes
+
+    def test_the_mark_alone_is_enough_where_the_journal_is_gone(self, desk: Open) -> None:
+        at = desk()
+        at.rotate()
+        at.journal.kept.clear()
+        again = at.rotate()
+        assert not again["changed"]
+        assert again["seen"][0]["in_place"] is None
+
+    def test_a_service_that_could_not_be_reached_before_is_not_held_against_it(self, desk: Open) -> None:
+        at = desk(unreachable=True)
+        found = at.rotate()
+        assert found["unproven"] == ["shop/web-tls: through Service web"]
+        assert "not to be reached before the change either" in found["proof"][-1]["why"]
+
+    def test_an_image_that_cannot_run_stops_it_before_anything_changed(self, desk: Open) -> None:
+        at = desk(no_image=True)
+        with pytest.raises(NotProven, match="cannot run") as caught:
+            at.rotate()
+        assert not caught.value.changed
+        assert at.world.stored == ORIGINAL.fingerprint
+        assert at.world.copies == []
+
     def test_check_mode_writes_nothing_makes_no_key_and_shows_the_plan_that_runs(self, desk: Open) -> None:
         at = desk()
         before = copy.deepcopy(at.world.objects)
@@ -138,10 +175,10 @@ class TestTheWay:
         at = desk()
         at.rotate()
         at.clock.time += dt.timedelta(days=2)
-        found = at.rotate()
+        found = at.rotate(incident="")
         assert [row["name"] for row in found["plan"]] == ["purge shop/web-tls"]
         assert at.world.copies == []
-        assert not at.rotate()["changed"]
+        assert not at.rotate(incident="")["changed"]
 
     def test_nothing_is_kept_where_nothing_is_wanted(self, desk: Open) -> None:
         at = desk()

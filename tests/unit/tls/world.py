@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.streams import ExecResult
-from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import Conflict, NotFound, Rejected
+from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import Conflict, NotFound, NotProven, Rejected
 from ansible_collections.knowngood.kube.plugins.module_utils._core.operation import Engine
 from ansible_collections.knowngood.kube.plugins.module_utils._core.progress import SilentReporter
 from ansible_collections.knowngood.kube.plugins.module_utils._tls import inventory, proof
@@ -56,6 +56,8 @@ class World:
     reloads: bool = False
     works_only: str = ""
     crashes: bool = False
+    unreachable: bool = False
+    no_image: bool = False
     objects: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
     loaded: dict[str, str] = field(default_factory=dict)
     staged_keys: set[str] = field(default_factory=set)
@@ -213,12 +215,14 @@ class World:
     @contextmanager
     def probe_pod(self, *given: Any, **more: Any) -> Iterator[World]:
         del given, more
+        if self.no_image:
+            raise NotProven("the probe pod cannot run image 'tools'")
         yield self
 
     def run(self, argv: list[str], timeout_s: float = 0) -> ExecResult:
         """The probe's command, answered with what the first pod serves."""
         del argv, timeout_s
-        seen = self._serve(next(iter(self.loaded), ""), True)
+        seen = Served(why="refused") if self.unreachable else self._serve(next(iter(self.loaded), ""), True)
         verified = "true" if seen.fingerprint else "false"
         text = (
             f'{{"fingerprint": "{seen.fingerprint}", "verified": {verified}, "bytes": 9, "status": "HTTP/1.0 200 OK"}}'
