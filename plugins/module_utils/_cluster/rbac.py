@@ -22,76 +22,68 @@ _PLACEHOLDERS = {APP: "app-namespace", STATE: "knowngood"}
 
 # capability -> lines of: scope, API group ("" is core), resources, verbs, and the only names it is needed for
 _CAPABILITIES: dict[str, tuple[tuple[str, str, str, str, str], ...]] = {
-    # resolve the application: one list a kind
+    # resolve the application (one list a kind), and choose a snapshot class
     "look": (
         (APP, "", "namespaces", "get", ""),
-        (APP, "", "pods persistentvolumeclaims services replicationcontrollers", "get list", ""),
-        (APP, "apps", "deployments statefulsets daemonsets replicasets", "get list", ""),
-        (APP, "batch", "jobs cronjobs", "get list", ""),
+        (APP, "", "pods persistentvolumeclaims replicationcontrollers", "list", ""),
+        (APP, "apps", "deployments statefulsets daemonsets replicasets", "list", ""),
+        (APP, "batch", "jobs cronjobs", "list", ""),
         (APP, "autoscaling", "horizontalpodautoscalers", "list", ""),
+        (STATE, "", "namespaces", "get", ""),
         (CLUSTER, "", "namespaces", "get", "kube-system"),
         (CLUSTER, "", "persistentvolumes", "get list", ""),
+        (CLUSTER, _SNAPSHOT, "volumesnapshotclasses", "list", ""),
     ),
     # journal and lease of an operation, and the ledger
     "journal": (
-        (STATE, "", "namespaces", "get", ""),
         (STATE, "", "configmaps", "get list create update", ""),
         (STATE, "coordination.k8s.io", "leases", "get create update", ""),
     ),
-    # a pod of our own, and commands in pods
-    "probe": (
-        (APP, "", "pods", "create delete watch", ""),
-        (APP, "", "pods/exec", "get create", ""),
-    ),
-    # stop, start and re-image workloads
+    # commands in pods (from Kubernetes 1.35 on both verbs are asked for)
+    "exec": ((APP, "", "pods/exec", "get create", ""),),
+    # pods of our own
+    "pods": ((APP, "", "pods", "get watch create delete", ""),),
+    # set images, restart
+    "roll": ((APP, "apps", "deployments statefulsets daemonsets", "get watch patch", ""),),
+    # stop and start workloads of every kind
     "scale": (
-        (APP, "", "pods", "watch", ""),
-        (APP, "", "replicationcontrollers", "patch watch", ""),
-        (APP, "apps", "deployments statefulsets daemonsets replicasets", "patch watch", ""),
-        (APP, "batch", "jobs cronjobs", "patch watch", ""),
+        (APP, "", "pods", "get watch", ""),
+        (APP, "", "replicationcontrollers", "get watch patch", ""),
+        (APP, "apps", "replicasets", "get watch patch", ""),
+        (APP, "batch", "jobs cronjobs", "get list patch", ""),
     ),
-    "isolate": ((APP, "networking.k8s.io", "networkpolicies", "get create update delete", ""),),
+    "isolate": (
+        (APP, "", "services", "list", ""),
+        (APP, "networking.k8s.io", "networkpolicies", "get create update delete", ""),
+    ),
     "snapshot": (
-        (APP, _SNAPSHOT, "volumesnapshots", "get list watch create patch delete", ""),
+        (APP, "", "persistentvolumeclaims", "get", ""),
         (APP, "", "events", "list", ""),
-        (CLUSTER, _SNAPSHOT, "volumesnapshotcontents", "get list watch patch", ""),
-        (CLUSTER, _SNAPSHOT, "volumesnapshotclasses", "get list", ""),
+        (APP, _SNAPSHOT, "volumesnapshots", "get list watch create delete", ""),
+        (CLUSTER, _SNAPSHOT, "volumesnapshotcontents", "get list watch create patch delete", ""),
     ),
-    # a volume from a snapshot handle, and freeing one
-    "snapshot contents": ((CLUSTER, _SNAPSHOT, "volumesnapshotcontents", "create delete", ""),),
     "swap": (
-        (APP, "", "persistentvolumeclaims", "watch create patch delete", ""),
-        (APP, "", "pods", "watch create delete", ""),
+        (APP, "", "persistentvolumeclaims", "get watch create delete", ""),
         (CLUSTER, "", "persistentvolumes", "watch patch", ""),
-        (CLUSTER, "storage.k8s.io", "storageclasses", "get list", ""),
-        (CLUSTER, "storage.k8s.io", "volumeattachments", "list watch", ""),
+        (CLUSTER, "storage.k8s.io", "storageclasses", "list", ""),
     ),
     "certificates": (
-        (APP, "", "secrets", "get list create patch update delete", ""),
-        (APP, "", "pods", "patch watch", ""),
+        (APP, "", "secrets", "get list create update delete", ""),
+        (APP, "", "services", "get list", ""),
+        (APP, "", "pods", "watch patch", ""),
         (APP, "", "pods/portforward", "get create", ""),
-        (APP, "networking.k8s.io", "ingresses", "list", ""),
-        (APP, "cert-manager.io", "certificates", "get list", ""),
     ),
 }
 
+_RESTORE = ("snapshot", "swap", "scale", "roll", "pods", "exec")
+_ROTATION = ("certificates", "roll", "pods", "exec")
 _PLAYBOOKS: dict[str, tuple[str, ...]] = {
     "preflight": ("look",),
-    "backup": ("look", "journal", "probe", "snapshot"),
-    "restore": ("look", "journal", "probe", "scale", "snapshot", "snapshot contents", "swap"),
-    "rotate_certificates": ("look", "journal", "probe", "scale", "certificates"),
-    "maintenance": ("look", "journal", "probe", "scale", "snapshot", "snapshot contents", "certificates"),
-    "incident_response": (
-        "look",
-        "journal",
-        "probe",
-        "scale",
-        "isolate",
-        "snapshot",
-        "snapshot contents",
-        "swap",
-        "certificates",
-    ),
+    "backup": ("look", "journal", "snapshot", "exec"),
+    "restore": ("look", "journal", *_RESTORE),
+    "rotate_certificates": ("look", "journal", *_ROTATION),
+    "maintenance": ("look", "journal", "snapshot", *_ROTATION),
+    "incident_response": ("look", "journal", "isolate", *_RESTORE, *_ROTATION),
 }
 PLAYBOOKS = tuple(sorted(_PLAYBOOKS))
 
