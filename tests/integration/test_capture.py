@@ -275,3 +275,25 @@ def test_killed_after_any_write_giving_up_goes_on(files: App) -> None:
         assert all(p.pruned for p in files.house().store.points(files.spec.target))
         assert contents_of(files.cluster, files.namespace) == [], f"killed after write {number}"
     assert number > 6, "so many writes giving up has"
+
+
+def test_a_capture_that_was_killed_does_not_outlive_its_claims(files: App) -> None:
+    """The volume changed since it was planned: the old plan is given up, the next run makes a new one."""
+    point = files.point()
+    with pytest.raises(Killed):
+        capture(dying_after(files.house(), 3), files.spec, CaptureWish(Hooks()), None)
+    (operation, *_) = files.house().engine.journal.list(files.spec.target)
+    assert operation.unfinished
+    files.undo(operation.id)
+    with pytest.raises(Killed):
+        capture(dying_after(files.house(), 3), files.spec, CaptureWish(Hooks()), None)
+    files.cluster.kubectl("delete", "deployment,pvc", "files", "-n", files.namespace)
+    files.cluster.apply(claim("files", "local"), namespace=files.namespace)
+    files.cluster.wait("bound", lambda: files.volume_of("files"))
+    files.claims = ("files",)
+
+    with pytest.raises(NotProven, match="not the one that was planned for.*everything was put back"):
+        files.capture()
+
+    (row,) = files.capture()["recovery_points"]
+    assert row["id"] != point

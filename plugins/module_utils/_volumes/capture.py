@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 
 from .._cluster.graph import resolve
 from .._core.application import Application, ApplicationSpec
-from .._core.errors import KnownGoodError, NotProven, Rejected, TimedOut
+from .._core.errors import BadInput, Denied, KnownGoodError, NotFound, NotProven, Rejected, TimedOut
 from .._core.plan import Json
 from .._core.statements import RecoveryPoint
 from . import capture_plan, snapshots
@@ -56,8 +56,11 @@ def capture(house: House, spec: ApplicationSpec, wish: CaptureWish, not_older_th
 
 
 def _puts_back(step: str, error: KnownGoodError) -> bool:
-    """A capture that cannot be made leaves nothing behind: it would only stand in the way of the next one."""
-    return step != RECORD and isinstance(error, (NotProven, TimedOut, Rejected))
+    """A capture that cannot be made leaves nothing behind: it would only stand in the way of the next one.
+
+    A lost connection or a lost race (another run has taken over) is no reason: that is gone on with.
+    """
+    return step != RECORD and isinstance(error, (BadInput, Denied, NotFound, NotProven, Rejected, TimedOut))
 
 
 def _of_incident(points: Sequence[RecoveryPoint], wish: CaptureWish) -> RecoveryPoint | None:

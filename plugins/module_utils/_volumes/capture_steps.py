@@ -17,7 +17,7 @@ from .._cluster.kinds import named
 from .._cluster.ledger import LedgerStore
 from .._core.application import Application, ApplicationSpec
 from .._core.clock import parse_time
-from .._core.errors import Conflict, NotProven
+from .._core.errors import NotProven
 from .._core.operation import Context
 from .._core.plan import Json, Step
 from .._core.statements import CAPTURED
@@ -232,13 +232,13 @@ def _content(tools: Tools, cut: Mapping[str, Json]) -> Object | None:
 
 
 def _same_claims(app: Application, planned: list[Mapping[str, Json]]) -> None:
-    """The claims are those that were planned for. Raises Conflict naming the one that is not."""
+    """The claims are those that were planned for. Raises NotProven naming the one that is not."""
     now = {volume.claim: (volume.claim_uid, volume.volume) for volume in app.volumes}
     for volume in planned:
         if now.get(volume["claim"]) != (volume["claim_uid"], volume["volume"]):
-            raise Conflict(
-                f"claim {volume['claim']} changed since the plan was made",
+            raise NotProven(
+                f"claim {volume['claim']} is not the one that was planned for",
                 where=app.spec.target,
                 why=f"planned for volume {volume['volume']}, now {now.get(volume['claim'], ('', 'none'))[1]}",
-                next="undo this operation, then run the same task again",
+                next="run the same task again",
             )

@@ -16,7 +16,7 @@ from dataclasses import replace
 from .._cluster.graph import resolve
 from .._core.application import ApplicationSpec
 from .._core.clock import parse_time, rfc3339
-from .._core.errors import BadInput, KnownGoodError, NotProven, Rejected, TimedOut
+from .._core.errors import BadInput, Denied, KnownGoodError, NotFound, NotProven, Rejected, TimedOut
 from .._core.plan import Json, Plan
 from .._core.ports import Operation
 from .._core.statements import RecoveryPoint
@@ -25,6 +25,8 @@ from .claim_facts import ClaimFacts
 from .house import House, need_snapshots, run, shown
 from .restore_plan import VERIFY_LIVE, VERIFY_STAGED, Planned, Seen, StorageClass
 from .restore_wish import UNDO, RestoreWish, find_point
+
+_VERDICTS = (BadInput, NotProven, Rejected, TimedOut)
 
 
 def restore(house: House, spec: ApplicationSpec, wish: RestoreWish) -> dict[str, Json]:
@@ -85,11 +87,11 @@ def _puts_back(plan: Plan, wish: RestoreWish, step: str, error: KnownGoodError) 
 
     A lost connection, a lost race or a person's stop are no verdict on the data: those are gone on with.
     """
-    if not isinstance(error, (NotProven, TimedOut, Rejected, BadInput)):
-        return False
     action = next((s.action for s in plan.steps if s.name == step), "")
     if action in ("volumes.stage", "volumes.verify_staged"):
-        return True
+        return isinstance(error, (*_VERDICTS, Denied, NotFound))
+    if not isinstance(error, _VERDICTS):
+        return False
     return wish.on_failure == UNDO and action not in ("volumes.tidy", "volumes.record_restore")
 
 

@@ -73,7 +73,7 @@ class VerifyStaged:
         name = f"kg-{mark}-{tail(context.operation_id)}"
         first = probes[0]
         if first.workload:
-            kind, _, workload = first.workload.partition("/")
+            kind, workload = first.workload.split("/")
             found = self._tools.cluster.get(kind, workload, namespace)
             found.setdefault("kind", kind)
             pod = from_workload(namespace, name, labels, found, first, copies)
@@ -167,7 +167,7 @@ class VerifyLive:
 
     def _pod(self, namespace: str, probe: Probe) -> tuple[str, str]:
         """A running pod of the workload and the container to ask. Waits for one as long as the probe may take."""
-        kind, _, name = probe.workload.partition("/")
+        kind, name = probe.workload.split("/")
         workload = self._tools.cluster.get(kind, name, namespace)
         selector = _selector(workload)
         found: list[Object] = []
