@@ -25,7 +25,7 @@ from .amend import Ref, read, read_or_none
 from .client import Cluster, Object
 from .kinds import named
 from .pods import pods_of
-from .scale import READY_TIMEOUT_S, STOP_TIMEOUT_S, refuse_unstoppable, start, stop
+from .scale import STOP_TIMEOUT_S, refuse_unstoppable, start, stop
 from .stopping import STOPPED, is_stopped
 
 
@@ -69,13 +69,13 @@ class SeeAtRest:
         return {}
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
-        """Starts what the undo of the step after has stopped."""
+        """Starts what the undo of the step after has stopped. An undo brings back what was, it does not judge it."""
         ref = Ref.of(step.params)
         obj = read_or_none(self.cluster, ref)
         replicas = _stopped_by(obj, context.operation_id) if obj else None
         if replicas is None:
             return None
-        return start(self.cluster, ref, replicas, ready_timeout_s=READY_TIMEOUT_S, clock=self.clock)
+        return start(self.cluster, ref, replicas, ready_timeout_s=0, clock=self.clock)
 
 
 @dataclass(frozen=True, slots=True)

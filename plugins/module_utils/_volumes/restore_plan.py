@@ -119,10 +119,11 @@ def _in_place(
     steps.append(_retain(seen, claims, names))
     starts = [start_step(w, ready_timeout_s=int(wish.ready_timeout_s)) for w in _start_order(app, stoppable)]
     start_names = {step.params["kind"] + "/" + step.params["name"]: step.name for step in starts}
-    for workload in reversed(_start_order(app, stoppable)):
-        steps.append(stop_step(workload, until=start_names[workload.ref], timeout_s=int(wish.stop_timeout_s)))
+    # First seen at rest, last put back by an undo: what stands still may need those that are stopped here.
     rests = [rest_steps(workload) for workload in resting]
     steps += [before for before, after in rests]
+    for workload in reversed(_start_order(app, stoppable)):
+        steps.append(stop_step(workload, until=start_names[workload.ref], timeout_s=int(wish.stop_timeout_s)))
     steps += [_swap(seen, point, wish, volume, names) for volume in volumes]
     steps += image_steps
     steps += [after for before, after in rests]
@@ -131,7 +132,7 @@ def _in_place(
         params: dict[str, Json] = {"namespace": namespace, "probes": [probe.to_dict() for probe in live]}
         touches = tuple(sorted({_touched(app.workload(probe.workload)) for probe in live}))
         steps.append(Step(VERIFY_LIVE, "volumes.verify_live", touches, params))
-    steps += _last(app, point, wish, names)
+    steps += _last(app, point, wish, names, _images_after(app, overrides))
     return Planned(Plan(KIND, app.spec.target, wish.key, tuple(steps)), tuple(left_out), _notes(app, stoppable))
 
 
@@ -302,7 +303,22 @@ def _swap(seen: Seen, point: RecoveryPoint, wish: RestoreWish, volume: Mapping[s
     return Step(names.swap[claim], "volumes.swap", tuple(touches), params)
 
 
-def _last(app: Application, point: RecoveryPoint, wish: RestoreWish, names: _Steps) -> list[Step]:
+def _images_after(app: Application, overrides: Mapping[str, Mapping[str, str]]) -> dict[str, Json]:
+    """What is set to write from then on, as a captured point names it; the digest is empty where nobody knows it."""
+    running = {(pod.workload, container.name): container.digest for pod in app.pods for container in pod.containers}
+    found: dict[str, Json] = {}
+    for workload in app.workloads:
+        for container in workload.containers:
+            image = overrides.get(workload.ref, {}).get(container.name, container.image)
+            known = running.get((workload.ref, container.name), "") if image == container.image else ""
+            digest = image.rpartition("@")[2] if "@sha256:" in image else known
+            found.setdefault(workload.ref, {})[container.name] = {"image": image, "digest": digest}
+    return found
+
+
+def _last(
+    app: Application, point: RecoveryPoint, wish: RestoreWish, names: _Steps, images_after: Mapping[str, Json]
+) -> list[Step]:
     tidy: dict[str, Json] = {"namespace": app.spec.namespace, "stages": dict(names.stage)}
     record: dict[str, Json] = {
         "target": app.spec.target,
@@ -311,6 +327,7 @@ def _last(app: Application, point: RecoveryPoint, wish: RestoreWish, names: _Ste
         "into": wish.target,
         "stages": dict(names.stage),
         "swaps": dict(names.swap),
+        "images": dict(images_after),
     }
     return [
         Step(TIDY, "volumes.tidy", (), tidy),
@@ -353,5 +370,5 @@ def _beside(seen: Seen, point: RecoveryPoint, wish: RestoreWish, volumes: Sequen
     steps = [_stage(seen, point, wish, volume, names, finals[volume["claim"]]) for volume in volumes]
     if staged:
         steps.append(_verify_staged(app, wish, staged, names))
-    steps += _last(app, point, wish, names)
+    steps += _last(app, point, wish, names, {})
     return Planned(Plan(KIND, app.spec.target, wish.key, tuple(steps)), tuple(left_out), app.notes)

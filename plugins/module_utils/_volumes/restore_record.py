@@ -17,7 +17,7 @@ from .tools import Tools
 
 
 class RecordRestore:
-    """``volumes.record_restore``. Params: ``target``, ``point``, ``incident``, ``into``, ``stages``, ``swaps``."""
+    """``volumes.record_restore``. Params: ``target``, ``point``, ``incident``, ``into``, ``stages``, ``swaps``, ``images``."""
 
     def __init__(self, tools: Tools) -> None:
         self._store = LedgerStore(tools.cluster, tools.state_namespace, clock=tools.clock)
@@ -32,6 +32,7 @@ class RecordRestore:
             "incident": params["incident"],
             "into": params["into"],
             "volumes": _volumes(step, context),
+            **({"images": params["images"]} if params["images"] else {}),
         }
         statement = self._store.append(params["target"], RESTORED, params["point"], body, key=_key(context))
         return {"seq": statement.seq, "hash": statement.hash}
@@ -60,7 +61,7 @@ def _key(context: Context) -> str:
 
 
 def _volumes(step: Step, context: Context) -> list[dict[str, Json]]:
-    """``claim``, ``from`` and ``to`` (volumes). A claim made beside the old one names that as its ``source``."""
+    """``claim``, ``from`` and ``to`` (volumes); ``as`` is the claim that was made beside it."""
     found: list[dict[str, Json]] = []
     for claim, stage in step.params["stages"].items():
         swap = step.params["swaps"].get(claim)
@@ -69,5 +70,5 @@ def _volumes(step: Step, context: Context) -> list[dict[str, Json]]:
             found.append({"claim": claim, "from": done["from"], "to": done["to"]})
         else:
             made = context.results[stage]
-            found.append({"claim": made["claim"], "source": claim, "from": "", "to": made["volume"]})
+            found.append({"claim": claim, "as": made["claim"], "from": "", "to": made["volume"]})
     return found
