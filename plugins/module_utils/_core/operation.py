@@ -169,7 +169,7 @@ class Engine:
             (op.plan.kind, op.plan.target, op.plan.key) == (plan.kind, plan.target, plan.key)
             for op in self.journal.list(plan.target)
         )
-        name = plan.target.rpartition("/")[2]
+        name = plan.target.rpartition("/")[2][:40].rstrip("-.")  # the id is a label value, too: 63 characters
         short = digest([plan.kind, plan.target, plan.key, before])[:10]
         now = rfc3339(self.clock.now())
         return Operation(f"{plan.kind}-{name}-{short}", plan, OPEN, now, holder=self.holder, facts=facts)

@@ -283,3 +283,10 @@ def test_an_open_operation_knows_where_it_stands() -> None:
     operation = house.engine().unfinished("test", "ns/app", "k")
     assert operation is not None
     assert (operation.state, operation.position) == (OPEN, "volume new")
+
+
+def test_an_id_fits_into_a_label_whatever_the_application_is_called() -> None:
+    house = fresh()
+    operation_id = house.engine().run(replace(SWAP, kind="quarantine", target="ns/" + "a-" * 31)).operation_id
+    assert len(operation_id) <= 63
+    assert operation_id.startswith("quarantine-a-a")
