@@ -25,7 +25,7 @@ from tests.cluster.audit import AuditLog
 from tests.cluster.faults import Fault, Faults
 from tests.cluster.handle import Cluster
 from tests.cluster.objects import claim, pod
-from tests.integration.volumes_app import CHECKPOINT, App, Killed, dying_after
+from tests.integration.volumes_app import CHECKPOINT, KILL_EVERY, App, Killed, dying_after
 
 
 @pytest.fixture
@@ -241,9 +241,9 @@ def test_points_are_given_up_with_their_storage_whatever_is_left_of_their_object
 
 
 def test_killed_after_any_write_the_same_task_makes_one_point(files: App) -> None:
-    number, killed = 0, True
+    number, killed = 2 - KILL_EVERY, True
     while killed:
-        number += 1
+        number += KILL_EVERY
         before = len(files.house().store.points(files.spec.target))
         killed = False
         wish = CaptureWish(Hooks())
@@ -261,9 +261,9 @@ def test_killed_after_any_write_the_same_task_makes_one_point(files: App) -> Non
 
 
 def test_killed_after_any_write_giving_up_goes_on(files: App) -> None:
-    number, killed = 0, True
+    number, killed = 3 - KILL_EVERY, True
     while killed:
-        number += 1
+        number += KILL_EVERY
         point = files.point()
         killed = False
         try:

@@ -21,7 +21,7 @@ from tests.cluster.audit import AuditLog
 from tests.cluster.faults import Fault, Faults
 from tests.cluster.handle import Cluster
 from tests.cluster.objects import claim
-from tests.integration.volumes_app import App, Killed, dying_after
+from tests.integration.volumes_app import KILL_EVERY, App, Killed, dying_after
 
 COUNT = {
     "name": "orders",
@@ -358,17 +358,14 @@ def test_killed_in_the_middle_of_the_swap_the_same_task_finishes(app: App) -> No
     assert app.rows() == tampered
 
 
-STEP = int(os.environ.get("KNOWNGOOD_KILL_EVERY", "3"))
-
-
 @pytest.mark.parametrize(("back", "first"), [(False, 1), (True, 2)], ids=["forwards", "backwards"])
 def test_killed_after_any_write_it_goes_on_or_back(files: App, back: bool, first: int) -> None:
     """One restore after the other, each killed a few writes later than the one before, until one is not killed."""
     files.write_file("good")
     point = files.point()
-    number, killed = first - STEP, True
+    number, killed = first - KILL_EVERY, True
     while killed:
-        number += STEP
+        number += KILL_EVERY
         files.write_file("bad")
         killed = False
         try:
@@ -392,9 +389,9 @@ def test_killed_after_any_write_it_goes_on_or_back(files: App, back: bool, first
 def test_an_undo_that_is_killed_goes_on(files: App) -> None:
     files.write_file("good")
     point = files.point()
-    number, killed = 1 - STEP, True
+    number, killed = 1 - KILL_EVERY, True
     while killed:
-        number += STEP
+        number += KILL_EVERY
         files.write_file("bad")
         done = files.restore(point, incident=f"INC-{number}")
         killed = False

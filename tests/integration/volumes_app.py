@@ -32,6 +32,8 @@ from ansible_collections.knowngood.kube.plugins.module_utils._volumes.restore im
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.restore_wish import RestoreWish
 from tests.cluster.handle import Cluster
 
+# The kill tests die after every n-th write; 1 tries them all.
+KILL_EVERY = int(os.environ.get("KNOWNGOOD_KILL_EVERY", "5"))
 ROOT = Path(__file__).resolve().parents[2]
 _START = """
 set -eu
