@@ -48,12 +48,16 @@ class Images:
 
 @dataclass
 class Story:
-    """One telling of the story. ``work`` is its directory; it is made anew by :meth:`prepare`."""
+    """One telling of the story. ``work`` is its directory; it is made anew by :meth:`prepare`.
+
+    ``kubeconfig`` is that of who owns the shop, ``operator`` that of who runs the collection, where it is another one.
+    """
 
     work: Path
     kubeconfig: str
     kubectl: str
     images: Images
+    operator: str = ""
     namespace: str = "shop"
     state_namespace: str = "shop-knowngood"
     storage_class: str = ""
@@ -264,7 +268,7 @@ class Story:
             "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".ac"),
             "ANSIBLE_LOCALHOST_WARNING": "false",
             "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
-            "K8S_AUTH_KUBECONFIG": self.kubeconfig,
+            "K8S_AUTH_KUBECONFIG": self.operator or self.kubeconfig,
             "KUBECONFIG": self.kubeconfig,
             "KNOWNGOOD_STATE_NAMESPACE": self.state_namespace,
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
