@@ -16,6 +16,12 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+_ENVIRONMENT = {
+    "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".ac"),
+    "ANSIBLE_NOCOLOR": "true",
+    # With -vvv the options of each task are printed, as before ansible-core 2.21 they always were.
+    "ANSIBLE_INJECT_INVOCATION": "true",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +88,7 @@ def play(
         [sys.executable, "-m", "ansible", "playbook", str(book), "-i", "localhost,", *arguments],
         capture_output=True,
         text=True,
-        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".ac"), "ANSIBLE_NOCOLOR": "true"},
+        env={**os.environ, **_ENVIRONMENT},
         check=False,
         timeout=limit_s,
     )

@@ -24,12 +24,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from .._core.errors import KnownGoodError
+from .._core.errors import BadInput, KnownGoodError
 from .._core.progress import Reporter
 from .._core.redact import redact, redact_text
 from .args import AUTH_ARGS
 from .progress import reporter_from_environment
-from .secrets import narrowed_mask
+from .secrets import is_text, narrowed_mask
 from .stopping import StopFlag
 
 if TYPE_CHECKING:
@@ -71,9 +71,18 @@ class Frame:
         return str(self.params["state_namespace"])
 
     def auth(self) -> AuthOptions:
-        """The options about reaching the cluster. Raises nothing: they are checked when the connection is made."""
+        """The options about reaching the cluster. They are checked when the connection is made.
+
+        Raises BadInput for a kubeconfig given as text: no message about a missing file may repeat it.
+        """
         from .._cluster.auth import AuthOptions
 
+        if is_text(self.params.get("kubeconfig")):
+            raise BadInput(
+                "kubeconfig is neither a path nor a dictionary",
+                why="it is the text of a kubeconfig",
+                next='give the path of the file, or a dictionary: kubeconfig: "{{ text | from_yaml }}"',
+            )
         given: dict[str, Any] = {name: self.params.get(name) for name in AUTH_ARGS}
         if isinstance(given["kubeconfig"], str):
             given["kubeconfig"] = os.path.expanduser(os.path.expandvars(given["kubeconfig"]))

@@ -25,10 +25,18 @@ def narrowed_mask(mask: set[str], params: Mapping[str, Any]) -> set[str]:
 
     ``mask`` is what the argument specification makes of ``no_log``: for an inline kubeconfig every string in it (the
     server, names, namespaces), for a path the path. Messages that may not name those cannot help anybody.
+    A kubeconfig given as text where a path is wanted stays masked as a whole.
     """
     kubeconfig = params.get("kubeconfig")
+    if is_text(kubeconfig):
+        return mask
     kept = {str(params[name]) for name in ("api_key", "password") if params.get(name)}
     return (mask - set(_strings(kubeconfig))) | set(_credentials(kubeconfig)) | kept
+
+
+def is_text(kubeconfig: Any) -> bool:
+    """Is it the content of a kubeconfig (YAML or JSON) instead of a path to one?"""
+    return isinstance(kubeconfig, str) and ("\n" in kubeconfig.strip() or kubeconfig.lstrip().startswith("{"))
 
 
 def _strings(value: Any) -> Iterator[str]:

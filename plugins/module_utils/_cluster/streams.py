@@ -27,6 +27,9 @@ from .client import Cluster
 from .kinds import KINDS, named
 
 _STDOUT, _STDERR, _STATUS = 1, 2, 3
+_EXCERPT = 300
+# How websocket-client tells a refusal: status and reason, and in newer versions the headers and the body.
+_HANDSHAKE = re.compile(r"Handshake status (\d{3}) ?(.*?)(?: -\+-\+- .*? -\+-\+- (.*))?", re.DOTALL)
 _MESSAGE = re.compile(r'"message":"((?:[^"\\]|\\.)*)"')
 
 
@@ -113,14 +116,16 @@ def _headers(cluster: Cluster) -> dict[str, str]:
 
 
 def _refused(error: Exception, where: str) -> KnownGoodError:
-    text = redact_text(str(getattr(error, "reason", None) or error)).splitlines()[0]
-    message = _MESSAGE.search(text)
-    why = message.group(1).replace('\\"', '"') if message else text
-    if "403" in text:
+    text = redact_text(str(getattr(error, "reason", None) or error))
+    shake = _HANDSHAKE.fullmatch(text)
+    status, said = (shake.group(1), shake.group(3) or shake.group(2)) if shake else ("", text)
+    message = _MESSAGE.search(said)
+    why = message.group(1).replace('\\"', '"') if message else " ".join(said.split())[:_EXCERPT]
+    if status == "403":
         return Denied("not allowed", where=where, why=why, next="grant create and get on pods/exec or pods/portforward")
-    if "404" in text:
+    if status == "404":
         return NotFound("no such pod or container", where=where, why=why)
-    if "400" in text:
+    if status == "400":
         return BadInput("the pod cannot take the connection", where=where, why=why)
     return Unreachable("no connection into the pod", where=where, why=why)
 

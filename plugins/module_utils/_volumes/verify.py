@@ -204,6 +204,7 @@ def run_probe(tools: Tools, namespace: str, pod: str, container: str, probe: Pro
             problem = probe.expect.problem(answer.rc, answer.stdout)
         except KnownGoodError as error:
             problem = str(error)
+            _not_running(tools.cluster.find(POD, pod, namespace))  # one that ended for good is not waited for
         if not problem:
             break
         if tools.clock.monotonic() + _PAUSE_S >= deadline:

@@ -123,6 +123,13 @@ class TestCredentials:
         )
         assert result["msg"] == "no kubeconfig (/etc/kube/config)"
 
+    def test_the_text_of_a_kubeconfig_is_refused_and_not_repeated(self, door: Door) -> None:
+        text = f"users:\n- name: robot\n  user: {{token: {TOKEN}}}\n"
+        result = door(lambda frame: {"auth": frame.auth()}, {"kubeconfig": text})
+        assert result["error"]["code"] == "bad_input"
+        assert "neither a path nor a dictionary" in result["msg"]
+        assert TOKEN not in json.dumps(result)
+
     @pytest.mark.parametrize("option", ["api_key", "password"])
     def test_a_credential_option_appears_nowhere(self, door: Door, option: str) -> None:
         assert TOKEN not in json.dumps(door(lambda frame: {"said": f"tried {TOKEN}"}, {option: TOKEN}))

@@ -39,6 +39,11 @@ def test_a_path_is_not_masked() -> None:
     assert narrowed_mask({"/etc/kube/config"}, {"kubeconfig": "/etc/kube/config"}) == set()
 
 
+def test_a_kubeconfig_given_as_text_stays_masked_as_a_whole() -> None:
+    for text in ("apiVersion: v1\nusers: []\n", '{"users": []}'):
+        assert narrowed_mask({text}, {"kubeconfig": text}) == {text}
+
+
 def test_what_other_options_hide_stays_hidden() -> None:
     assert narrowed_mask({"passphrase", "robot"}, {"kubeconfig": KUBECONFIG}) >= {"passphrase"}
 
