@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import json
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ class World:
 
 
 @pytest.fixture
-def world(cluster: Cluster, make_namespace: Callable[[], str], tmp_path: Path) -> World:
+def world(cluster: Cluster, make_namespace: Callable[[], str], tmp_path: Path) -> Iterator[World]:
     namespace, state = make_namespace(), make_namespace()
     password, broken = f"pass-{secrets.token_hex(12)}", f"broken-{secrets.token_hex(12)}"
     web = Web.make(cluster, namespace)
@@ -99,7 +99,8 @@ def world(cluster: Cluster, make_namespace: Callable[[], str], tmp_path: Path) -
     web.deploy(replicas=1)
     cluster.wait_ready(namespace, "statefulset/db")
     token = cluster.kubectl("create", "token", "operator", "-n", namespace).stdout.strip()
-    return World(cluster, namespace, state, tmp_path, token, password, f"bad-{secrets.token_hex(12)}", broken)
+    yield World(cluster, namespace, state, tmp_path, token, password, f"bad-{secrets.token_hex(12)}", broken)
+    cluster.kubectl("delete", "clusterrolebinding", namespace)
 
 
 def database(image: str) -> dict[str, Any]:
