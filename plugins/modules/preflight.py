@@ -67,7 +67,7 @@ checks:
     name:
       description:
         - V(server), V(identity), V(clock), V(rbac) and the playbook, V(state namespace), V(snapshot api),
-          V(application), V(claim) and its name, V(snapshot class of) and the driver.
+          V(operations), V(application), V(claim) and its name, V(snapshot class of) and the driver.
       type: str
       sample: rbac incident_response
     ok:

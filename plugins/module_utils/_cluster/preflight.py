@@ -12,7 +12,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from .._core.application import Application, ApplicationSpec, Volume
 from .._core.clock import Clock
@@ -22,6 +22,7 @@ from .claims import MISSING
 from .client import Cluster, Object
 from .graph import resolve
 from .rbac import APP, CLUSTER, STATE, Permission, permissions
+from .state import ConfigMapJournal
 
 MAX_SKEW_S = 5.0
 _SNAPSHOT_KINDS = ("VolumeSnapshot", "VolumeSnapshotContent", "VolumeSnapshotClass")
@@ -60,10 +61,12 @@ def look(
     checks.append(_state(cluster, state_namespace))
     served = _snapshot_api(cluster)
     checks.append(served)
+    standing = _operations(cluster, spec, state_namespace)
+    checks.append(standing)
     app, found = _application(cluster, spec)
-    checks.append(found)
+    checks.append(excused(found, standing))
     if app is not None:
-        checks += [claim_check(volume) for volume in app.volumes]
+        checks += [excused(claim_check(volume), standing) for volume in app.volumes]
         if served.ok:
             checks += _classes(cluster, app, class_problem)
     return checks
@@ -111,7 +114,7 @@ def _allowed(cluster: Cluster, playbook: str, app_namespace: str, state_namespac
     wanted = permissions(playbook)
 
     def granted(permission: Permission) -> bool:
-        resource, _, subresource = permission.resource.partition("/")
+        resource, slash, subresource = permission.resource.partition("/")
         return cluster.can_i(
             permission.verb,
             resource,
@@ -165,6 +168,25 @@ def _snapshot_api(cluster: Cluster) -> Check:
         f"the server has no {', '.join(missing)} in snapshot.storage.k8s.io/v1",
         "install the CRDs and the snapshot-controller of kubernetes-csi/external-snapshotter",
     )
+
+
+def _operations(cluster: Cluster, spec: ApplicationSpec, namespace: str) -> Check:
+    name = "operations"
+    try:
+        left = [op for op in ConfigMapJournal(cluster, namespace).list(spec.target) if op.unfinished]
+    except (Denied, NotFound) as error:
+        return Check(name, None, str(error))
+    if not left:
+        return Check(name, True, "none is unfinished")
+    told = ", ".join(f"{op.id} stands at step '{op.position}'" for op in left)
+    return Check(name, None, told, "run the same task again, or knowngood.kube.operation state=resumed or undone")
+
+
+def excused(check: Check, standing: Check) -> Check:
+    """What is missing while an operation is unfinished may be missing because of it: that is not known. Pure."""
+    if check.ok is not False or standing.ok is not None:
+        return check
+    return replace(check, ok=None, what=f"{check.what}; an operation is unfinished, which may be why")
 
 
 def _application(cluster: Cluster, spec: ApplicationSpec) -> tuple[Application | None, Check]:
