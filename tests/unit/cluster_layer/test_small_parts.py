@@ -18,9 +18,9 @@ from ansible_collections.knowngood.kube.plugins.module_utils._cluster.preflight 
     Check,
     answer,
     claim_check,
-    excused,
     class_check,
     clock_check,
+    excused,
     rbac_check,
 )
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.probe import pod_manifest
