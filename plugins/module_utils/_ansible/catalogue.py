@@ -24,7 +24,7 @@ from .._catalogue.scans import index
 from .._catalogue.verdict import Judge
 from .._core.application import ApplicationSpec
 from .._core.clock import Clock, SystemClock
-from .._core.errors import BadInput, Conflict
+from .._core.errors import BadInput
 from .._core.plan import Json, Plan, digest
 from .._core.statements import RecoveryPoint, Statement, fold
 from .application import spec_of
@@ -108,7 +108,7 @@ def mark(frame: Frame) -> dict[str, Json]:
     plan = Plan("mark", spec.target, wanted.key, steps)
     known = actions(cluster, state_namespace=namespace, clock=clock, reporter=frame.reporter)
     machine = engine(cluster, namespace, known, reporter=frame.reporter, stopping=frame.stopping, clock=clock)
-    plan = _begun(machine, plan)
+    plan = _begun(machine, plan, frame.check_mode)
     if frame.check_mode:
         return {**_marked(plan, points, drafts, "", []), "changed": not plan.empty}
     outcome = machine.run(plan)
@@ -117,14 +117,10 @@ def mark(frame: Frame) -> dict[str, Json]:
     return {**_marked(plan, points, drafts, outcome.operation_id, stated), "changed": outcome.changed}
 
 
-def _begun(machine: Engine, plan: Plan) -> Plan:
+def _begun(machine: Engine, plan: Plan, check_mode: bool) -> Plan:
     """The plan of the same request that was begun and not ended; else the new one."""
-    try:
-        there = machine.unfinished(plan.kind, plan.target, plan.key)
-    except Conflict:
-        if plan.empty:
-            return plan  # nothing to write, so nobody is in the way
-        raise
+    nothing_to_write = check_mode or plan.empty
+    there = machine.unfinished(plan.kind, plan.target, plan.key, planning=nothing_to_write)
     return there.plan if there else plan
 
 
@@ -150,7 +146,7 @@ def known_good(frame: Frame) -> dict[str, Json]:
 
     given = frame.params
     spec, policy, incident = spec_of(given), Policy.from_dict(given["policy"]), Incident.from_dict(given["incident"])
-    sources, graph = read_sources(spec.sources)
+    sources, graph = read_sources(spec.sources, frame.run)
     scans = read_scans(given["scans"])
     presences = Presences(
         index(scans, read_findings(given["findings"]), graph), graph, by_version=policy.comparable == "version"

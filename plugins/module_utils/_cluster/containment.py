@@ -51,7 +51,7 @@ def contain(cluster: Cluster, engine: Engine, request: Request, *, check_mode: b
         ended = engine.ended(KIND, request.spec.target, key)
         if ended is not None:
             return _known_already(request, seen, ended)
-    there = engine.unfinished(KIND, request.spec.target, key)
+    there = engine.unfinished(KIND, request.spec.target, key, planning=check_mode)
     plan = there.plan if there else _plan(request, app, seen)
     if check_mode:
         shown = {"proof": [], "enforced": False, "released": False, "why": "check mode: nothing was tried"}

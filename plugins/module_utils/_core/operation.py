@@ -86,17 +86,17 @@ class Engine:
 
     # -- finding what is there ----------------------------------------------------------------------------------
 
-    def unfinished(self, kind: str, target: str, key: str) -> Operation | None:
+    def unfinished(self, kind: str, target: str, key: str, *, planning: bool = False) -> Operation | None:
         """The unfinished operation with this kind, target and key: the one that asking again means.
 
         Raises ``Conflict`` when another operation on the same target is unfinished: it has to be resumed or undone
-        first.
+        first. It is not in the way of ``planning``, a check run that shows what would be done after it.
         """
         open_ones = [op for op in self.journal.list(target) if op.unfinished]
         for op in open_ones:
             if (op.plan.kind, op.plan.key) == (kind, key) and op.state == OPEN:
                 return op
-        if open_ones:
+        if open_ones and not planning:
             raise _in_the_way(open_ones[0])
         return None
 

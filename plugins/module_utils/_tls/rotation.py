@@ -71,7 +71,7 @@ def _one(
     check_mode: bool,
 ) -> Part:
     lease, key = request.lease(targets), request.plan_key(targets)
-    there = engine.unfinished(KIND, lease, key)
+    there = engine.unfinished(KIND, lease, key, planning=check_mode)
     if there is not None:
         return _go_on(engine, targets, there, on_failure, clock, check_mode)
     observer = Observer(cluster, request, clock.now())

@@ -40,7 +40,7 @@ def restore(house: House, spec: ApplicationSpec, wish: RestoreWish) -> dict[str,
     where = f"ledger of {spec.target}"
     point = find_point(house.store.points(spec.target), wish.point, where)
     wish = replace(wish, point=point.id)
-    unfinished = house.engine.unfinished(restore_plan.KIND, spec.target, wish.key)
+    unfinished = house.engine.unfinished(restore_plan.KIND, spec.target, wish.key, planning=house.check_mode)
     if unfinished is not None:
         notes = (f"going on with the unfinished {unfinished.id}",)
         return _run(house, wish, point, Planned(unfinished.plan, notes=notes), unfinished)

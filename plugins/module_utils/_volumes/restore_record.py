@@ -17,7 +17,7 @@ from .tools import Tools
 
 
 class RecordRestore:
-    """``volumes.record_restore``. Params: ``target``, ``point``, ``incident``, ``into``, ``stages``, ``swaps``, ``images``."""
+    """``volumes.record_restore``. Params: ``target, point, incident, into, stages, swaps, images``."""
 
     def __init__(self, tools: Tools) -> None:
         self._store = LedgerStore(tools.cluster, tools.state_namespace, clock=tools.clock)

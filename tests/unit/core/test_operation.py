@@ -184,6 +184,7 @@ def test_an_unfinished_operation_blocks_another_one_on_the_same_target() -> None
     with pytest.raises(Conflict, match="is unfinished"):
         house.engine().run(other)
     assert house.world["volume"] == "new"
+    assert house.engine().unfinished("test", "ns/app", "other", planning=True) is None
 
 
 def test_a_writer_that_slept_through_its_lease_is_stopped_by_the_journal() -> None:
