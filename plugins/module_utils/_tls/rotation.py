@@ -71,14 +71,14 @@ def _one(
     check_mode: bool,
 ) -> Part:
     lease, key = request.lease(targets), request.plan_key(targets)
-    there = engine.unfinished(KIND, lease, key, planning=check_mode)
-    if there is not None:
-        return _go_on(engine, targets, there, on_failure, clock, check_mode)
     observer = Observer(cluster, request, clock.now())
     ended = engine.ended(KIND, lease, key) if request.incident else None
     if ended is not None:  # once for an incident: what has become of it since is said, not changed
         nothing = Plan(KIND, lease, key)
         return Part(targets, plan=nothing, operation=ended, notes=_looked_again(cluster, observer, targets, ended))
+    there = engine.unfinished(KIND, lease, key, planning=check_mode)
+    if there is not None:
+        return _go_on(engine, targets, there, on_failure, clock, check_mode)
     seen = tuple(observer.look(target) for target in targets)
     made = plan(request, seen)
     part = Part(targets, seen, made, changed=not made.empty)

@@ -40,14 +40,14 @@ def restore(house: House, spec: ApplicationSpec, wish: RestoreWish) -> dict[str,
     where = f"ledger of {spec.target}"
     point = find_point(house.store.points(spec.target), wish.point, where)
     wish = replace(wish, point=point.id)
-    unfinished = house.engine.unfinished(restore_plan.KIND, spec.target, wish.key, planning=house.check_mode)
-    if unfinished is not None:
-        notes = (f"going on with the unfinished {unfinished.id}",)
-        return _run(house, wish, point, Planned(unfinished.plan, notes=notes), unfinished)
     if wish.incident:
         ended = house.engine.ended(restore_plan.KIND, spec.target, wish.key)
         if ended is not None:
             return _ended(house, spec, point, ended)
+    unfinished = house.engine.unfinished(restore_plan.KIND, spec.target, wish.key, planning=house.check_mode)
+    if unfinished is not None:
+        notes = (f"going on with the unfinished {unfinished.id}",)
+        return _run(house, wish, point, Planned(unfinished.plan, notes=notes), unfinished)
     need_snapshots(house.cluster)
     planned = restore_plan.plan(_see(house, spec), point, wish)
     return _run(house, wish, point, planned, None)
