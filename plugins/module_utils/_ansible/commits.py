@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
+import shutil
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -19,14 +19,17 @@ from .._catalogue.commits import CommitGraph
 from .._catalogue.images import Source
 from .._core.errors import BadInput, TimedOut
 from .._core.redact import redact_text
+from .programs import Run
 
 TIMEOUT_S = 60.0
 _KEYS = ("path", "digests", "workloads")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
+# What would make git look elsewhere than at the path that was given.
+_ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY")
 
 
-def read_sources(declared: Iterable[Mapping[str, Any]]) -> tuple[tuple[Source, ...], CommitGraph]:
+def read_sources(declared: Iterable[Mapping[str, Any]], run: Run) -> tuple[tuple[Source, ...], CommitGraph]:
     """The sources of an application (``path``, ``digests``: digest -> commit, ``workloads``) and their joined graph.
 
     Raises BadInput for a wrong shape, a path that is no git repository, and a commit that it does not have.
@@ -34,7 +37,7 @@ def read_sources(declared: Iterable[Mapping[str, Any]]) -> tuple[tuple[Source, .
     sources, graphs = [], []
     for number, entry in enumerate(declared):
         source = _source(entry, f"app.sources[{number}]")
-        graph = read_graph(source.name)
+        graph = read_graph(source.name, run)
         sources.append(Source(source.name, _full(source, graph), source.workloads))
         graphs.append(graph)
     return tuple(sources), CommitGraph.joined(graphs)
@@ -74,36 +77,33 @@ def _full(source: Source, graph: CommitGraph) -> dict[str, str]:
     return found
 
 
-def read_graph(path: str) -> CommitGraph:
+def read_graph(path: str, run: Run) -> CommitGraph:
     """All commits of a repository's branches, tags and HEAD. Raises BadInput, TimedOut."""
     if not os.path.isdir(path):
         raise BadInput("the source is not there", where=path, next="clone it on the controller, or correct app.sources")
-    listing = _git(path, "rev-list", "--parents", "--topo-order", "--all", "HEAD")
+    listing = _git(run, path, "rev-list", "--parents", "--topo-order", "--all", "HEAD")
     parents: dict[str, tuple[str, ...]] = {}
     for line in listing.splitlines():
         commit, *before = line.split()
         parents[commit] = tuple(before)
-    shallow = _git(path, "rev-parse", "--is-shallow-repository").strip() == "true"
+    shallow = _git(run, path, "rev-parse", "--is-shallow-repository").strip() == "true"
     return CommitGraph(parents, shallow)
 
 
-def _git(path: str, *arguments: str) -> str:
+def _git(run: Run, path: str, *arguments: str) -> str:
     # The checkout may belong to another user than the one who runs the play; only history is read from it, so that
     # nothing in it (hooks, fsmonitor, replacement objects) can steer what is done.
-    command = ["git", "-c", f"safe.directory={os.path.realpath(path)}", "-c", "core.fsmonitor=false"]
+    if shutil.which("git") is None:
+        raise BadInput("the program git is missing", why="sources are read with it", next="install git")
+    unset = [word for name in _ELSEWHERE for word in ("-u", name)]
+    command = ["env", *unset, "git", "-c", f"safe.directory={os.path.realpath(path)}", "-c", "core.fsmonitor=false"]
     command += ["--no-replace-objects", "-C", path, *arguments]
-    environment = {**os.environ, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
-    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY"):
-        environment.pop(name, None)
+    environment = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
     try:
-        done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, errors="replace"
-        )
-    except FileNotFoundError as error:
-        raise BadInput("the program git is missing", why="sources are read with it", next="install git") from error
-    except subprocess.TimeoutExpired as error:
+        status, out, err = run(command, environment, TIMEOUT_S)
+    except TimeoutError as error:
         raise TimedOut("git did not answer", where=path, why=f"after {TIMEOUT_S:g} s") from error
-    if done.returncode != 0:
-        why = redact_text(" ".join(done.stderr.split())[:300])
+    if status != 0:
+        why = redact_text(" ".join(err.split())[:300])
         raise BadInput("the source cannot be read by git", where=path, why=why, next=f"try: git -C {path} log")
-    return done.stdout
+    return out

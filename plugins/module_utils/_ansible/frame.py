@@ -18,7 +18,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -27,6 +27,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from .._core.errors import BadInput, KnownGoodError
 from .._core.progress import Reporter
 from .._core.redact import redact, redact_text
+from . import programs
 from .args import AUTH_ARGS
 from .progress import reporter_from_environment
 from .secrets import is_text, narrowed_mask
@@ -99,13 +100,12 @@ class Frame:
         """A warning to the user; Ansible masks none itself."""
         self._module.warn(redact_text(text))
 
-    def run(self, command: list[str], environment: dict[str, str] | None = None) -> tuple[int, str, str]:
+    def run(self, command: list[str], environment: Mapping[str, str], limit_s: float) -> tuple[int, str, str]:
         """Exit status, output and error output of a program on this machine; ``environment`` is added to ours.
 
-        Sanity rules keep ``subprocess`` out of module code. Raises FileNotFoundError where there is no such program.
+        Raises FileNotFoundError where there is no such program, TimeoutError when it took longer.
         """
-        status, out, err = self._module.run_command(command, environ_update=environment, handle_exceptions=False)
-        return int(status), str(out), str(err)
+        return programs.run(self._module, command, environment, limit_s)
 
 
 def run_door(

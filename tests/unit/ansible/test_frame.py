@@ -210,13 +210,21 @@ class TestProgress:
 class TestPrograms:
     def test_status_and_both_outputs_come_back(self, door: Door) -> None:
         command = ["sh", "-c", "echo out $WORD; echo err >&2; exit 3"]
-        result = door(lambda frame: {"ran": frame.run(command, {"WORD": "word"})})
+        result = door(lambda frame: {"ran": frame.run(command, {"WORD": "word"}, 60)})
         assert result["ran"] == [3, "out word\n", "err\n"]
 
     def test_a_program_that_is_not_there_is_told_apart(self, door: Door) -> None:
         def call(frame: Frame) -> dict[str, Any]:
             with pytest.raises(FileNotFoundError):
-                frame.run(["no-such-program-here"])
+                frame.run(["no-such-program-here"], {}, 60)
+            return {"seen": True}
+
+        assert door(call)["seen"] is True
+
+    def test_one_that_takes_too_long_is_ended(self, door: Door) -> None:
+        def call(frame: Frame) -> dict[str, Any]:
+            with pytest.raises(TimeoutError, match=r"sleep was ended after 0\.1 s"):
+                frame.run(["sleep", "60"], {}, 0.1)
             return {"seen": True}
 
         assert door(call)["seen"] is True

@@ -14,6 +14,8 @@ from typing import Any
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import Conflict, NotFound
 from ansible_collections.knowngood.kube.plugins.module_utils._core.progress import SilentReporter
 
+from .programs import run
+
 Object = dict[str, Any]
 
 
@@ -109,3 +111,5 @@ class FakeFrame:
 
     def warn(self, text: str) -> None:
         self.warned.append(text)
+
+    run = staticmethod(run)

@@ -17,7 +17,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._core.plan import P
 from ansible_collections.knowngood.kube.plugins.module_utils._core.ports import Operation
 
 from . import fakes, world
-from .test_git import DIGEST, repository  # noqa: F401 - a fixture
+from .test_git import DIGEST
 
 APP = {"name": "shop", "namespace": "shop"}
 MARK = {"app": APP, "ids": [], "all": False, "reason": "", "incident": "", "verdict": None, "verdicts": None}
@@ -197,7 +197,7 @@ def test_without_anything_known_nothing_is_chosen(cluster):
     assert told["verdicts"]["p1"]["rules"] == told["rules"]
 
 
-def test_with_sources_scans_and_a_store_the_newest_clean_point_is_chosen(cluster, repository, tmp_path):  # noqa: F811
+def test_with_sources_scans_and_a_store_the_newest_clean_point_is_chosen(cluster, repository, tmp_path):
     path, ids = repository
     app_digest = world.digest("a")
     store = tmp_path / "findings.ndjson"

@@ -5,8 +5,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -14,46 +12,14 @@ from ansible_collections.knowngood.kube.plugins.module_utils._ansible import com
 from ansible_collections.knowngood.kube.plugins.module_utils._ansible.commits import read_graph, read_sources
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput, TimedOut
 
+from .programs import git, run
+
 DIGEST = "sha256:" + "a" * 64
-
-
-def git(path: Path, *arguments: str) -> str:
-    environment = {
-        **os.environ,
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_CONFIG_SYSTEM": os.devnull,
-        "GIT_AUTHOR_NAME": "t",
-        "GIT_AUTHOR_EMAIL": "t@example.test",
-        "GIT_COMMITTER_NAME": "t",
-        "GIT_COMMITTER_EMAIL": "t@example.test",
-    }
-    done = subprocess.run(
-        ["git", "-C", str(path), *arguments], env=environment, check=True, capture_output=True, text=True
-    )
-    return done.stdout.strip()
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory) -> tuple[Path, dict[str, str]]:
-    """one - two - merge, with a side branch from one."""
-    path = tmp_path_factory.mktemp("repository")
-    git(path, "init", "-q", "-b", "main")
-    ids = {}
-    for name in ("one", "two"):
-        git(path, "commit", "-q", "--allow-empty", "-m", name)
-        ids[name] = git(path, "rev-parse", "HEAD")
-    git(path, "checkout", "-q", "-b", "side", ids["one"])
-    git(path, "commit", "-q", "--allow-empty", "-m", "side")
-    ids["side"] = git(path, "rev-parse", "HEAD")
-    git(path, "checkout", "-q", "main")
-    git(path, "merge", "-q", "--no-ff", "-m", "merge", "side")
-    ids["merge"] = git(path, "rev-parse", "HEAD")
-    return path, ids
 
 
 def test_the_graph_has_every_commit_with_its_parents_in_order(repository):
     path, ids = repository
-    graph = read_graph(str(path))
+    graph = read_graph(str(path), run)
     assert graph.parents[ids["merge"]] == (ids["two"], ids["side"])
     assert next(iter(graph.parents)) == ids["merge"]
     assert graph.parents[ids["one"]] == ()
@@ -63,37 +29,37 @@ def test_the_graph_has_every_commit_with_its_parents_in_order(repository):
 def test_a_checkout_of_somebody_else_is_read(repository, monkeypatch):
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
     path, ids = repository
-    assert ids["one"] in read_graph(str(path))
+    assert ids["one"] in read_graph(str(path), run)
 
 
 def test_what_git_is_told_by_the_environment_does_not_lead_elsewhere(repository, tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_DIR", str(tmp_path))
     path, ids = repository
-    assert ids["one"] in read_graph(str(path))
+    assert ids["one"] in read_graph(str(path), run)
 
 
 def test_a_shallow_clone_says_so(repository, tmp_path):
     path, ids = repository
     git(tmp_path, "clone", "-q", "--depth", "1", f"file://{path}", "clone")
-    graph = read_graph(str(tmp_path / "clone"))
+    graph = read_graph(str(tmp_path / "clone"), run)
     assert graph.shallow
     assert ids["one"] not in graph
 
 
 def test_short_commits_are_resolved_and_a_missing_one_is_named(repository):
     path, ids = repository
-    (source,), graph = read_sources([{"path": str(path), "digests": {DIGEST: ids["two"][:10]}}])
+    (source,), graph = read_sources([{"path": str(path), "digests": {DIGEST: ids["two"][:10]}}], run)
     assert source.digests == {DIGEST: ids["two"]}
     assert ids["two"] in graph
     with pytest.raises(BadInput, match=r"commit 1234567 .* is not in the repository"):
-        read_sources([{"path": str(path), "digests": {DIGEST: "1234567"}}])
+        read_sources([{"path": str(path), "digests": {DIGEST: "1234567"}}], run)
 
 
 def test_a_path_that_is_missing_or_no_repository_is_named(tmp_path):
     with pytest.raises(BadInput, match="the source is not there"):
-        read_graph(str(tmp_path / "none"))
+        read_graph(str(tmp_path / "none"), run)
     with pytest.raises(BadInput, match="cannot be read by git"):
-        read_graph(str(tmp_path))
+        read_graph(str(tmp_path), run)
 
 
 @pytest.mark.parametrize(
@@ -108,18 +74,18 @@ def test_a_path_that_is_missing_or_no_repository_is_named(tmp_path):
 )
 def test_a_source_of_the_wrong_shape_is_one_clear_error(entry, message):
     with pytest.raises(BadInput, match=message):
-        read_sources([entry])
+        read_sources([entry], run)
 
 
 def test_a_git_that_hangs_or_is_missing_is_said(repository, tmp_path, monkeypatch):
-    path, _ = repository
+    path, ids = repository
     monkeypatch.setattr(commits, "TIMEOUT_S", 0.2)
     slow = tmp_path / "git"
     slow.write_text("#!/bin/sh\nexec sleep 5\n")
     slow.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with pytest.raises(TimedOut, match="git did not answer"):
-        read_graph(str(path))
+        read_graph(str(path), run)
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(BadInput, match="git is missing"):
-        read_graph(str(path))
+        read_graph(str(path), run)
