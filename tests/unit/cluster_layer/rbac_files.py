@@ -25,17 +25,20 @@ HEAD = """\
 
 
 class _Indented(yaml.SafeDumper):
-    """Lists are indented below their key, short ones stand on one line."""
+    """Lists are indented below their key, short ones stand on one line; equal parts are written out again."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, False)
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
 
 
 def expected(playbook: str) -> str:
     """The text of one file."""
     style = {"Dumper": _Indented, "sort_keys": False, "width": 110, "default_flow_style": None}
-    documents = [yaml.dump(one, **style) for one in manifests(playbook)]
-    return HEAD.format(playbook=playbook) + "".join(f"---\n{document}" for document in documents)
+    listed = {"apiVersion": "v1", "kind": "List", "items": manifests(playbook)}
+    return HEAD.format(playbook=playbook) + "---\n" + yaml.dump(listed, **style)
 
 
 def main() -> None:
