@@ -24,7 +24,7 @@ def hierarchies(mountinfo: str) -> list[tuple[Path, bool]]:
     """Mount points in the text of ``/proc/self/mountinfo`` and whether each is version 2; bind mounts are left out."""
     found: dict[str, tuple[Path, bool]] = {}
     for line in mountinfo.splitlines():
-        before, _, after = line.partition(" - ")
+        before, dash, after = line.partition(" - ")
         fields, kind = before.split(), after.split()
         if len(fields) < 5 or not kind or kind[0] not in ("cgroup", "cgroup2") or fields[3] != "/":
             continue
@@ -38,7 +38,7 @@ def _roots() -> list[tuple[Path, bool]]:
 
 def folders(name: str) -> list[Path]:
     """The instance's folder in each hierarchy, whether it exists or not."""
-    return [root / name for root, _ in _roots()]
+    return [root / name for root, unified in _roots()]
 
 
 def make(name: str) -> list[Path]:
@@ -77,7 +77,7 @@ def _inherit_cpuset(folder: Path) -> None:
 
 def _tree(top: Path) -> Iterator[Path]:
     """Folders under ``top``, deepest first."""
-    for folder, _, _ in os.walk(top, topdown=False):
+    for folder, _folders, _files in os.walk(top, topdown=False):
         yield Path(folder)
 
 

@@ -125,7 +125,7 @@ class Supervisor:
         signal.set_wakeup_fd(waker)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         while True:
-            ready, _, _ = select.select([listener.fileno(), wake], [], [], 5)
+            ready = select.select([listener.fileno(), wake], [], [], 5)[0]
             if wake in ready:
                 os.read(wake, 4096)
             if listener.fileno() in ready:
@@ -133,7 +133,7 @@ class Supervisor:
             self.reap()
 
     def _one(self, listener: socket.socket) -> None:
-        connection, _ = listener.accept()
+        connection = listener.accept()[0]
         with connection:
             connection.settimeout(2)
             try:

@@ -172,7 +172,7 @@ class Web:
         }
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=300)
         printed = done.stdout + done.stderr
-        head, _, body = done.stdout.partition("=> ")
+        head, arrow, body = done.stdout.partition("=> ")
         assert body, printed
         result: dict[str, Any] = json.JSONDecoder().raw_decode(body)[0]
         return {**result, "failed": "FAILED" in head}, printed

@@ -80,7 +80,7 @@ class App:
             "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.minimal",
         }
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=180)
-        head, _, body = done.stdout.partition("=> ")
+        head, arrow, body = done.stdout.partition("=> ")
         assert body, done.stdout + done.stderr
         result: dict[str, Any] = json.loads(body)
         return {**result, "failed": "FAILED" in head}

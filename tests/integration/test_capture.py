@@ -220,7 +220,7 @@ def test_killed_in_the_middle_the_same_task_makes_one_point(files: App, faults: 
 
 
 def test_points_are_given_up_with_their_storage_whatever_is_left_of_their_objects(files: App) -> None:
-    whole, bare, gone, kept = (files.point() for _ in range(4))
+    whole, bare, gone, kept = (files.point() for number in range(4))
     rows = {row.id: row.volumes[0] for row in files.house().store.points(files.spec.target)}
     files.cluster.kubectl(
         "delete", "volumesnapshot", "-n", files.namespace, rows[bare]["snapshot"], rows[gone]["snapshot"]
@@ -282,7 +282,7 @@ def test_a_capture_that_was_killed_does_not_outlive_its_claims(files: App) -> No
     point = files.point()
     with pytest.raises(Killed):
         capture(dying_after(files.house(), 3), files.spec, CaptureWish(Hooks()), None)
-    (operation, *_) = files.house().engine.journal.list(files.spec.target)
+    operation = files.house().engine.journal.list(files.spec.target)[0]
     assert operation.unfinished
     files.undo(operation.id)
     with pytest.raises(Killed):

@@ -23,7 +23,7 @@ def web(cluster: Cluster, namespace: str) -> Web:
 
 def test_stored_used_served_and_what_is_wrong(web: Web) -> None:
     web.deploy(replicas=1)
-    found, _ = web.door("certificate_info", {"namespaces": [web.namespace], "probe": True})
+    found, printed = web.door("certificate_info", {"namespaces": [web.namespace], "probe": True})
     rows = {row["secret"]: row for row in found["identities"]}
     assert sorted(rows) == ["web-ca", "web-tls"]
     row = rows["web-tls"]
@@ -50,7 +50,7 @@ def test_a_process_that_never_loaded_the_new_one_is_found(web: Web) -> None:
     }
     web.cluster.kubectl("patch", "secret", "web-tls", "-n", web.namespace, "-p", json.dumps({"data": data}))
     query = "[?drift=='behind'].[secret, served[0].fingerprint]"
-    found, _ = web.door("certificate_info", {"namespaces": [web.namespace], "probe": True, "query": query})
+    found, printed = web.door("certificate_info", {"namespaces": [web.namespace], "probe": True, "query": query})
     assert found["identities"] == [["web-tls", web.leaf.fingerprint]]
 
 
@@ -58,11 +58,11 @@ def test_what_ends_soon_and_what_cannot_be_read(web: Web) -> None:
     broken = pki.secret("broken", b"-----BEGIN CERTIFICATE-----\n?", b"x")
     web.cluster.apply(pki.as_manifest({**broken, "type": "Opaque"}), namespace=web.namespace)
     options = {"namespaces": [web.namespace]}
-    ending, _ = web.door("certificate_info", {**options, "expiring_within": "31d"})
+    ending, printed = web.door("certificate_info", {**options, "expiring_within": "31d"})
     assert [row["secret"] for row in ending["identities"]] == ["web-tls"]
-    none, _ = web.door("certificate_info", {**options, "expiring_within": "29d"})
+    none, printed = web.door("certificate_info", {**options, "expiring_within": "29d"})
     assert none["identities"] == []
-    everything, _ = web.door("certificate_info", options)
+    everything, printed = web.door("certificate_info", options)
     row = everything["identities"][0]
     assert row["secret"] == "broken"
     assert "no END line" in row["error"]
@@ -70,6 +70,6 @@ def test_what_ends_soon_and_what_cannot_be_read(web: Web) -> None:
 
 
 def test_a_query_that_cannot_be_read_is_one_clear_message(web: Web) -> None:
-    found, _ = web.door("certificate_info", {"namespaces": [web.namespace], "query": "[?"})
+    found, printed = web.door("certificate_info", {"namespaces": [web.namespace], "query": "[?"})
     assert found["failed"]
     assert "query is not a JMESPath expression" in found["msg"]

@@ -132,11 +132,11 @@ def test_killed_in_the_middle_the_same_task_again_finishes(web: Web, step: str) 
 
 def test_undone_by_the_door_of_operations(web: Web) -> None:
     web.deploy()
-    found, _ = web.door("certificate_rotation", web.options())
+    found, printed = web.door("certificate_rotation", web.options())
     assert not found["failed"]
     assert_rotated(web)
     options = {"id": found["operation"], "state": "undone", "state_namespace": web.namespace}
-    undone, _ = web.door("operation", options)
+    undone, printed = web.door("operation", options)
     assert undone["changed"]
     assert web.stored() == web.leaf.fingerprint
     assert set(web.served().values()) == {web.leaf.fingerprint}
@@ -147,10 +147,10 @@ def test_undone_by_the_door_of_operations(web: Web) -> None:
 def test_it_needs_exactly_these_rights(web: Web, user: Any, audit: AuditLog) -> None:
     web.deploy()
     someone = user(rules={web.namespace: RULES})
-    found, _ = web.door("certificate_rotation", web.options(), kubeconfig=someone.kubeconfig)
+    found, printed = web.door("certificate_rotation", web.options(), kubeconfig=someone.kubeconfig)
     assert not found["failed"], found
     options = {"id": found["operation"], "state": "undone", "state_namespace": web.namespace}
-    undone, _ = web.door("operation", options, kubeconfig=someone.kubeconfig)
+    undone, printed = web.door("operation", options, kubeconfig=someone.kubeconfig)
     assert not undone["failed"], undone
     granted = {
         (group, resource, verb)
@@ -184,7 +184,7 @@ class TestBadInput:
     def refused(self, web: Web, audit: AuditLog) -> Any:
         def refuse(**more: Any) -> str:
             audit.mark()
-            found, _ = web.door("certificate_rotation", web.options(**more))
+            found, printed = web.door("certificate_rotation", web.options(**more))
             assert found["failed"]
             assert not found["changed"]
             user = web.api().whoami()

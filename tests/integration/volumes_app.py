@@ -225,7 +225,7 @@ class App:
 
     def run_module(self, name: str, *, check: bool = False, **options: Any) -> dict[str, Any]:
         """The module's result; ``failed`` is in it when it failed."""
-        text, _ = self.module(name, check=check, **options).communicate(timeout=300)
+        text = self.module(name, check=check, **options).communicate(timeout=300)[0]
         return _result(text)
 
     def wait_step(self, kind: str, step: str, state: str = "started", limit_s: float = 60) -> dict[str, Any]:
@@ -243,7 +243,7 @@ class App:
 def _result(text: str) -> dict[str, Any]:
     """The JSON that the module answered, out of what ansible printed."""
     for line in reversed(text.splitlines()):
-        _, arrow, tail = line.partition("=> ")
+        head, arrow, tail = line.partition("=> ")
         found = tail if arrow else line
         if found.startswith("{"):
             return dict(json.loads(found))

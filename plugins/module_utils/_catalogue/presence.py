@@ -160,7 +160,7 @@ class Presences:
         if before is None or not after:
             side = "before" if before is None else "after"
             return Presence(UNKNOWN, f"no scan that knows the rule looked at it, nor at any commit {side} it")
-        values = {said.value for _, said in after}
+        values = {said.value for name, said in after}
         if before.value == YES and YES in values:
             young = next(name for name, said in after if said.value == YES)
             return Presence(YES, f"it is in {short(old)} before and in {short(young)} after it")

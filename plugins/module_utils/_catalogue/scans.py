@@ -234,7 +234,7 @@ def knew(look: Look, weakness: Weakness, *, by_version: bool = False) -> bool:
         return True
     if look.ruleset and (look.version, look.ruleset) in weakness.known_to:
         return True
-    return by_version and bool(look.version) and look.version in {version for version, _ in weakness.known_to}
+    return by_version and bool(look.version) and look.version in {version for version, ruleset in weakness.known_to}
 
 
 def hidden(finding: Finding) -> bool:

@@ -209,7 +209,7 @@ def _missing_workload(
     wanted: str, spec: ApplicationSpec, there: Iterable[str], seen: Observed, notes: list[str], strict: bool
 ) -> None:
     why = "the namespace has: " + (", ".join(sorted(there)) or "none")
-    kind, _, name = wanted.partition("/")
+    kind, slash, name = wanted.partition("/")
     if any(o["metadata"]["name"] == name for o in seen.of(kind)):
         why = "it is controlled by another object, has ended, or was made by knowngood itself; " + why
     if strict:

@@ -105,7 +105,7 @@ class LedgerStore:
     def _append(
         self, target: str, chain: tuple[Statement, ...], draft: Draft, by: str
     ) -> tuple[tuple[Statement, ...], Statement]:
-        for _ in range(_TRIES):
+        for _attempt in range(_TRIES):
             at = rfc3339(self._clock.now())
             statement = next_statement(chain, target, draft, at=at, by=by, signer=self._signer)
             try:

@@ -36,7 +36,7 @@ def top_of(obj: Object, by_uid: Mapping[str, Object]) -> Object:
 
     An owner that cannot be read stands there with what the reference says of it: kind, name and uid.
     """
-    for _ in range(_DEEPEST):
+    for _level in range(_DEEPEST):
         reference = controller_of(obj)
         if obj.get("kind") in TOP_KINDS or reference is None:
             return obj

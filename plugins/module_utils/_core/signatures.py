@@ -87,7 +87,7 @@ class Verifier:
 
         if signature == UNSIGNED:
             return "it is not signed"
-        _, name, encoded = signature.split(":")
+        algorithm, name, encoded = signature.split(":")
         key = next((key for key in self.keys if key_id(key) == name), None)
         if key is None:
             return f"it is signed by key {name}, which is not among the trusted ones"

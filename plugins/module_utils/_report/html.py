@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import html
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from .text import visible
 
@@ -29,7 +30,7 @@ class Html:
     source: str
 
 
-Node = Html | str | None
+Node: TypeAlias = "Html | str | None"
 """What may stand inside an element: a fragment, text (gets escaped), or nothing."""
 
 

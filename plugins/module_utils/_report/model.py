@@ -40,10 +40,10 @@ def build(
     steps: Mapping[str, Any],
     *,
     check: bool = False,
-    signature: Mapping[str, Any] = UNSIGNED,
+    signature: Mapping[str, Any] | None = None,
 ) -> Row:
     """The report. Raises BadInput when the incident has no id or the application no name; all else may be missing."""
-    return _build(intake(incident), intake(app), intake(steps), check, signature)
+    return _build(intake(incident), intake(app), intake(steps), check, signature or UNSIGNED)
 
 
 def _build(incident: Row, app: Any, steps: Row, check: bool, signature: Mapping[str, Any]) -> Row:

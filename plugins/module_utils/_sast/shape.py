@@ -25,7 +25,7 @@ def as_str(value: Any) -> str | None:
 
 def as_int(value: Any) -> int | None:
     """An integer that other JSON readers can hold exactly; true and false are not integers."""
-    if type(value) is not int or not -_LARGEST <= value <= _LARGEST:
+    if not isinstance(value, int) or isinstance(value, bool) or not -_LARGEST <= value <= _LARGEST:
         return None
     return value
 

@@ -84,8 +84,8 @@ def test_two_repositories_are_one_graph():
     assert joined.shallow
 
 
-def presences(scans: list[dict], told: dict = LINE) -> tuple[Presences, object]:
-    graph = world.graph(told)
+def presences(scans: list[dict], told: dict | None = None) -> tuple[Presences, object]:
+    graph = world.graph(told or LINE)
     index = world.scans({"scans": scans}, graph)
     return Presences(index, graph), index.weaknesses["x"]
 

@@ -32,8 +32,8 @@ go 1.26.0
 require k8s.io/single v0.1.0
 
 require (
-	k8s.io/kubernetes v1.36.3
-	k8s.io/kubernetes-csi v9.9.9 // indirect
+\tk8s.io/kubernetes v1.36.3
+\tk8s.io/kubernetes-csi v9.9.9 // indirect
 )
 """
 

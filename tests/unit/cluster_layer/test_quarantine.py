@@ -106,12 +106,12 @@ class TestVerdict:
     def test_never_enforced_with_an_open_path_or_without_evidence(
         self, pairs: list[tuple[str, str]], pods: int, method: str
     ) -> None:
-        before = {"paths": [path(f"h{n}", first) for n, (first, _) in enumerate(pairs)]}
-        after = {"paths": [path(f"h{n}", second) for n, (_, second) in enumerate(pairs)], "pods": pods}
+        before = {"paths": [path(f"h{n}", first) for n, (first, second) in enumerate(pairs)]}
+        after = {"paths": [path(f"h{n}", second) for n, (first, second) in enumerate(pairs)], "pods": pods}
         verdict = judge(method, before, after)
         if verdict.enforced:
-            assert all(second != "open" for _, second in pairs)
-            assert (method == SCALE_DOWN and pods == 0) or any(first == "open" for first, _ in pairs)
+            assert all(second != "open" for first, second in pairs)
+            assert (method == SCALE_DOWN and pods == 0) or any(first == "open" for first, second in pairs)
 
 
 class TestIsolationPlan:

@@ -48,6 +48,6 @@ HEADERS = "{'content-length': '403', 'date': 'Sat, 21 Nov 2026 16:10:46 GMT'}"
 )
 def test_status_and_words_come_from_the_answer_alone(told: str, kind: type[Exception], why: str) -> None:
     error = _refused(Exception(told), "Pod shop/db-0")
-    assert type(error) is kind
+    assert error.__class__ is kind
     assert error.where == "Pod shop/db-0"
     assert error.why == why

@@ -126,7 +126,7 @@ def test_a_file_name_that_steers_terminals_is_shown(put):
 
 def test_a_bomb_is_stopped_early(read):
     packer = zlib.compressobj(9, wbits=31)
-    bomb = b"".join(packer.compress(b" " * 1_000_000) for _ in range(60)) + packer.flush()
+    bomb = b"".join(packer.compress(b" " * 1_000_000) for megabyte in range(60)) + packer.flush()
     tracemalloc.start()
     try:
         with pytest.raises(BadInput, match="bomb"):

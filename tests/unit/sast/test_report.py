@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import stat
+from unittest.mock import Mock
 
 import pytest
 
@@ -152,7 +153,7 @@ def test_a_store_that_cannot_be_written_leaves_the_old_one(put, tmp_path, monkey
     dest = tmp_path / "findings.ndjson"
     dest.write_text("old\n")
     report = put(REPORT)
-    monkeypatch.setattr(os, "fsync", lambda handle: (_ for _ in ()).throw(OSError(28, "full")))
+    monkeypatch.setattr(os, "fsync", Mock(side_effect=OSError(28, "full")))
     with pytest.raises(BadInput, match="No space left"):
         call(report, dest=str(dest))
     assert dest.read_text() == "old\n"

@@ -25,7 +25,7 @@ _RSA: dict[int, list[Any]] = {}
 
 def key(kind: str = "ECDSA-P-256") -> Any:
     """A key of that kind; RSA keys come from a small pool, as they take long to make."""
-    name, _, size = kind.partition("-")
+    name, dash, size = kind.partition("-")
     if name == "RSA":
         pool = _RSA.setdefault(int(size), [])
         pool.append(pool.pop(0) if len(pool) > 2 else rsa.generate_private_key(65537, int(size)))
@@ -64,7 +64,7 @@ def name(common: str) -> x509.Name:
 
 
 def general(text: str) -> x509.GeneralName:
-    kind, _, value = text.partition(":")
+    kind, colon, value = text.partition(":")
     if kind == "IP":
         return x509.IPAddress(ipaddress.ip_address(value))
     return {"DNS": x509.DNSName, "email": x509.RFC822Name, "URI": x509.UniformResourceIdentifier}[kind](value)

@@ -80,7 +80,7 @@ class World:
         self, kind: Any, namespace: str | None = None, *, selector: str = "", field: str = ""
     ) -> list[dict[str, Any]]:
         wanted = dict(part.split("=") for part in selector.split(",") if part)
-        found = [o for (k, n, _), o in self.objects.items() if k == _word(kind) and namespace in (None, n)]
+        found = [o for (k, n, name), o in self.objects.items() if k == _word(kind) and namespace in (None, n)]
         if field.startswith("metadata.name="):
             found = [o for o in found if o["metadata"]["name"] == field.partition("=")[2]]
         matching = [o for o in found if wanted.items() <= (o["metadata"].get("labels") or {}).items()]
@@ -198,7 +198,9 @@ class World:
     @property
     def copies(self) -> list[str]:
         return sorted(
-            name for kind, _, name in self.objects if kind == "Secret" and ("-next-" in name or "-prev-" in name)
+            name
+            for kind, namespace, name in self.objects
+            if kind == "Secret" and ("-next-" in name or "-prev-" in name)
         )
 
     def see(self, cluster: Any, namespace: str, ports: Iterable[TlsPort], **given: Any) -> tuple[Sight, ...]:

@@ -54,7 +54,7 @@ def volume(claim: str, mounted_by: Sequence[str] = (), **more: Any) -> Volume:
 
 
 def workload(ref: str, claims: Sequence[str] = (), replicas: int | None = 1, **more: Any) -> Workload:
-    kind, _, name = ref.partition("/")
+    kind, slash, name = ref.partition("/")
     base = Workload(
         kind=kind,
         name=name,
