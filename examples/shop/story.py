@@ -266,6 +266,8 @@ class Story:
         environment = {
             **os.environ,
             "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".ac"),
+            "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
+            "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "false",
             "ANSIBLE_LOCALHOST_WARNING": "false",
             "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
             "K8S_AUTH_KUBECONFIG": self.operator or self.kubeconfig,

@@ -13,6 +13,8 @@ options:
   state_namespace:
     description:
       - Namespace in which the collection keeps its ledger, journals and leases. It must exist.
+      - Every module takes it, so that C(module_defaults) of the group apply; those that only look at the application do
+        not look there.
       - Can also be set with the environment variable E(KNOWNGOOD_STATE_NAMESPACE).
     type: str
     default: knowngood

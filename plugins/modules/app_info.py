@@ -26,6 +26,7 @@ options:
 extends_documentation_fragment:
   - knowngood.kube.application
   - knowngood.kube.kube_auth
+  - knowngood.kube.operation
   - knowngood.kube.attributes.info
 """
 
@@ -309,7 +310,7 @@ app:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.knowngood.kube.plugins.module_utils._ansible.application import APP_ARGS, spec_of
-from ansible_collections.knowngood.kube.plugins.module_utils._ansible.args import AUTH_ARGS
+from ansible_collections.knowngood.kube.plugins.module_utils._ansible.args import AUTH_ARGS, COMMON_ARGS
 from ansible_collections.knowngood.kube.plugins.module_utils._ansible.frame import Frame, run_door
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.graph import resolve
 
@@ -320,7 +321,7 @@ def look(frame: Frame) -> dict[str, object]:
 
 
 def main() -> None:
-    arguments = {**AUTH_ARGS, **APP_ARGS, "strict": {"type": "bool", "default": True}}
+    arguments = {**AUTH_ARGS, **COMMON_ARGS, **APP_ARGS, "strict": {"type": "bool", "default": True}}
     run_door(AnsibleModule(argument_spec=arguments, supports_check_mode=True), look)
 
 

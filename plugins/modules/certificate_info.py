@@ -49,6 +49,7 @@ seealso:
   - module: knowngood.kube.certificate_rotation
 extends_documentation_fragment:
   - knowngood.kube.kube_auth
+  - knowngood.kube.operation
   - knowngood.kube.attributes
   - knowngood.kube.attributes.info
 requirements:
@@ -221,13 +222,14 @@ identities:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.knowngood.kube.plugins.module_utils._ansible.args import AUTH_ARGS
+from ansible_collections.knowngood.kube.plugins.module_utils._ansible.args import AUTH_ARGS, COMMON_ARGS
 from ansible_collections.knowngood.kube.plugins.module_utils._ansible.frame import Frame, run_door
 from ansible_collections.knowngood.kube.plugins.module_utils._core.clock import SystemClock
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.inventory import answer, question
 
 ARGUMENTS = {
     **AUTH_ARGS,
+    **COMMON_ARGS,
     "namespaces": {"type": "list", "elements": "str", "default": []},
     "selector": {"type": "str", "default": ""},
     "expiring_within": {"type": "str"},

@@ -115,6 +115,7 @@ options:
     default: 1000000
 extends_documentation_fragment:
   - knowngood.kube.kube_auth
+  - knowngood.kube.operation
   - knowngood.kube.attributes
 attributes:
   check_mode:
@@ -551,7 +552,7 @@ dest:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.knowngood.kube.plugins.module_utils._ansible.args import AUTH_ARGS
+from ansible_collections.knowngood.kube.plugins.module_utils._ansible.args import AUTH_ARGS, COMMON_ARGS
 from ansible_collections.knowngood.kube.plugins.module_utils._ansible.frame import run_door
 from ansible_collections.knowngood.kube.plugins.module_utils._sast.report import sast_report
 
@@ -567,6 +568,7 @@ SEVERITY_RULE = {
 
 ARGUMENTS = {
     **AUTH_ARGS,
+    **COMMON_ARGS,
     "path": {"type": "list", "elements": "path", "required": True},
     "format": {"type": "str", "choices": ["auto", "sarif"], "default": "auto"},
     "commit": {"type": "str", "default": "auto"},
