@@ -288,9 +288,9 @@ from ansible_collections.knowngood.kube.plugins.module_utils._ansible.applicatio
 from ansible_collections.knowngood.kube.plugins.module_utils._ansible.args import AUTH_ARGS, COMMON_ARGS
 from ansible_collections.knowngood.kube.plugins.module_utils._ansible.frame import Frame, run_door
 from ansible_collections.knowngood.kube.plugins.module_utils._catalogue.retention import Retention, retain
+from ansible_collections.knowngood.kube.plugins.module_utils._core.durations import seconds
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.capture import capture
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.capture_plan import CaptureWish
-from ansible_collections.knowngood.kube.plugins.module_utils._volumes.durations import seconds
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.hooks import Hooks
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.house import House, house
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.prune import prune

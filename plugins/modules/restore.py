@@ -312,8 +312,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.knowngood.kube.plugins.module_utils._ansible.application import APP_ARGS, spec_of
 from ansible_collections.knowngood.kube.plugins.module_utils._ansible.args import AUTH_ARGS, COMMON_ARGS
 from ansible_collections.knowngood.kube.plugins.module_utils._ansible.frame import Frame, run_door
+from ansible_collections.knowngood.kube.plugins.module_utils._core.durations import seconds
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes import probes
-from ansible_collections.knowngood.kube.plugins.module_utils._volumes.durations import seconds
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.house import house
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.restore import restore
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.restore_wish import RestoreWish

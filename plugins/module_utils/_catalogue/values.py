@@ -10,15 +10,12 @@ PRIVATE to this collection.
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .._core.clock import parse_time
+from .._core.durations import seconds
 from .._core.errors import BadInput
-
-_SPAN = re.compile(r"(\d+)([smhdw])")
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 def only(data: Mapping[str, Any], known: Iterable[str], where: str) -> None:
@@ -78,14 +75,7 @@ def moment(value: Any, where: str) -> dt.datetime | None:
 
 def span(value: Any, where: str) -> dt.timedelta:
     """A span of time: ``36h``, ``1d12h``, or seconds; nothing is zero. Raises BadInput."""
-    text = "0" if value in (None, "") else str(value).strip()
-    if re.fullmatch(r"\d+", text):
-        return dt.timedelta(seconds=int(text))
-    if not re.fullmatch(r"(\d+[smhdw])+", text):
-        raise BadInput(
-            f"{where} is not a span of time", why=f"got {value!r}", next="for example 6h, 90m, 2d or seconds"
-        )
-    return dt.timedelta(seconds=sum(int(number) * _UNITS[unit] for number, unit in _SPAN.findall(text)))
+    return dt.timedelta(seconds=0 if value in (None, "") else seconds(value, where))
 
 
 def count(value: Any, where: str) -> int:

@@ -16,12 +16,12 @@ from typing import Any
 
 from .._cluster.client import Cluster, Object
 from .._core.clock import rfc3339
+from .._core.durations import seconds
 from .._core.errors import BadInput, KnownGoodError
 from .consumers import Consumer, Namespace, likely_ports, look
 from .lint import ERROR, Lint, lint
 from .owner import owner_of
 from .plan import server_name
-from .request import span
 from .secrets import CRT, TlsSecret, read_secret, role_of
 from .sights import TlsPort, see
 
@@ -47,7 +47,7 @@ def question(params: Mapping[str, Any]) -> Question:
     return Question(
         namespaces=tuple(params["namespaces"]),
         selector=params["selector"],
-        expiring_within_s=None if expiring is None else span(expiring, "expiring_within"),
+        expiring_within_s=None if expiring is None else seconds(expiring, "expiring_within"),
         probe=params["probe"],
         copies=params["copies"],
         query=params.get("query") or "",

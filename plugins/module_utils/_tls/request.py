@@ -9,27 +9,14 @@ PRIVATE to this collection.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from .._core.application import ApplicationSpec
+from .._core.durations import seconds
 from .._core.errors import BadInput
 from .keys import SAME
 from .plan import Request, Target
-
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-
-
-def span(value: str, option: str) -> float:
-    """Seconds from ``30d``, ``1d12h``, ``90`` (seconds). Raises BadInput naming the option."""
-    text = value.strip()
-    if re.fullmatch(r"\d+(\.\d+)?", text):
-        return float(text)
-    if not text or _SPAN.sub("", text):
-        raise BadInput(f"{option} is not a span of time", why=f"got {value!r}", next="for example 30d, 12h or 90m")
-    return sum(float(number) * _UNITS[unit] for number, unit in _SPAN.findall(text))
 
 
 def request(params: Mapping[str, Any]) -> Request:
@@ -50,11 +37,11 @@ def request(params: Mapping[str, Any]) -> Request:
         key=params.get("key") or SAME,
         force=bool(params.get("force")),
         incident=params.get("incident") or "",
-        expiring_within_s=None if expiring is None else span(expiring, "expiring_within"),
+        expiring_within_s=None if expiring is None else seconds(expiring, "expiring_within"),
         probe_image=params.get("probe_image") or "",
-        reload_wait_s=span(params["reload_wait"], "reload_wait"),
+        reload_wait_s=seconds(params["reload_wait"], "reload_wait"),
         wait_timeout_s=float(params["wait_timeout"]),
-        keep_previous_s=span(params["keep_previous_for"], "keep_previous_for"),
+        keep_previous_s=seconds(params["keep_previous_for"], "keep_previous_for"),
     )
 
 

@@ -25,7 +25,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._tls.plan import (
     server_name,
     service_in,
 )
-from ansible_collections.knowngood.kube.plugins.module_utils._tls.request import request, span
+from ansible_collections.knowngood.kube.plugins.module_utils._tls.request import request
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.services import tls_port
 
 from . import pki
@@ -256,12 +256,3 @@ class TestRequest:
     def test_bad_input(self, more: dict[str, Any], told: str) -> None:
         with pytest.raises(BadInput, match=told):
             request(self.params(**more))
-
-    @pytest.mark.parametrize(("text", "seconds"), [("30d", 2592000), ("1d12h", 129600), ("90", 90), ("1.5h", 5400)])
-    def test_spans(self, text: str, seconds: float) -> None:
-        assert span(text, "x") == seconds
-
-    @pytest.mark.parametrize("text", ["", "d", "1y", "-1d", "1d x"])
-    def test_no_spans(self, text: str) -> None:
-        with pytest.raises(BadInput, match="x is not a span of time"):
-            span(text, "x")

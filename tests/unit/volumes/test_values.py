@@ -18,7 +18,6 @@ from ansible_collections.knowngood.kube.plugins.module_utils._volumes import cap
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes import snapshot_state as state
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.claim_facts import ClaimFacts, manifest, mounting
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.consistency import judge
-from ansible_collections.knowngood.kube.plugins.module_utils._volumes.durations import seconds
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.hooks import Hooks
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.probes import Probe
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.quantity import in_bytes, largest
@@ -200,16 +199,6 @@ class TestQuantities:
     @given(st.lists(st.integers(1, 10**15), min_size=1))
     def test_nothing_is_larger_than_the_largest(self, sizes: list[int]) -> None:
         assert in_bytes(largest(sizes)) == max(sizes)
-
-
-class TestDurations:
-    @pytest.mark.parametrize(("text", "found"), [("6h", 21600), ("1d12h", 129600), ("90m", 5400), (30, 30), ("0", 0)])
-    def test_spans_are_seconds(self, text: Any, found: float) -> None:
-        assert seconds(text, "x") == found
-
-    def test_nonsense_is_refused_by_name(self) -> None:
-        with pytest.raises(BadInput, match="not_older_than is not a span"):
-            seconds("soon", "not_older_than")
 
 
 class TestNames:
