@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Optional
 
 from .._core.errors import BadInput
 from .tally import Tally
@@ -27,7 +27,7 @@ from .tally import Tally
 MAX_DEPTH = 64
 LIST_CAP = 1000
 
-Keep = Mapping[str, "Keep | None"]
+Keep = Optional[Mapping[str, "Keep"]]  # noqa: UP045 - evaluated at run time, where a text takes no part in "|"
 """Which keys of a value too big for the window are kept, level by level; None keeps all."""
 
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -87,7 +87,7 @@ class Window:
             elif not self._grow():
                 return ""
 
-    def value(self, keep: Keep | None = None) -> Any:
+    def value(self, keep: Keep = None) -> Any:
         """The next value. One longer than the window is pruned to ``keep``, lists capped, long strings emptied."""
         try:
             return self._whole()
@@ -183,7 +183,7 @@ class Window:
                 self._pos = end
                 return value
 
-    def _pruned(self, keep: Keep | None) -> Any:
+    def _pruned(self, keep: Keep) -> Any:
         first = self.peek()
         if first == "{":
             found = {}
@@ -198,7 +198,7 @@ class Window:
         self._tally.cut("characters of strings longer than the window", 0, self._pass_string())
         return ""
 
-    def _pruned_list(self, keep: Keep | None) -> list[Any]:
+    def _pruned_list(self, keep: Keep) -> list[Any]:
         found: list[Any] = []
         seen = 0
         for _position in self.items():
