@@ -50,6 +50,7 @@ class Images:
 class Story:
     """One telling of the story. ``work`` is its directory; it is made anew by :meth:`prepare`.
 
+    ``running`` are the processes that it started and that go on.
     ``kubeconfig`` is that of who owns the shop, ``operator`` that of who runs the collection, where it is another one.
     """
 
@@ -63,6 +64,7 @@ class Story:
     storage_class: str = ""
     say: Callable[[str], None] = print
     commits: dict[str, str] = field(default_factory=dict)
+    running: list[int] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
 
     # -- before -------------------------------------------------------------------------------------------------
@@ -282,6 +284,7 @@ class Story:
             command, text=True, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if not echo else subprocess.STDOUT,
         ) as process:  # fmt: skip
+            self.running.append(process.pid)
             lines = []
             assert process.stdout is not None
             for line in process.stdout:
@@ -289,6 +292,7 @@ class Story:
                 if echo:
                     self.say(line.rstrip("\n"))
             errors = process.stderr.read() if process.stderr else ""
+        self.running.remove(process.pid)
         done = subprocess.CompletedProcess(command, process.returncode, "".join(lines), errors)
         if done.returncode and not may_fail:
             raise RuntimeError(f"{shlex.join(command)}\n{done.stdout[-3000:]}{errors[-2000:]}")

@@ -215,6 +215,10 @@ candidates:
       description: Hours of data that would be lost. Null when it is not known when it was cut.
       type: float
       sample: 6.5
+    before_incident:
+      description: Whether all of it was cut before the incident. Null when one of the times is not known.
+      type: bool
+      sample: true
     chosen_by:
       description: The modes that choose it.
       type: list

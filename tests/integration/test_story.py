@@ -11,6 +11,7 @@ middle of the swap and of the rotation. The tests of this file build on each oth
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import re
@@ -18,7 +19,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,26 @@ def test_the_hash_of_another_plan_is_refused(told: Told) -> None:
     with pytest.raises(RuntimeError, match="another plan"):
         told.story.respond(approved="0" * 64)
     assert told.writes() == []
+
+
+def test_with_ansible_killed_alone_the_module_ends_by_itself_and_the_next_run_waits_for_it(told: Told) -> None:
+    def respond() -> None:
+        told.story.respond("--tags", "hold,forensic,contain", approved=told.approved)
+
+    def dies() -> None:
+        with contextlib.suppress(RuntimeError):
+            respond()
+
+    first = threading.Thread(target=dies)
+    with Killer(told, "quarantine", "isolate", victims=lambda: list(told.story.running)) as killer:
+        first.start()
+        killer.wait()
+        respond()
+    first.join(60)
+    assert killer.killed
+    policy, scaled = told.operations("quarantine")
+    assert {policy["state"], scaled["state"]} == {"finished"}
+    assert told.story.get("/api/health")[0] == 503  # the storefront stays up and says that it is being repaired
 
 
 def test_killed_in_the_swap_it_leaves_one_retained_volume_with_the_data(told: Told) -> None:
@@ -266,10 +287,14 @@ def killed_in(told: Told, kind: str, step: str) -> None:
 
 
 class Killer:
-    """While the block runs: as soon as the journal shows the step as begun, the module's process is killed (-9)."""
+    """While the block runs: as soon as the journal shows the step as begun, the victims are killed (-9).
 
-    def __init__(self, told: Told, kind: str, step: str) -> None:
+    The module's processes, unless others are named.
+    """
+
+    def __init__(self, told: Told, kind: str, step: str, victims: Callable[[], list[int]] | None = None) -> None:
         self._told, self._kind, self._step = told, kind, step
+        self._victims = victims or (lambda: modules(told.story.operator))
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self.killed = False
@@ -283,6 +308,10 @@ class Killer:
         self._stop.set()
         self._thread.join(10)
 
+    def wait(self) -> None:
+        """Until something was killed."""
+        self._thread.join(120)
+
     def _watch(self) -> None:
         while not self._stop.is_set():
             for operation in self._told.operations(self._kind):
@@ -290,7 +319,7 @@ class Killer:
                     n for n, e in operation["entries"].items() if n.startswith(self._step) and e["state"] == "started"
                 ]
                 if begun and operation["state"] == "open":
-                    for process in modules(self._told.story.operator):
+                    for process in self._victims():
                         os.kill(process, signal.SIGKILL)
                         self.killed = True
                     if self.killed:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .._core.clock import rfc3339
 from .._core.plan import Json
@@ -30,7 +30,10 @@ from .verdicts import CLEAN, COMPROMISED, RANKED, UNVERIFIED, at_least
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A point with its judgement. ``barred`` are the reasons why it cannot be chosen in any mode."""
+    """A point with its judgement. ``barred`` are the reasons why it cannot be chosen in any mode.
+
+    ``before_incident``: was all of it cut before the incident? None when one of the two times is not known.
+    """
 
     point: RecoveryPoint
     judgement: Judgement
@@ -38,6 +41,7 @@ class Candidate:
     against: tuple[str, ...]
     barred: tuple[str, ...]
     loss_h: float | None
+    before_incident: bool | None
     chosen_by: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Json]:
@@ -58,6 +62,7 @@ class Candidate:
             "for": list(self.speaks_for),
             "against": list(self.against),
             "loss_h": self.loss_h,
+            "before_incident": self.before_incident,
             "chosen_by": list(self.chosen_by),
         }
 
@@ -160,7 +165,8 @@ def _candidate(point: RecoveryPoint, judged: Judgement, incident: Incident, unti
     if point.held:
         speaks_for.append("it is held")
     loss = None if point.earliest is None else round(max(0.0, (until - point.earliest).total_seconds() / 3600), 2)
-    return Candidate(point, judged, tuple(speaks_for), tuple(dict.fromkeys(against)), barred, loss)
+    before = point.latest < incident.time if point.latest and incident.time else None
+    return Candidate(point, judged, tuple(speaks_for), tuple(dict.fromkeys(against)), barred, loss, before)
 
 
 def _barred(point: RecoveryPoint, incident: Incident) -> tuple[str, ...]:
@@ -208,15 +214,7 @@ def _with_mode(candidate: Candidate, choices: Mapping[str, Candidate | None], ju
         against = (*against, f"its verdict is {candidate.judgement.verdict}, the policy asks for {wanted} or better")
     elif not modes and not candidate.barred:
         against = (*against, "a newer point is as acceptable")
-    return Candidate(
-        candidate.point,
-        candidate.judgement,
-        candidate.speaks_for,
-        against,
-        candidate.barred,
-        candidate.loss_h,
-        modes,
-    )
+    return replace(candidate, against=against, chosen_by=modes)
 
 
 def _why(mode: str, chosen: Candidate | None, candidates: Sequence[Candidate], judge: Judge) -> tuple[str, ...]:
