@@ -24,7 +24,7 @@ from .._catalogue.scans import index
 from .._catalogue.verdict import Judge
 from .._core.application import ApplicationSpec
 from .._core.clock import Clock, SystemClock
-from .._core.errors import BadInput
+from .._core.expressions import Expression
 from .._core.plan import Json, Plan, digest
 from .._core.statements import RecoveryPoint, Statement, fold
 from .application import spec_of
@@ -45,12 +45,12 @@ def info(frame: Frame) -> dict[str, Json]:
 
     spec = spec_of(frame.params)
     since = _since(frame.params["since"], SystemClock())
-    search = _expression(frame.params["query"])
+    query = Expression.of(frame.params["query"], "query", "query") if frame.params["query"] else None
     chain = LedgerStore(frame.connect(), frame.state_namespace).read(spec.target)
     rows = [point.row() for point in fold(chain) if since is None or point.latest is None or point.latest >= since]
     found: dict[str, Json] = {"recovery_points": rows, "ledger": _ledger(chain)}
-    if search is not None:
-        found["result"] = search(rows)
+    if query is not None:
+        found["result"] = query.search(json.loads(json.dumps(rows)))
     return found
 
 
@@ -69,26 +69,6 @@ def _since(text: str | None, clock: Clock) -> dt.datetime | None:
     if any(mark in text for mark in (":", "-")):
         return values.moment(text, "since")
     return clock.now() - values.span(text, "since")
-
-
-def _expression(query: str | None) -> Any:
-    """The search function of a JMESPath query; None without one."""
-    if not query:
-        return None
-    import jmespath
-
-    try:
-        compiled = jmespath.compile(query)
-    except Exception as error:
-        raise BadInput("query is not JMESPath", where=query, why=" ".join(str(error).split())) from error
-
-    def search(rows: list[dict[str, Json]]) -> Json:
-        try:
-            return json.loads(json.dumps(compiled.search(rows)))
-        except Exception as error:
-            raise BadInput("query fails on the recovery points", where=query, why=str(error)) from error
-
-    return search
 
 
 # -- recovery_point_mark ------------------------------------------------------------------------------------------

@@ -12,9 +12,10 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from .._core.errors import BadInput
+from .._core.expressions import Expression
 from .._core.findings import Finding, Severity
 from . import values
 from .verdicts import CLEAN, RANKED
@@ -35,10 +36,6 @@ _KEYS = (
 )
 
 
-class _Expression(Protocol):
-    def search(self, value: Any) -> Any: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Waiver:
     """Findings (as dictionaries) for which the JMESPath ``match`` is true are accepted by ``owner`` until ``expires``.
@@ -50,7 +47,7 @@ class Waiver:
     reason: str
     owner: str
     expires: dt.datetime | None
-    expression: _Expression = field(compare=False, repr=False)
+    expression: Expression = field(compare=False, repr=False)
 
     def invalid(self, now: dt.datetime) -> str:
         """Why it waives nothing; empty when it holds."""
@@ -62,14 +59,7 @@ class Waiver:
 
     def matches(self, finding: Finding) -> bool:
         """Raises BadInput when the expression cannot be evaluated, or gives neither true nor false."""
-        try:
-            found = self.expression.search(finding.to_dict())
-        except Exception as error:
-            raise BadInput("a waiver's match fails on a finding", where=self.match, why=str(error)) from error
-        if found not in (True, False, None):
-            hint = "compare, for example: rule == 'js/sql-injection'"
-            raise BadInput("a waiver's match must give true or false", where=self.match, next=hint)
-        return found is True
+        return self.expression.holds(finding.to_dict())
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,19 +132,5 @@ def _waiver(entry: Mapping[str, Any], where: str) -> Waiver:
         reason=str(entry.get("reason") or ""),
         owner=str(entry.get("owner") or ""),
         expires=values.moment(entry.get("expires"), f"{where}.expires"),
-        expression=_compiled(match, where),
+        expression=Expression.of(match, "a waiver's match", where),
     )
-
-
-def _compiled(match: str, where: str) -> _Expression:
-    try:
-        import jmespath
-    except ImportError as error:
-        what = "a policy with waivers needs the Python library jmespath"
-        raise BadInput(what, where=where, next="pip install jmespath") from error
-    try:
-        expression: _Expression = jmespath.compile(match)
-    except Exception as error:
-        why = " ".join(str(error).split())
-        raise BadInput("a waiver's match is not JMESPath", where=f"{where}: {match}", why=why) from error
-    return expression

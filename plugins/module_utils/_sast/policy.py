@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from .._core.errors import BadInput
+from .._core.expressions import Expression
 from .._core.findings import Severity
 
 _POLICY_KEYS = frozenset({"severity"})
 _RULE_KEYS = frozenset({"match", "severity", "reason"})
-
-
-class _Expression(Protocol):
-    def search(self, value: Any) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +23,7 @@ class SeverityRule:
     """Findings (as dictionaries) for which ``expression`` is true get ``severity``."""
 
     match: str
-    expression: _Expression
+    expression: Expression
     severity: Severity
     reason: str
 
@@ -50,19 +47,8 @@ class Policy:
     def severity_for(self, finding: Mapping[str, Any]) -> SeverityRule | None:
         """The first rule that matches a finding. An expression that cannot be evaluated is an error, never a miss."""
         for rule in self.severity:
-            try:
-                found = rule.expression.search(finding)
-            except Exception as error:
-                raise BadInput("a policy expression fails on a finding", where=rule.match, why=str(error)) from error
-            if found is True:
+            if rule.expression.holds(finding):
                 return rule
-            if found not in (False, None):
-                raise BadInput(
-                    "a policy expression must give true or false",
-                    where=rule.match,
-                    why=f"it gave a {type(found).__name__}",
-                    next="compare, for example: rule == 'js/sql-injection'",
-                )
         return None
 
 
@@ -78,24 +64,9 @@ def _severity_rule(entry: Any, position: int) -> SeverityRule:
         raise BadInput(
             f"a policy rule has no such severity: {word!r}", where=where, next=f"use one of {', '.join(Severity)}"
         )
-    return SeverityRule(match, _compiled(match, where), Severity(word), str(entry.get("reason") or ""))
-
-
-def _compiled(match: str, where: str) -> _Expression:
-    try:
-        import jmespath
-    except ImportError as error:
-        raise BadInput(
-            "a policy with match expressions needs the Python library jmespath",
-            where=where,
-            next="pip install jmespath",
-        ) from error
-    try:
-        expression: _Expression = jmespath.compile(match)
-    except Exception as error:
-        why = " ".join(str(error).split())
-        raise BadInput("a policy expression is not JMESPath", where=f"{where}: {match}", why=why) from error
-    return expression
+    return SeverityRule(
+        match, Expression.of(match, "a policy expression", where), Severity(word), str(entry.get("reason") or "")
+    )
 
 
 def _only(data: Mapping[str, Any], known: frozenset[str], where: str) -> None:

@@ -18,6 +18,7 @@ from .._cluster.client import Cluster, Object
 from .._core.clock import rfc3339
 from .._core.durations import seconds
 from .._core.errors import BadInput, KnownGoodError
+from .._core.expressions import Expression
 from .consumers import Consumer, Namespace, likely_ports, look
 from .lint import ERROR, Lint, lint
 from .owner import owner_of
@@ -59,10 +60,9 @@ def answer(cluster: Cluster, asked: Question, now: dt.datetime) -> list[Any]:
 
     Raises BadInput, and what the cluster raises.
     """
-    if asked.query:
-        compiled(asked.query)
+    query = Expression.of(asked.query, "query", "query") if asked.query else None
     rows = inventory(cluster, asked, now)
-    return select(rows, asked.query) if asked.query else rows
+    return select(rows, query) if query else rows
 
 
 def inventory(cluster: Cluster, question: Question, now: dt.datetime) -> list[dict[str, Any]]:
@@ -178,25 +178,9 @@ def drift(stored: str, served: Sequence[Mapping[str, Any]]) -> str:
     return IN_STEP if all(row["fingerprint"] == stored for row in served) else BEHIND
 
 
-def compiled(query: str) -> Any:
-    """A JMESPath expression. Raises BadInput for one that cannot be read."""
-    import jmespath
-    from jmespath.exceptions import JMESPathError
-
-    try:
-        return jmespath.compile(query)
-    except JMESPathError as error:
-        raise BadInput("query is not a JMESPath expression", why=" ".join(str(error).split())[:300]) from error
-
-
-def select(rows: list[dict[str, Any]], query: str) -> list[Any]:
+def select(rows: list[dict[str, Any]], query: Expression) -> list[Any]:
     """The rows through a JMESPath expression. Raises BadInput where it fails on them or gives no list."""
-    from jmespath.exceptions import JMESPathError
-
-    try:
-        found = compiled(query).search(rows)
-    except JMESPathError as error:
-        raise BadInput("query cannot be evaluated", why=" ".join(str(error).split())[:300]) from error
+    found = query.search(rows)
     if not isinstance(found, list):
         raise BadInput(
             "query does not give a list", why=f"it gives {type(found).__name__}", next="for example [?days_left < `30`]"

@@ -64,7 +64,7 @@ def test_info_since_a_time_or_within_a_span(cluster):
 
 def test_info_answers_a_query(cluster):
     assert info(cluster, query="[?verdict == null].id")["result"] == ["p1", "p2"]
-    with pytest.raises(BadInput, match="query is not JMESPath"):
+    with pytest.raises(BadInput, match="query is not a JMESPath expression"):
         info(cluster, query="[?")
     with pytest.raises(BadInput, match="query fails"):
         info(cluster, query="abs(@)")
@@ -229,7 +229,7 @@ def test_what_cannot_be_used_is_a_warning(cluster):
         ({"policy": {"gate": "awful"}}, "policy.gate is not one of"),
         ({"policy": {"allow_unverified": "yes"}}, "not true or false"),
         ({"policy": {"waivers": [{}]}}, "needs a match"),
-        ({"policy": {"waivers": [{"match": "[?"}]}}, "not JMESPath"),
+        ({"policy": {"waivers": [{"match": "[?"}]}}, "not a JMESPath expression"),
         ({"policy": {"waivers": "x"}}, "not a list of dictionaries"),
         ({"policy": {"required_tools": "x"}}, "not a list of texts"),
         ({"policy": {"evidence_margin": "soon"}}, "not a span of time"),

@@ -235,7 +235,7 @@ def test_a_declared_commit_that_the_repository_lacks_is_named():
 def test_a_waiver_must_say_yes_or_no():
     finding = world.finding("x", {}, "s", "a")
     assert Policy.from_dict({"waivers": [{"match": "rule == 'x'"}]}).waivers[0].matches(finding)
-    for match, message in (("rule", "must give true or false"), ("abs(rule)", "fails on a finding")):
+    for match, message in (("rule", "must give true or false"), ("abs(rule)", "fails on the data")):
         with pytest.raises(BadInput, match=message):
             Policy.from_dict({"waivers": [{"match": match}]}).waivers[0].matches(finding)
 

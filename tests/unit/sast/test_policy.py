@@ -50,8 +50,8 @@ def test_without_a_match_the_tool_decides(read_run):
         ({"severity": [{"severity": "low"}]}, "needs a match"),
         ({"severity": [{"match": " ", "severity": "low"}]}, "needs a match"),
         ({"severity": [{"match": "a", "severity": "awful"}]}, "no such severity"),
-        ({"severity": [{"match": "a ==", "severity": "low"}]}, "not JMESPath"),
-        ({"severity": [{"match": "nofunction(a)", "severity": "low"}]}, "fails on a finding"),
+        ({"severity": [{"match": "a ==", "severity": "low"}]}, "not a JMESPath expression"),
+        ({"severity": [{"match": "nofunction(a)", "severity": "low"}]}, "fails on the data"),
         ({"severity": [{"match": "message", "severity": "low"}]}, "true or false"),
     ],
 )
