@@ -1,7 +1,7 @@
 # knowngood.kube: everything a developer starts. "make help" lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help venv cluster cluster-down lint sanity sanity-2.19 sanity-2.21 unit integration test \
+.PHONY: help venv cluster cluster-down lint sanity sanity-2.19 sanity-2.21 unit unit-2.19 unit-2.21 integration test \
         demo demo-shell demo-clean build clean
 
 NEWEST := .venv/a221-py312
@@ -53,8 +53,13 @@ sanity-2.21: venv
 	@$(TOOLS)/sanity $(NEWEST)
 
 unit: venv $(LOWEST)/.done ## unit tests on the oldest and the newest line, with coverage
-	@mkdir -p build
+	@$(MAKE) --no-print-directory -j2 --output-sync=target unit-2.19 unit-2.21
+
+unit-2.19: $(LOWEST)/.done $(LINK)
 	@$(HERE) $(LOWEST)/bin/python -m pytest tests/unit -q
+
+unit-2.21: venv
+	@mkdir -p build
 	@$(HERE) COVERAGE_CORE=sysmon $(PYTHON) -m pytest tests/unit -q --cov --cov-report=term:skip-covered
 
 integration: venv ## tests on the real cluster

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.knowngood.kube.plugins.module_utils._tls import handshake
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.certificates import Certificate, read_chain
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.handshake import HTTP, TLS, Served, look
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.inside import command, read
@@ -130,7 +131,8 @@ class TestFromHere:
         assert (seen.fingerprint, seen.bytes, seen.status) == (LEAF.fingerprint, 0, "")
         assert seen.why
 
-    def test_a_server_that_is_silent_is_given_up(self) -> None:
+    def test_a_server_that_is_silent_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(handshake, "_LEAVE_S", 0.1)
         with socket.create_server(("127.0.0.1", 0)) as listener:
             seen = look(dialling(listener.getsockname()[1]), timeout_s=0.2)
         assert seen.why == "no answer in time"
