@@ -38,7 +38,7 @@ def read_sources(declared: Iterable[Mapping[str, Any]], run: Run) -> tuple[tuple
     for number, entry in enumerate(declared):
         source = _source(entry, f"app.sources[{number}]")
         graph = read_graph(source.name, run)
-        sources.append(Source(source.name, _full(source, graph), source.workloads))
+        sources.append(source.resolved(graph))
         graphs.append(graph)
     return tuple(sources), CommitGraph.joined(graphs)
 
@@ -60,21 +60,6 @@ def _source(entry: Mapping[str, Any], where: str) -> Source:
             raise BadInput(f"{where}.digests: {commit!r} is no commit id", why=why, next="give the 40 hex digits")
     workloads = tuple(str(ref) for ref in entry.get("workloads") or ())
     return Source(os.path.expanduser(path), {str(d): str(c) for d, c in digests.items()}, workloads)
-
-
-def _full(source: Source, graph: CommitGraph) -> dict[str, str]:
-    found = {}
-    for digest, commit in source.digests.items():
-        known = graph.resolve(commit)
-        if known is None:
-            raise BadInput(
-                f"commit {commit} of image {digest[:19]} is not in the repository",
-                where=source.name,
-                why="no branch or tag there leads to it, or its short form fits several commits",
-                next="git fetch the branch that has it, or correct app.sources[].digests",
-            )
-        found[digest] = known
-    return found
 
 
 def read_graph(path: str, run: Run) -> CommitGraph:

@@ -32,6 +32,21 @@ class Source:
     digests: Mapping[str, str]
     workloads: tuple[str, ...] = ()
 
+    def resolved(self, graph: CommitGraph) -> Source:
+        """With bare digests and whole commit ids. Raises BadInput for a commit that the graph does not have."""
+        digests = {}
+        for digest, commit in self.digests.items():
+            known = graph.resolve(commit)
+            if known is None:
+                raise BadInput(
+                    f"commit {commit} of image {shown(digest)} is not in the repository",
+                    where=self.name,
+                    why="no branch or tag there leads to it, or its short form fits several commits",
+                    next="git fetch the branch that has it, or correct app.sources[].digests",
+                )
+            digests[bare_digest(digest)] = known
+        return Source(self.name, digests, self.workloads)
+
 
 @dataclass(frozen=True, slots=True)
 class External:
@@ -105,25 +120,10 @@ def image_map(
             if known:
                 recorded.setdefault(bare_digest(digest), set()).add(known)
     return ImageMap(
-        tuple(_checked(source, graph) for source in sources),
+        tuple(source.resolved(graph) for source in sources),
         tuple(_external(entry, f"app.external_images[{number}]") for number, entry in enumerate(external)),
         {digest: frozenset(commits) for digest, commits in recorded.items()},
     )
-
-
-def _checked(source: Source, graph: CommitGraph) -> Source:
-    digests = {}
-    for digest, commit in source.digests.items():
-        known = graph.resolve(commit)
-        if known is None:
-            raise BadInput(
-                f"commit {commit} of image {shown(digest)} is not in the repository",
-                where=source.name,
-                why="it does not exist there, or its short form fits several commits",
-                next="fetch the branch that has it, or correct sources[].digests",
-            )
-        digests[bare_digest(digest)] = known
-    return Source(source.name, digests, source.workloads)
 
 
 def _external(entry: Mapping[str, Any], where: str) -> External:
