@@ -24,6 +24,7 @@ from .._core.progress import Reporter
 from .._core.signatures import Signer, Verifier
 from .._core.statements import (
     HELD,
+    PRUNED,
     RELEASED,
     Draft,
     LedgerBroken,
@@ -213,6 +214,8 @@ def _file(path: str, variable: str) -> bytes:
         raise BadInput("a key file of the ledger cannot be read", where=f"{variable}={path}", why=str(error)) from error
 
 
+_UNDO_IT = "undo this operation, then ask again"
+
 # -- the action ---------------------------------------------------------------------------------------------------
 
 
@@ -235,6 +238,7 @@ class AppendAction:
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         del context
+        _refuse_contradictions(self._store.read(step.params["target"]), _drafts(step))
         return _told(self._store.append_all(step.params["target"], _drafts(step)))
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
@@ -251,6 +255,20 @@ class AppendAction:
         there = {statement.key for statement in self._store.read(step.params["target"])}
         stated = [draft for draft in contrary if draft.key.removeprefix("undo:") in there]
         return _told(self._store.append_all(step.params["target"], stated)) if stated else None
+
+
+def _refuse_contradictions(statements: Sequence[Statement], drafts: Sequence[Draft]) -> None:
+    """Asked under the lease: a plan may be older than a hold, or than a pruning. Raises Conflict."""
+    there = {statement.key for statement in statements}
+    points = {point.id: point for point in fold(statements)}
+    for draft in drafts:
+        point = points.get(draft.point)
+        if draft.key in there or point is None:
+            continue
+        if draft.kind == PRUNED and point.held:
+            raise Conflict(f"{point.id} is held", why="it was put on hold after this was planned", next=_UNDO_IT)
+        if draft.kind == HELD and point.pruned:
+            raise Conflict(f"{point.id} was pruned", why="it was given up after this was planned", next=_UNDO_IT)
 
 
 def _drafts(step: Step) -> list[Draft]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from .._core.application import Workload
 from .._core.clock import Clock
-from .._core.errors import Conflict
+from .._core.errors import NotProven
 from .._core.operation import Action, Context
 from .._core.plan import Json, Step
 from .._core.progress import Reporter
@@ -60,7 +60,8 @@ class SeeAtRest:
         ref = Ref.of(step.params)
         obj = read(self.cluster, ref)
         if not is_stopped(obj) or pods_of(self.cluster, ref):
-            raise Conflict(
+            # No lost race but a gate: the operation puts itself back, so that it does not stand in isolation's way.
+            raise NotProven(
                 f"{ref.kind}/{ref.name} runs, though it was to stand still",
                 where=ref.where,
                 why="it was started, or was not isolated",

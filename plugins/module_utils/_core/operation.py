@@ -127,6 +127,7 @@ class Engine:
             return Outcome(False, operation.plan, operation)
         self._check_actions(operation.plan)
         with self.leases.hold(operation.plan.target, self.holder) as held:
+            self._nobody_else(operation)
             operation = self._known(operation_id)
             return self._backward(operation, held) if operation.state == UNDOING else self._forward(operation, held)
 
@@ -136,10 +137,8 @@ class Engine:
         if operation.state == UNDONE:
             return Outcome(False, operation.plan, operation)
         self._check_actions(operation.plan)
-        others = [op for op in self.journal.list(operation.plan.target) if op.unfinished and op.id != operation_id]
-        if others:
-            raise _in_the_way(others[0])
         with self.leases.hold(operation.plan.target, self.holder) as held:
+            self._nobody_else(operation)
             return self._backward(self._known(operation_id), held)
 
     # -- inside -------------------------------------------------------------------------------------------------
@@ -153,6 +152,12 @@ class Engine:
                 next="list what there is with knowngood.kube.operation state=listed",
             )
         return operation
+
+    def _nobody_else(self, operation: Operation) -> None:
+        """Asked with the lease in hand: another one may have begun, and died, while this one waited for it."""
+        for other in self.journal.list(operation.plan.target):
+            if other.unfinished and other.id != operation.id:
+                raise _in_the_way(other)
 
     def _check_actions(self, plan: Plan) -> None:
         unknown = sorted({step.action for step in plan.steps} - set(self.actions))
@@ -170,9 +175,16 @@ class Engine:
             for op in self.journal.list(plan.target)
         )
         name = plan.target.rpartition("/")[2][:40].rstrip("-.")  # the id is a label value, too: 63 characters
-        short = digest([plan.kind, plan.target, plan.key, before])[:10]
+        made = self._id(plan, name, before)
+        while self.journal.get(made) is not None:  # somebody has cleared away older journals
+            before += 1
+            made = self._id(plan, name, before)
         now = rfc3339(self.clock.now())
-        return Operation(f"{plan.kind}-{name}-{short}", plan, OPEN, now, holder=self.holder, facts=facts)
+        return Operation(made, plan, OPEN, now, holder=self.holder, facts=facts)
+
+    @staticmethod
+    def _id(plan: Plan, name: str, before: int) -> str:
+        return f"{plan.kind}-{name}-{digest([plan.kind, plan.target, plan.key, before])[:10]}"
 
     def _forward(self, operation: Operation, held: Held) -> Outcome:
         changed = False
@@ -194,7 +206,8 @@ class Engine:
                         operation = self._record(operation, step, DONE, {ALREADY: True})
                     continue
                 self.reporter.say(f"{operation.plan.kind} {number}/{total}: {step.name}")
-                operation = self._record(operation, step, STARTED, entry.result)
+                begun = {key: value for key, value in entry.result.items() if key != ALREADY}  # from now on it is ours
+                operation = self._record(operation, step, STARTED, begun)
                 changed = True
                 operation = self._record(operation, step, DONE, action.apply(step, context))
             except KnownGoodError as error:

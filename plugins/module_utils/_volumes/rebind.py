@@ -85,7 +85,7 @@ def release(tools: Tools, namespace: str, claim: str, replaces: Callable[[Object
         raise Conflict(
             f"another {named(PVC, claim, namespace)} stands in the way",
             why=f"it is bound to {there['spec'].get('volumeName') or 'nothing'}, {_who_made(there)}",
-            next="pause what makes it (GitOps, operator), delete it if it is empty, then run the same task again",
+            next="undo newer operations first; else pause what makes it (GitOps, operator), look at what it holds",
         )
 
     def check(obj: Object) -> None:
@@ -174,7 +174,7 @@ def _make(tools: Tools, move: Move) -> None:
             raise Conflict(
                 f"somebody made {named(PVC, move.claim, move.namespace)} in the meantime",
                 why=_who_made(there),
-                next="pause what makes it (GitOps, operator), delete it if it is empty, then run the same task again",
+                next="pause what makes it (GitOps, operator), look at what it holds",
             ) from error
 
 

@@ -44,8 +44,9 @@ class RetainVolumes:
         for ref in refs:
             volume = read(self._tools.cluster, ref)
             # Written beside the policy: after a crash the volume itself still knows what it had.
-            before = annotation(volume, _BEFORE) or str(volume["spec"].get("persistentVolumeReclaimPolicy"))
-            amend(self._tools.cluster, ref, _policy("Retain", {_BEFORE: before}))
+            present = str(volume["spec"].get("persistentVolumeReclaimPolicy"))
+            before = _noted(volume, context.operation_id) or present
+            amend(self._tools.cluster, ref, _policy("Retain", {_BEFORE: f"{before} before {context.operation_id}"}))
             policies[ref.name] = before
         for ref in refs:
             free_volume(self._tools, ref.name, ref.uid)
@@ -57,7 +58,7 @@ class RetainVolumes:
             volume = self._tools.cluster.find(PV, old["name"])
             if volume is None or volume["metadata"]["uid"] != old["uid"]:
                 continue
-            before = annotation(volume, _BEFORE)
+            before = _noted(volume, context.operation_id)
             if before and (volume.get("status") or {}).get("phase") == "Bound":
                 amend(self._tools.cluster, Ref(PV, old["name"], "", old["uid"]), _policy(before, {_BEFORE: None}))
         return None
@@ -111,8 +112,13 @@ class Swap:
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         """Binds the claim to the volume it had; the restored volume is kept as long as the other would have been."""
         params, tools = step.params, self._tools
-        mine = of_operation(context.operation_id)
         old, staged = params["old"], context.results.get(params["stage"], {})
+        made_by_us = of_operation(context.operation_id)
+
+        def mine(claim: Object) -> bool:
+            """Made by this operation, or by the undo of a later one that brought our volume back."""
+            return made_by_us(claim) or bool(staged and claim["spec"].get("volumeName") == staged["volume"])
+
         if old is None:
             release(tools, params["namespace"], params["claim"], mine)
         else:
@@ -141,6 +147,12 @@ class Swap:
 
 
 _BEFORE = "knowngood.io/reclaim-policy"
+
+
+def _noted(volume: Object, operation_id: str) -> str:
+    """The policy that this operation found; empty where another one wrote the note: what it found is not what was."""
+    policy, dummy, by = annotation(volume, _BEFORE).partition(" before ")
+    return policy if by == operation_id else ""
 
 
 def keep(tools: Tools, volume: Mapping[str, str], claim: str, keep_s: float, operation_id: str) -> str:

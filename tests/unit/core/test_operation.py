@@ -291,3 +291,41 @@ def test_an_id_fits_into_a_label_whatever_the_application_is_called() -> None:
     operation_id = house.engine().run(replace(SWAP, kind="quarantine", target="ns/" + "a-" * 31)).operation_id
     assert len(operation_id) <= 63
     assert operation_id.startswith("quarantine-a-a")
+
+
+def test_with_older_journals_cleared_away_a_new_operation_still_gets_an_id_of_its_own() -> None:
+    house = fresh()
+    ids = []
+    for _number in range(3):
+        ids.append(house.engine().run(SWAP).operation_id)
+        house.engine().undo(ids[-1])
+    del house.journal.kept[ids[0]]
+    assert house.engine().run(SWAP).operation_id not in ids
+
+
+def test_what_was_there_before_us_and_went_away_is_ours_once_we_have_brought_it_back() -> None:
+    house = House({"pods": "down", "volume": "old", "image": "b3"})
+    house.switch.broken = {"volume new"}
+    plan = switch_plan(("pods", "up", "down"), ("volume", "old", "new"))
+    with pytest.raises(NotProven):
+        house.engine().run(plan)
+    house.world["pods"] = "up"  # somebody starts what had been at rest
+    with pytest.raises(NotProven):
+        house.engine().run(plan)
+    assert house.world["pods"] == "down"
+    house.engine().undo(house.journal.list()[0].id)
+    assert house.world["pods"] == "up"
+
+
+@pytest.mark.parametrize("way", ["undo", "resume"])
+def test_an_operation_that_began_while_we_waited_for_the_lease_is_not_run_over(way: str) -> None:
+    house = fresh()
+    mine = house.engine().run(SWAP).operation_id
+    house.fuse.left = 3
+    with pytest.raises(Died):
+        house.engine().undo(mine)  # unfinished, so that resume has something to do
+    house.fuse.left = 10**9
+    other = replace(house.journal.kept[mine], id="other", state=OPEN)
+    house.journal.kept["other"] = other
+    with pytest.raises(Conflict, match="other .* is unfinished"):
+        getattr(house.engine(), way)(mine)
