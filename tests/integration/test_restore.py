@@ -193,6 +193,25 @@ def test_with_hold_it_stands_there_and_can_be_undone(files: App) -> None:
     assert files.read_file() == "bad"
 
 
+def test_two_restores_are_undone_newest_first_and_no_volume_of_ours_is_ever_deleted_with_its_claim(files: App) -> None:
+    files.write_file("first")
+    first = files.point()
+    files.write_file("second")
+    second = files.point()
+    files.write_file("third")
+    one = files.restore(first, verify=saying("first"))["operation"]
+    files.write_file("written since")
+    two = files.restore(second, verify=saying("second"))["operation"]
+
+    files.undo(two)
+    assert files.read_file() == "written since"
+    assert {v["spec"]["persistentVolumeReclaimPolicy"] for v in volumes_of(files) if v["spec"].get("claimRef")} == {
+        "Retain"
+    }
+    files.undo(one)
+    assert files.read_file() == "third"
+
+
 def test_images_change_together_with_the_data(files: App) -> None:
     point = changed_after_a_point(files)
     image = files.cluster.image("work")
