@@ -97,9 +97,11 @@ options:
     type: int
     default: 2
   settle_timeout:
-    description: Seconds that a path may take to close, or to open again, before it counts as it is.
+    description:
+      - Seconds that a path may take to close, or to open again, before it counts as it is. A path that has done so is
+        not waited for.
+      - When left out, 5 for a policy, and 20 for pods that end or come back, as the nodes learn of them one by one.
     type: int
-    default: 5
 seealso:
   - module: knowngood.kube.operation
 extends_documentation_fragment:
@@ -286,6 +288,8 @@ operation:
   sample: quarantine-shop-aa00000004
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.knowngood.kube.plugins.module_utils._ansible.application import APP_ARGS, spec_of
@@ -316,7 +320,7 @@ ARGUMENTS = {
     "keep_unenforced": {"type": "bool", "default": False},
     "wait_timeout": {"type": "int", "default": 300},
     "connect_timeout": {"type": "int", "default": 2},
-    "settle_timeout": {"type": "int", "default": 5},
+    "settle_timeout": {"type": "int"},
 }
 
 
@@ -333,8 +337,14 @@ def request_of(frame: Frame) -> Request:
         keep_unenforced=given["keep_unenforced"],
         wait_timeout_s=given["wait_timeout"],
         connect_s=given["connect_timeout"],
-        settle_s=given["settle_timeout"],
+        settle_s=settled_in(given),
     )
+
+
+def settled_in(given: dict[str, Any]) -> int:
+    if given["settle_timeout"] is not None:
+        return int(given["settle_timeout"])
+    return 5 if given["state"] == "isolated" and given["method"] == "network_policy" else 20
 
 
 def run(frame: Frame) -> dict[str, object]:

@@ -61,7 +61,7 @@ class App:
     def quarantine(self, state: str = "isolated", *, check_mode: bool = False, **more: Any) -> dict[str, Any]:
         if state == "isolated":
             more.setdefault("workloads", ("Deployment/web",))
-        request = replace(Request(self.spec(), state, settle_s=3, connect_s=1), **more)
+        request = replace(Request(self.spec(), state, settle_s=8, connect_s=2), **more)
         return contain(self.api, self.engine, request, check_mode=check_mode)
 
     def as_user(self, kubeconfig: Path) -> App:

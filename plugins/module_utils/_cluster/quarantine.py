@@ -33,7 +33,7 @@ NETWORK_POLICY, SCALE_DOWN = "network_policy", "scale_down"
 KIND = "quarantine"
 BEFORE, AFTER, VERDICT = "try the paths before", "try the paths after", "keep only what holds"
 REOPENED = "try the paths again"
-_BEFORE_S = 2
+_BEFORE_S = 5
 """How long a path that is not open is tried before: a Service may lag a moment behind the pods that serve it."""
 
 

@@ -77,6 +77,10 @@ class Baseline:
         return {"restarted": renewed, "proof": list(proof.rows), "failed": failed}
 
 
+_TRIES_BEFORE = 4
+"""A Service that was made a moment ago is not yet on every node."""
+
+
 def _look_inside(subject: Subject, ports: Ports, old: str) -> str:
     """Why there will be no proof through the Service, or nothing.
 
@@ -86,7 +90,7 @@ def _look_inside(subject: Subject, ports: Ports, old: str) -> str:
     blind = why_blind(subject, ports)
     if blind:
         return blind
-    (row,) = prove_service(subject, old, tries=1).rows
+    (row,) = prove_service(subject, old, tries=_TRIES_BEFORE).rows
     return "" if row["fingerprint"] else f"not to be reached before the change either: {row['why']}"
 
 
