@@ -53,6 +53,7 @@ sanity-2.21: venv
 	@$(TOOLS)/sanity $(NEWEST)
 
 unit: venv $(LOWEST)/.done ## unit tests on the oldest and the newest line, with coverage
+	@$(TOOLS)/debian-packages openssl=openssl
 	@$(MAKE) --no-print-directory -j2 --output-sync=target unit-2.19 unit-2.21
 
 unit-2.19: $(LOWEST)/.done $(LINK)

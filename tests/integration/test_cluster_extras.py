@@ -71,6 +71,8 @@ def test_kwok_plays_nodes_and_their_pods(cluster: Cluster, namespace: str) -> No
             pods.append(one)
         cluster.apply(*pods, namespace=namespace)
         cluster.kubectl("wait", "-n", namespace, "pods", "--all", "--for=condition=Ready", "--timeout=60s")
+        phases = [one["status"]["phase"] for one in cluster.get("pods", "-n", namespace)["items"]]
+        assert phases == ["Running"] * 20
     finally:
         cluster.kubectl("delete", "node", *names)
 

@@ -16,7 +16,7 @@ from .._core.clock import Clock, parse_time
 from .._core.errors import BadInput, Conflict, NotFound
 from .._core.operation import Engine
 from .._core.plan import Json
-from .._core.ports import FINISHED, OPEN, TODO, UNDOING, UNDONE, Operation
+from .._core.ports import FINISHED, OPEN, TO_DO, UNDOING, UNDONE, Operation
 from .client import Cluster
 from .state import target_label
 
@@ -169,6 +169,6 @@ def how_to_go_on(operation: Operation, *, running: str = "") -> str:
         return f"run the same task again or {door} state=resumed to go on; {door} state=undone to go back"
     if operation.state == UNDOING:
         return f"{door} state=resumed goes on going back"
-    if operation.state == FINISHED and any(operation.entry(s.name).state != TODO for s in operation.plan.steps):
+    if operation.state == FINISHED and any(operation.entry(s.name).state != TO_DO for s in operation.plan.steps):
         return f"{door} state=undone to go back"
     return "nothing is left to do"

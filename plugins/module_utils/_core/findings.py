@@ -13,9 +13,9 @@ PRIVATE to this collection.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from .errors import BadInput
 
@@ -364,7 +364,7 @@ def _build(cls: type[_Word], data: Mapping[str, Any], *, required: tuple[str, ..
     missing = [name for name in required if name not in data]
     if missing:
         raise BadInput(f"a {cls.__name__.lower()} lacks {', '.join(missing)}", next="read the report again")
-    known: Mapping[str, object] = cls.__dataclass_fields__  # type: ignore[attr-defined]
+    known = {field.name for field in fields(cast(Any, cls))}
     try:
         return cls(**{name: value for name, value in data.items() if name in known})
     except TypeError as error:

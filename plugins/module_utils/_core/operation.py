@@ -24,7 +24,7 @@ from typing import Protocol
 from .clock import Clock, rfc3339
 from .errors import BadInput, Conflict, Interrupted, KnownGoodError, NotFound
 from .plan import Json, Plan, Step, digest
-from .ports import DONE, FINISHED, OPEN, STARTED, TODO, UNDOING, UNDONE, Entry, Held, Journal, Leases, Operation
+from .ports import DONE, FINISHED, OPEN, STARTED, TO_DO, UNDOING, UNDONE, Entry, Held, Journal, Leases, Operation
 from .progress import Reporter
 
 ALREADY = "already"
@@ -194,7 +194,7 @@ class Engine:
             operation = self.journal.save(replace(operation, holder=self.holder))
         for number, step in enumerate(operation.plan.steps, 1):
             entry = operation.entry(step.name)
-            if entry.state == DONE and step.until and operation.entry(step.until).state != TODO:
+            if entry.state == DONE and step.until and operation.entry(step.until).state != TO_DO:
                 continue
             held.check()
             self._stop_if_asked(operation, step, changed)
@@ -202,7 +202,7 @@ class Engine:
             context = Context(operation.id, operation.results)
             try:
                 if entry.state != STARTED and action.done(step, context):
-                    if entry.state == TODO:
+                    if entry.state == TO_DO:
                         operation = self._record(operation, step, DONE, {ALREADY: True})
                     continue
                 self.reporter.say(f"{operation.plan.kind} {number}/{total}: {step.name}")
@@ -222,7 +222,7 @@ class Engine:
             operation = self.journal.save(replace(operation, state=UNDOING, holder=self.holder))
         for step in reversed(operation.plan.steps):
             entry = operation.entry(step.name)
-            if entry.state in (TODO, UNDONE) or ALREADY in entry.result:
+            if entry.state in (TO_DO, UNDONE) or ALREADY in entry.result:
                 continue
             held.check()
             self._stop_if_asked(operation, step, True)

@@ -16,14 +16,14 @@ from typing import Protocol
 from .plan import Json, Plan
 
 OPEN, FINISHED, UNDOING, UNDONE = "open", "finished", "undoing", "undone"
-TODO, STARTED, DONE = "todo", "started", "done"
+TO_DO, STARTED, DONE = "todo", "started", "done"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """What the journal knows of one step: ``todo``, ``started`` (intent written), ``done``, ``undoing``, ``undone``."""
 
-    state: str = TODO
+    state: str = TO_DO
     at: str = ""
     result: dict[str, Json] = field(default_factory=dict)
 
@@ -72,7 +72,7 @@ class Operation:
     def position(self) -> str:
         """The name of the step where it stands: the first one not done (or, when undoing, the last not undone)."""
         if self.state == UNDOING:
-            left = [s.name for s in self.plan.steps if self.entry(s.name).state not in (TODO, UNDONE)]
+            left = [s.name for s in self.plan.steps if self.entry(s.name).state not in (TO_DO, UNDONE)]
             return left[-1] if left else ""
         left = [s.name for s in self.plan.steps if self.entry(s.name).state != DONE]
         return left[0] if left and self.state == OPEN else ""

@@ -18,7 +18,7 @@ from .._core.clock import Clock, rfc3339
 from .._core.errors import Conflict, Interrupted, KnownGoodError, Unreachable
 from .._core.operation import Engine
 from .._core.plan import Json, Plan, digest
-from .._core.ports import DONE, TODO, Operation
+from .._core.ports import DONE, TO_DO, Operation
 from .inventory import UNKNOWN, drift, served_by
 from .observe import Observer
 from .plan import KIND, Observed, Request, Target, plan, step_name
@@ -141,7 +141,7 @@ def _back(engine: Engine, operation_id: str, error: KnownGoodError, clock: Clock
 
 
 def _begun(operation: Operation, step: str) -> bool:
-    return operation.entry(step).state != TODO
+    return operation.entry(step).state != TO_DO
 
 
 def _too_late(operation: Operation, clock: Clock) -> bool:

@@ -39,7 +39,7 @@ def test_each_hierarchy_counts_once_and_at_its_root() -> None:
 
 
 def test_the_mirror_is_the_archive_not_the_security_one() -> None:
-    deb822 = "Types: deb\nURIs: http://security.debian.org/debian-security\n\nTypes: deb\nURIs: http://a.test/debian\n"
+    deb822 = "Types: deb\nURIs: http://security.test/debian-security\n\nTypes: deb\nURIs: http://a.test/debian\n"
     one_line = "# deb http://old.test/debian x main\ndeb [signed-by=/k.gpg] http://b.test/debian bookworm main\n"
     assert packages.debian_mirror(deb822) == "http://a.test/debian"
     assert packages.debian_mirror(one_line) == "http://b.test/debian"

@@ -98,7 +98,10 @@ class TestOwners:
             must_be_ours_to_write(read_secret(obj))
 
     def test_what_helm_installed_may_be_written(self) -> None:
-        must_be_ours_to_write(read_secret(secret(annotations={"meta.helm.sh/release-name": "shop"})))
+        obj = secret(annotations={"meta.helm.sh/release-name": "shop"})
+        must_be_ours_to_write(read_secret(obj))
+        assert owner_of(obj).kind == "helm"
+        assert not owner_of(obj).acts
 
 
 class TestRefusals:

@@ -226,27 +226,31 @@ def test_a_probe_of_a_workload_that_will_not_run_is_said_to_be_skipped() -> None
     assert [row["reason"] for row in made.left_out] == ["StatefulSet/db does not run"]
 
 
-def refused(world: Seen, text: str, *claims: str, **more: Any) -> None:
-    with pytest.raises(BadInput, match=text):
-        plan(world, point(claims or ["data-db-0"]), wish(**more))
+def refused(world: Seen, **more: Any) -> str:
+    """The error, as a person reads it."""
+    with pytest.raises(BadInput) as caught:
+        plan(world, point(["data-db-0"]), wish(**more))
+    return str(caught.value)
 
 
 def test_what_cannot_work_is_refused_before_anything_is_changed() -> None:
     db = workload("StatefulSet/db", ["data-db-0"])
-    refused(shop(), "does not hold other", claims=("other",))
-    refused(seen(shop().app, facts("data-db-0", mode="Block")), "another volume mode")
-    refused(seen(shop().app, facts("data-db-0", deleting=True)), "is being deleted")
-    refused(seen(shop().app, classes=[]), "no StorageClass 'fast'")
-    refused(seen(shop().app, classes=[StorageClass("fast", "other.example")]), "of other.example, the snapshot of csi")
-    refused(shop(), "has no container nginx", images={"StatefulSet/db": {"nginx": "x"}})
-    refused(shop(), "no workload Deployment/none", images={"Deployment/none": "x"})
-    refused(shop(), "needs target in_place", target="claim", images={"StatefulSet/db": "x"})
+    assert "does not hold other" in refused(shop(), claims=("other",))
+    assert "another volume mode" in refused(seen(shop().app, facts("data-db-0", mode="Block")))
+    assert "is being deleted" in refused(seen(shop().app, facts("data-db-0", deleting=True)))
+    assert "no StorageClass 'fast'" in refused(seen(shop().app, classes=[]))
+    assert "of other.example, the snapshot of csi" in refused(
+        seen(shop().app, classes=[StorageClass("fast", "other.example")])
+    )
+    assert "has no container nginx" in refused(shop(), images={"StatefulSet/db": {"nginx": "x"}})
+    assert "no workload Deployment/none" in refused(shop(), images={"Deployment/none": "x"})
+    assert "needs target in_place" in refused(shop(), target="claim", images={"StatefulSet/db": "x"})
     stranger = application([db], volumes=[volume("data-db-0", ["StatefulSet/db", "Pod/debug"])])
-    refused(seen(stranger), "mounted by Pod/debug")
+    assert "mounted by Pod/debug" in refused(seen(stranger))
     bare = replace(application([workload("Pod/one", ["data-db-0"])]), pods=(pod("", ["data-db-0"], "one"),))
-    refused(seen(bare), "cannot be stopped")
+    assert "cannot be stopped" in refused(seen(bare))
     taken = facts("data-db-0-20261121-100000-abcd")
-    refused(seen(shop().app, facts("data-db-0"), taken), "claims of these names exist", target="claim")
+    assert "claims of these names exist" in refused(seen(shop().app, facts("data-db-0"), taken), target="claim")
 
 
 def test_a_point_without_a_handle_is_refused() -> None:

@@ -53,8 +53,9 @@ class TestRequests:
         assert body["preconditions"] == {"uid": "u1", "resourceVersion": "5"}
 
     def test_a_delete_of_what_is_gone_is_fine(self) -> None:
-        with serving(failure(404)) as (cluster, dummy):
+        with serving(failure(404)) as (cluster, script):
             cluster.delete("Pod", "p", "n", uid="u")
+        assert [request.method for request in script.seen] == ["DELETE"]
 
     def test_a_patch_carries_its_preconditions(self) -> None:
         with serving(Answer(200, POD)) as (cluster, script):
@@ -211,8 +212,9 @@ class TestWaits:
             wait_until(cluster, "Pod", "n", self.ready, what="pods", timeout_s=0, clock=self.CLOCK)
 
     def test_another_object_of_the_same_name_counts_as_gone(self) -> None:
-        with serving(pods("p")) as (cluster, dummy):
+        with serving(pods("p")) as (cluster, script):
             wait_gone(cluster, "Pod", "p", "n", "another-uid", timeout_s=0, clock=self.CLOCK)
+        assert len(script.seen) == 1, "one look is enough"
 
     def test_what_holds_an_object_is_named(self) -> None:
         held = {"metadata": {"name": "p", "uid": "u", "finalizers": ["kubernetes.io/pvc-protection"]}}
