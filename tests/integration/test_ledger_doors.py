@@ -28,7 +28,7 @@ DIGESTS = {version: f"sha256:{number:064x}" for number, version in enumerate(("a
 DATABASE = f"sha256:{9:064x}"
 RUNS = (("p1", "a1", 2), ("p2", "b2", 3), ("p3", "b3", 4))
 MARKING = [
-    {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["list", "create", "update"]},
+    {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list", "create", "update"]},
     {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]},
 ]
 
@@ -179,6 +179,7 @@ def test_holding_twice_writes_once_and_check_mode_never(
     checked, info = play(tasks, "--check", "--diff", kubeconfig=one.kubeconfig)
     assert (checked["changed"], info["result"], audit.writes(one.name)) == (True, [], [])
     held, info = play(tasks, kubeconfig=one.kubeconfig)
+    assert not held.get("failed"), held
     assert held["plan_hash"] == checked["plan_hash"]
     assert (held["changed"], info["result"]) == (True, ["p1", "p2", "p3"])
     assert {s["by"] for s in held["statements"]} == {one.name}
