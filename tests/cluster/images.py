@@ -31,16 +31,24 @@ SUITE = "bookworm"
 WORK_PACKAGES = (
     "ca-certificates",
     "curl",
+    "mariadb-client-core",
+    "mariadb-server-core",
     "nginx-light",
     "openssl",
     "postgresql-15",
     "procps",
     "python3",
     "python3-psycopg2",
+    "redis-server",
     "restic",
 )
 
 _LEFT_OUT = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*")
+# Bare servers: mariadb-server would bring 150 MB of management. The user it makes, and folders, are made here.
+_HOOKS = (
+    'chroot "$1" useradd --system --user-group --home-dir /var/lib/mysql --shell /usr/sbin/nologin mysql',
+    'chroot "$1" install -d -o mysql -g mysql /var/lib/mysql /run/mysqld',
+)
 _WORK_CONFIG: dict[str, object] = {
     "Env": ["PATH=/usr/lib/postgresql/15/bin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
     "Cmd": ["/bin/sh"],
@@ -60,7 +68,7 @@ def reference(name: str, image: oci.Image) -> str:
 
 def golden() -> Path:
     """The golden root's folder for exactly this recipe; made by :func:`ensure`."""
-    recipe = repr((SUITE, WORK_PACKAGES, _LEFT_OUT, _WORK_CONFIG, _PAUSE_CONFIG, "1"))
+    recipe = repr((SUITE, WORK_PACKAGES, _LEFT_OUT, _HOOKS, _WORK_CONFIG, _PAUSE_CONFIG, "1"))
     return paths.cache() / "images" / hashlib.sha256(recipe.encode()).hexdigest()[:12]
 
 
@@ -117,6 +125,7 @@ def _mmdebstrap(target: Path) -> None:
         "--variant=essential",
         "--include=" + ",".join(WORK_PACKAGES),
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT),
+        *(f"--customize-hook={hook}" for hook in _HOOKS),
         SUITE,
         str(target),
         packages.mirror(),

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 import shutil
@@ -32,6 +33,10 @@ from tests.cluster.instance import Instance  # noqa: E402
 from tests.cluster.users import Rule  # noqa: E402
 
 KEPT = ROOT / "tests" / "output" / "cluster"
+_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+if _WORKER:
+    # Each worker has a cluster of its own, numbered from the chosen one on: tests wait more than they compute.
+    os.environ["KNOWNGOOD_INSTANCE"] = str(Instance.chosen().number + int(_WORKER.removeprefix("gw")))
 _FAILED = pytest.StashKey[bool]()
 
 
@@ -52,7 +57,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 def image(cluster: Cluster) -> str:
-    """How pods name the work image (PostgreSQL, nginx, Python, restic, curl); ``KNOWNGOOD_IMAGE_WORK`` elsewhere."""
+    """How pods name the work image (PostgreSQL, MariaDB, Redis, nginx, Python, restic, curl); ``KNOWNGOOD_IMAGE_WORK`` elsewhere."""
     try:
         return cluster.image()
     except ClusterError as problem:
