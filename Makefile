@@ -12,8 +12,12 @@ TOOLS := tests/tools
 # The tree as Python and Ansible import it.
 LINK := .ac/ansible_collections/knowngood/kube
 HERE := PYTHONPATH=.ac ANSIBLE_COLLECTIONS_PATH=$(CURDIR)/.ac
+# Test clusters that the integration tests use side by side; a file of tests stays on one.
+CLUSTERS ?= 2
 ifeq ($(USE_EXISTING_CLUSTER),true)
 OURS := -m "not rig"
+else
+SPREAD := -n $(CLUSTERS) --dist loadfile
 endif
 
 help: ## this list
@@ -42,14 +46,14 @@ cluster-down: venv ## stop the test cluster, leaving nothing behind
 lint: venv $(LINT)/.done ## static checks and ansible-lint (profile production)
 	@$(TOOLS)/lint $(LINT) $(NEWEST)
 
-sanity: sanity-2.19 sanity-2.21 ## ansible-test sanity on the oldest and the newest line
+sanity: venv $(LOWEST)/.done ## ansible-test sanity on the oldest and the newest line
+	@$(TOOLS)/debian-packages shellcheck=shellcheck
+	@$(MAKE) --no-print-directory -j2 --output-sync=target sanity-2.19 sanity-2.21
 
 sanity-2.19: $(LOWEST)/.done
-	@$(TOOLS)/debian-packages shellcheck=shellcheck
 	@$(TOOLS)/sanity $(LOWEST)
 
 sanity-2.21: venv
-	@$(TOOLS)/debian-packages shellcheck=shellcheck
 	@$(TOOLS)/sanity $(NEWEST)
 
 unit: venv $(LOWEST)/.done ## unit tests on the oldest and the newest line, with coverage
@@ -63,8 +67,8 @@ unit-2.21: venv
 	@mkdir -p build
 	@$(HERE) COVERAGE_CORE=sysmon $(PYTHON) -m pytest tests/unit -q --cov --cov-report=term:skip-covered
 
-integration: venv ## tests on the real cluster
-	@$(HERE) PATH="$(CURDIR)/$(NEWEST)/bin:$$PATH" $(PYTHON) -m pytest tests/integration -q $(OURS)
+integration: venv ## tests on real clusters, CLUSTERS of them side by side
+	@$(HERE) PATH="$(CURDIR)/$(NEWEST)/bin:$$PATH" $(PYTHON) -m pytest tests/integration -q $(OURS) $(SPREAD)
 
 test: ## everything
 	@$(MAKE) --no-print-directory lint
