@@ -57,7 +57,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 def image(cluster: Cluster) -> str:
-    """How pods name the work image (PostgreSQL, MariaDB, Redis, nginx, Python, restic, curl); ``KNOWNGOOD_IMAGE_WORK`` elsewhere."""
+    """How pods name the work image (PostgreSQL, MariaDB, Redis, nginx ...); ``KNOWNGOOD_IMAGE_WORK`` elsewhere."""
     try:
         return cluster.image()
     except ClusterError as problem:
