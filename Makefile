@@ -1,8 +1,8 @@
 # knowngood.kube: everything a developer starts. "make help" lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help venv cluster cluster-down lint sanity sanity-2.19 sanity-2.21 unit unit-2.19 unit-2.21 integration test \
-        demo demo-shell demo-clean build clean
+.PHONY: help venv cluster cluster-down lint shellcheck sanity sanity-2.19 sanity-2.21 unit unit-2.19 unit-2.21 integration \
+        test demo demo-shell demo-clean build clean
 
 NEWEST := .venv/a221-py312
 LOWEST := .venv/a219-py311
@@ -47,13 +47,15 @@ lint: venv $(LINT)/.done ## static checks and ansible-lint (profile production)
 	@$(TOOLS)/lint $(LINT) $(NEWEST)
 
 sanity: venv $(LOWEST)/.done ## ansible-test sanity on the oldest and the newest line
-	@$(TOOLS)/debian-packages shellcheck=shellcheck
 	@$(MAKE) --no-print-directory -j2 --output-sync=target sanity-2.19 sanity-2.21
 
-sanity-2.19: $(LOWEST)/.done
+shellcheck:
+	@$(TOOLS)/debian-packages shellcheck=shellcheck
+
+sanity-2.19: $(LOWEST)/.done shellcheck
 	@$(TOOLS)/sanity $(LOWEST)
 
-sanity-2.21: venv
+sanity-2.21: venv shellcheck
 	@$(TOOLS)/sanity $(NEWEST)
 
 unit: venv $(LOWEST)/.done ## unit tests on the oldest and the newest line, with coverage
