@@ -1,0 +1,145 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Rows of the matrix, run side by side: each kills one task after one write and looks at what became of it."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.cluster.handle import Cluster
+from tests.matrix.doors import Doors
+from tests.matrix.invariants import Guard
+from tests.matrix.scenarios import RESUME, UNDO, Bench, Scenario
+from tests.matrix.tiny import Tiny
+
+WAYS = (RESUME, UNDO)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Kill ``scenario`` after write number ``number`` (counted from 1), then take this way."""
+
+    scenario: Scenario
+    number: int
+    way: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """``write``: the last one that was answered. ``problems`` is empty when every invariant held."""
+
+    point: Point
+    killed: bool
+    write: str
+    outcome: str
+    problems: tuple[str, ...]
+    looks: int
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+
+class Lane:
+    """One application at a time, in namespaces of its own, and the processes that work on it."""
+
+    def __init__(self, cluster: Cluster, folder: Path) -> None:
+        self._cluster = cluster
+        self._doors = Doors(folder)
+        self._bench: Bench | None = None
+        self._claims = 0
+        self._name = ""
+
+    def bench(self, scenario: Scenario) -> Bench:
+        """The application for the scenario: the one of the row before, where it was the same scenario."""
+        if self._bench is None or self._name != scenario.name:
+            self.drop()
+            self._bench = Bench(Tiny.deployed(self._cluster, scenario.claims), self._doors)
+            self._name = scenario.name
+        return self._bench
+
+    def drop(self) -> None:
+        if self._bench is not None:
+            self._bench.tiny.remove()
+            self._bench = None
+
+    def close(self) -> None:
+        self.drop()
+        self._doors.close()
+
+    def writes(self, scenario: Scenario) -> tuple[str, ...]:
+        """The writes of the task when nobody kills it."""
+        bench = self.bench(scenario)
+        task = scenario.prepare(bench, _mark())
+        ran = bench.doors.run(task.door, task.options)
+        assert ran.ok, f"{scenario.name}: {ran.problem()}"
+        return ran.writes
+
+    def row(self, point: Point) -> Row:
+        began = time.monotonic()
+        killed, write, outcome, looks = False, "", "", 0
+        try:
+            bench = self.bench(point.scenario)
+            task = point.scenario.prepare(bench, _mark())
+            with Guard(bench.tiny, task.words) as guard:
+                ran = bench.doors.run(task.door, task.options, die_at=point.number)
+                killed, write = ran.killed, ran.writes[-1] if ran.writes else ""
+                problems = [] if killed or ran.ok else [f"it failed before it was killed: {ran.problem()}"]
+                way = point.scenario.resumed if point.way == RESUME else point.scenario.undone
+                outcome, wrong = way(bench, task)
+            problems += [*wrong, *guard.broken[:3]]
+            looks = guard.looked
+            bench.tiny.clear()
+        except Exception as error:
+            problems = [f"{type(error).__name__}: {error}"]
+        if problems:
+            self.drop()
+        took = time.monotonic() - began
+        return Row(point, killed, write, outcome, tuple(problems), looks, took)
+
+
+def _mark() -> str:
+    return f"w-{secrets.token_hex(4)}"
+
+
+def side_by_side(
+    cluster: Cluster, folder: Path, lanes: int, points: Sequence[Point], told: Callable[[Row], None]
+) -> list[Row]:
+    """Every point, in ``lanes`` applications at once; rows in the order of the points."""
+    left = deque(enumerate(points))
+    rows: dict[int, Row] = {}
+    lock = threading.Lock()
+
+    def work(number: int) -> None:
+        lane = Lane(cluster, folder / f"lane-{number}")
+        try:
+            while True:
+                with lock:
+                    if not left:
+                        return
+                    index, point = left.popleft()
+                row = lane.row(point)
+                with lock:
+                    rows[index] = row
+                    told(row)
+        finally:
+            lane.close()
+
+    with ThreadPoolExecutor(lanes) as pool:
+        for future in [pool.submit(work, number) for number in range(lanes)]:
+            future.result()
+    return [rows[index] for index in sorted(rows)]
+
+
+def all_points(scenario: Scenario, writes: int) -> Iterable[Point]:
+    return [Point(scenario, number, way) for number in range(1, writes + 1) for way in WAYS]
