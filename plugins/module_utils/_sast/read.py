@@ -130,8 +130,11 @@ class _Reader:
             identifier=self._identifier,
             counts=self._counts,
         )
-        before = self._lines.count
-        resolver.resolve_into(self._lines)
+        before = self._counts.findings
+        if self._options.totals_only:
+            resolver.count()
+        else:
+            resolver.resolve_into(self._lines)
         state, reasons = status.of_run(run, self._cleaner)
         self._statuses.append(state)
         self._reasons.extend(f"run {run.index} ({resolver.tool}): {reason}" for reason in reasons)
@@ -153,7 +156,7 @@ class _Reader:
                 "ruleset": ruleset_of(rules),
                 "rules_count": len(rules),
                 "results": run.seen,
-                "findings": self._lines.count - before,
+                "findings": self._counts.findings - before,
             }
         )
 
@@ -188,7 +191,6 @@ class _Reader:
         rules = sorted(self._rules)
         if len(rules) > _MOST_RULES:
             self._tally.cut("rule ids of the coverage", _MOST_RULES, len(rules))
-        found = sum(counts.states.values())
         return Scan(
             file=self._name,
             sha256=source.sha256,
@@ -208,7 +210,7 @@ class _Reader:
             status_reasons=tuple(status.shortened(reasons)),
             totals=Totals(
                 results=counts.results,
-                findings=found,
+                findings=counts.findings,
                 live=counts.states.get(State.LIVE, 0),
                 suppressed=counts.states.get(State.SUPPRESSED, 0),
                 absent=counts.states.get(State.ABSENT, 0),

@@ -74,8 +74,11 @@ def sast_report(params: Mapping[str, Any], *, check: bool = False) -> dict[str, 
     try:
         # All spools together may hold what one alone may.
         share = max(options.spool_bytes // len(selection.files), 64 * 1024)
+        # A policy judges whole findings, so they have to be made.
+        totals_only = not dest and not limit and not options.policy.severity
+        reading = replace(options, spool_bytes=share, totals_only=totals_only)
         for file in selection.files:
-            results.append(read_report(file, options=replace(options, spool_bytes=share)))
+            results.append(read_report(file, options=reading))
         stored = store.write(dest, _lines(results), check=check) if dest else None
         inline, total = _worst(results, limit)
     finally:

@@ -13,6 +13,8 @@ class Tally:
     """Warnings by code (with the first example) and truncations by what was cut."""
 
     def __init__(self) -> None:
+        self.weight = 1
+        """How many equal cases a warning stands for, while equal results are looked at once."""
         self._warnings: dict[str, list[Any]] = {}
         self._cuts: dict[str, list[int]] = {}
 
@@ -20,9 +22,9 @@ class Tally:
         """One more case of ``code``. ``first`` should already be fit to be shown; only the first one is kept."""
         entry = self._warnings.get(code)
         if entry is None:
-            self._warnings[code] = [1, text, first]
+            self._warnings[code] = [self.weight, text, first]
         else:
-            entry[0] += 1
+            entry[0] += self.weight
 
     def cut(self, what: str, kept: int, seen: int) -> None:
         """A cap was reached: of ``seen`` only ``kept`` were taken. Calls for the same ``what`` add up."""

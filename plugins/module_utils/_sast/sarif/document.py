@@ -10,7 +10,6 @@ artifacts that give them meaning; they are resolved when their run is complete.
 
 from __future__ import annotations
 
-import marshal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,10 +17,10 @@ from typing import Any
 from ..._core.errors import BadInput
 from ..options import ReadOptions
 from ..shape import as_dict, as_str
-from ..spool import Spool
 from ..tally import Tally
 from ..window import Keep, Window
 from .locations import Artifact
+from .rows import EachResult, Rows, SortsOfResults
 
 _MESSAGE: Keep = {"text": None, "id": None, "arguments": None, "markdown": None}
 _REFERENCE: Keep = {"id": None, "index": None, "guid": None, "toolComponent": None}
@@ -38,7 +37,7 @@ _PROPERTIES: Keep = {
     "cwes": None,
     "tags": None,
 }
-_RESULT: Keep = {
+_RESULT: dict[str, Keep] = {
     "ruleId": None,
     "ruleIndex": None,
     "rule": _REFERENCE,
@@ -68,6 +67,7 @@ _RESULT: Keep = {
     "provenance": {"invocationIndex": None},
     "rank": None,
 }
+_WANTED = frozenset(_RESULT)
 _RULE: Keep = {
     "id": None,
     "guid": None,
@@ -116,7 +116,7 @@ class RawRun:
     """
 
     index: int
-    rows: Spool
+    rows: Rows
     tool: dict[str, Any] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
     invocations: list[dict[str, Any]] = field(default_factory=list)
@@ -217,7 +217,12 @@ def _read_runs(
     for index in window.items():
         if window.peek() != "{":
             raise _not_sarif(name, f"run {index} is not an object")
-        run = RawRun(index, Spool(options.spool_bytes))
+        rows: Rows = (
+            SortsOfResults(options.spool_bytes)
+            if options.totals_only
+            else EachResult(_WANTED, options.spool_bytes)
+        )
+        run = RawRun(index, rows)
         try:
             _read_run(window, run, name=name, left=left, tally=tally)
             each_run(run)
@@ -256,20 +261,18 @@ def _read_results(window: Window, run: RawRun, *, name: str, left: int, tally: T
         run.results = "null"
         return
     run.results = "list"
-    wanted, put, value = frozenset(_RESULT or ()), run.rows.put, window.value
-    for _position in window.items():
+    put = run.rows.put
+    for result in window.entries(_RESULT):
         run.seen += 1
         if run.rows.count >= left:
-            window.skip()
             run.dropped += 1
             continue
-        result = value(_RESULT)
         if not isinstance(result, dict):
             tally.warn("result_not_an_object", "an entry of results is not an object and was dropped")
             run.dropped += 1
             continue
         try:
-            put(marshal.dumps({key: result[key] for key in result if key in wanted}))
+            put(result)
         except ValueError:
             raise BadInput("the report is nested too deeply", where=name, why="inside a result") from None
     if run.rows.count >= left and run.dropped:

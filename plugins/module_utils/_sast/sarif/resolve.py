@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import marshal
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -55,19 +54,26 @@ class Counts:
         self.baselines: dict[str, int] = {}
         self.kinds: dict[str, int] = {}
 
-    def add(self, finding: Finding) -> None:
-        _count(self.states, finding.state)
-        _count(self.natives, finding.native)
-        _count(self.baselines, finding.baseline or "none")
-        if finding.state is State.LIVE:
-            self.severities[finding.severity] += 1
+    @property
+    def findings(self) -> int:
+        return sum(self.states.values())
 
-    def kind(self, kind: str) -> None:
-        _count(self.kinds, kind)
+    def add(self, state: State, native: str, baseline: str | None, severity: Severity, times: int = 1) -> None:
+        _count(self.states, state, times)
+        _count(self.natives, native, times)
+        _count(self.baselines, baseline or "none", times)
+        if state is State.LIVE:
+            self.severities[severity] += times
+
+    def kind(self, kind: str, times: int = 1) -> None:
+        """One more result that was used; those that are no findings are counted as passed."""
+        _count(self.kinds, kind, times)
+        if kind in NOT_A_FINDING:
+            self.passed += times
 
 
-def _count(bag: dict[str, int], word: str) -> None:
-    bag[word] = bag.get(word, 0) + 1
+def _count(bag: dict[str, int], word: str, times: int) -> None:
+    bag[word] = bag.get(word, 0) + times
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,22 +124,42 @@ class RunResolver:
 
     def resolve_into(self, sink: Spool) -> None:
         """Resolve all rows and put each finding as one line of JSON (ASCII, without ``scan``) into ``sink``."""
-        self._counts.results += self._run.seen
-        self._counts.dropped += self._run.dropped
+        self._count_entries()
         encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
-        for packed in self._run.rows:
-            row = marshal.loads(packed)
+        for row, _once in self._run.rows:
             kind = kind_of(row.get("kind"), self._tally)
             self._counts.kind(kind)
             if kind in NOT_A_FINDING:
-                self._counts.passed += 1
                 continue
             finding = self._finding(row, kind)
-            self._counts.add(finding)
+            self._counts.add(finding.state, finding.native, finding.baseline, finding.severity)
             record = finding.to_dict()
             # The hash of the file is known only at its end, see ReadResult.lines.
             del record["scan"]
             sink.put(encode(record).encode("ascii"))
+
+    def count(self) -> None:
+        """Count all rows and keep none."""
+        self._count_entries()
+        for row, times in self._run.rows:
+            self._tally.weight = times
+            kind = kind_of(row.get("kind"), self._tally)
+            self._counts.kind(kind, times)
+            if kind in NOT_A_FINDING:
+                continue
+            resolution = self._resolution(row)
+            configuration = self._overrides.configuration(row.get("provenance"), resolution)
+            level = level_of(row.get("level"), kind, configuration, resolution.rule, self._tally)
+            properties = as_dict(row.get("properties"))
+            severity, *_why = severity_of(properties, resolution.rule, kind, level, self._note, self._tally)
+            suppressions = suppressions_of(row.get("suppressions"), self._cleaner, self._tally)
+            baseline = self._baseline(row.get("baselineState"))
+            self._counts.add(self._state(baseline, suppressions), level[0], baseline, severity, times)
+        self._tally.weight = 1
+
+    def _count_entries(self) -> None:
+        self._counts.results += self._run.seen
+        self._counts.dropped += self._run.dropped
 
     def _finding(self, row: dict[str, Any], kind: str) -> Finding:
         properties = as_dict(row.get("properties"))

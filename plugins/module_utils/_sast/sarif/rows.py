@@ -1,0 +1,129 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The results of a run, kept until the run is complete: each of them, or only how often each sort of them occurs.
+
+For totals a result is what decides how it counts: its rule, kind, level, stated severity, baseline and suppressions. A
+report of many thousand results has a few hundred sorts, so that each is resolved once.
+"""
+
+from __future__ import annotations
+
+import marshal
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+from ..severity import KEYS
+from ..shape import as_dict
+from ..spool import Spool
+
+# A report of endless sorts must not fill the memory.
+_MOST_SORTS = 20_000
+_PLAIN = ("ruleId", "ruleIndex", "kind", "level", "baselineState")
+_RARE = ("rule", "properties", "suppressions", "provenance")
+
+
+class Rows(Protocol):
+    """``count`` is the number of results put in. ``put`` raises ValueError for a result nested too deeply."""
+
+    count: int
+
+    def put(self, result: dict[str, Any]) -> None: ...
+
+    def __iter__(self) -> Iterator[tuple[dict[str, Any], int]]:
+        """Rows and how often each occurs."""
+
+    def close(self) -> None: ...
+
+
+class EachResult:
+    """Every result, reduced to the ``wanted`` keys, in the report's order."""
+
+    def __init__(self, wanted: frozenset[str], limit: int) -> None:
+        self._wanted = wanted
+        self._spool = Spool(limit)
+        self.count = 0
+
+    def put(self, result: dict[str, Any]) -> None:
+        wanted = self._wanted
+        self._spool.put(marshal.dumps({key: result[key] for key in result if key in wanted}))
+        self.count += 1
+
+    def __iter__(self) -> Iterator[tuple[dict[str, Any], int]]:
+        for packed in self._spool:
+            yield marshal.loads(packed), 1
+
+    def close(self) -> None:
+        self._spool.close()
+
+
+class SortsOfResults:
+    """How often each sort of result occurs; sorts beyond a few thousand move to the spool."""
+
+    def __init__(self, limit: int) -> None:
+        self._spool = Spool(limit)
+        self._plain: dict[tuple[Any, ...], int] = {}
+        self._others: dict[bytes, int] = {}
+        self.count = 0
+
+    def put(self, result: dict[str, Any]) -> None:
+        self.count += 1
+        get = result.get
+        if not ("properties" in result or "suppressions" in result or "rule" in result or "provenance" in result):
+            key = (get("ruleId"), get("ruleIndex"), get("kind"), get("level"), get("baselineState"))
+            try:
+                self._plain[key] = self._plain.get(key, 0) + 1
+            except TypeError:  # one of them is a list or an object
+                self._put_other(result)
+        else:
+            self._put_other(result)
+        if len(self._plain) + len(self._others) > _MOST_SORTS:
+            self._spill()
+
+    def __iter__(self) -> Iterator[tuple[dict[str, Any], int]]:
+        self._spill()
+        for packed in self._spool:
+            yield marshal.loads(packed)
+
+    def close(self) -> None:
+        self._plain.clear()
+        self._others.clear()
+        self._spool.close()
+
+    def _put_other(self, result: Mapping[str, Any]) -> None:
+        row = {key: result[key] for key in _PLAIN if key in result}
+        row |= {key: _SHORT[key](result[key]) for key in _RARE if key in result}
+        packed = marshal.dumps(row)
+        self._others[packed] = self._others.get(packed, 0) + 1
+
+    def _spill(self) -> None:
+        for key, times in self._plain.items():
+            row = {name: value for name, value in zip(_PLAIN, key, strict=True) if value is not None}
+            self._spool.put(marshal.dumps((row, times)))
+        for packed, times in self._others.items():
+            self._spool.put(marshal.dumps((marshal.loads(packed), times)))
+        self._plain.clear()
+        self._others.clear()
+
+
+def _severities(properties: Any) -> dict[str, Any]:
+    bag = as_dict(properties)
+    return {key: bag[key] for key in KEYS if key in bag}
+
+
+def _statuses(suppressions: Any) -> Any:
+    """As much of each suppression as decides whether it hides the result; an empty one decides differently."""
+    if not isinstance(suppressions, list):
+        return suppressions
+    return [
+        {"kind": "", **{key: entry[key] for key in ("status", "state") if key in entry}} if entry else {}
+        for entry in map(as_dict, suppressions)
+    ]
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+_SHORT = {"rule": _same, "properties": _severities, "suppressions": _statuses, "provenance": _same}
