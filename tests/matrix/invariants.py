@@ -9,12 +9,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.client import Gone
+from ansible_collections.knowngood.kube.plugins.module_utils._core.clock import parse_time
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import KnownGoodError
 from tests.matrix.tiny import Tiny
 
@@ -197,9 +199,17 @@ def nobody_at_work(tiny: Tiny) -> list[str]:
     """No operation is unfinished, no lease is held."""
     wrong = [f"{op.id} is {op.state} at {op.position}" for op in tiny.journal.list(tiny.target) if op.unfinished]
     for lease in tiny.api.list("Lease", tiny.state):
-        if lease["spec"].get("holderIdentity"):
+        if _held(lease["spec"]):
             wrong.append(f"lease {lease['metadata']['name']} is held by {lease['spec']['holderIdentity']}")
     return wrong
+
+
+def _held(spec: Mapping[str, Any]) -> bool:
+    """A holder that was killed holds it until it runs out."""
+    if not spec.get("holderIdentity"):
+        return False
+    ends = parse_time(spec["renewTime"]) + dt.timedelta(seconds=spec["leaseDurationSeconds"])
+    return ends > dt.datetime.now(dt.UTC)
 
 
 def at_rest(tiny: Tiny, before: Mapping[str, Any]) -> list[str]:

@@ -123,10 +123,10 @@ def _capture_undone(bench: Bench, task: Task) -> tuple[str, list[str]]:
 
 def _quiet(bench: Bench, task: Task) -> list[str]:
     """The live data was not touched, and everything is at rest."""
-    return [*invariants.data_is(bench.tiny, task.words[0]), *_settled(bench, task)]
+    return [*invariants.data_is(bench.tiny, task.words[0]), *settled(bench, task)]
 
 
-def _settled(bench: Bench, task: Task) -> list[str]:
+def settled(bench: Bench, task: Task, limit_s: float = 8) -> list[str]:
     """What is still wrong once the controllers had time to clear up."""
     wrong: list[str] = []
 
@@ -135,7 +135,7 @@ def _settled(bench: Bench, task: Task) -> list[str]:
         return not wrong
 
     try:
-        bench.tiny.until("rest", right, 8)
+        bench.tiny.until("rest", right, limit_s)
     except AssertionError:
         return wrong
     return []
@@ -156,7 +156,7 @@ def _volumes(bench: Bench) -> dict[str, tuple[str, str]]:
     return {n: (v["metadata"]["name"], v["spec"]["persistentVolumeReclaimPolicy"]) for n, v in found.items()}
 
 
-def _restore(bench: Bench, mark: str) -> Task:
+def prepare_restore(bench: Bench, mark: str) -> Task:
     _with_good(bench)
     bench.tiny.write(mark)
     facts = {"volumes": _volumes(bench)}
@@ -168,7 +168,7 @@ def _restored(bench: Bench, task: Task) -> tuple[str, list[str]]:
     ran = again(bench, task)
     if not ran.ok:
         return WENT_ON, [ran.problem()]
-    wrong = [*invariants.data_is(bench.tiny, GOOD), *_settled(bench, task), *invariants.pods_saw(bench.tiny, GOOD)]
+    wrong = [*invariants.data_is(bench.tiny, GOOD), *settled(bench, task), *invariants.pods_saw(bench.tiny, GOOD)]
     ended = begun is not None and begun.state == FINISHED
     if ended and ran.result["changed"]:
         wrong.append("asked again for the same incident, it changed something")
@@ -182,7 +182,7 @@ def _restore_undone(bench: Bench, task: Task) -> tuple[str, list[str]]:
 
 def _as_before(bench: Bench, task: Task) -> list[str]:
     """The same volumes with the same data and policies, under the same workloads."""
-    wrong = [*invariants.data_is(bench.tiny, task.words[0]), *_settled(bench, task)]
+    wrong = [*invariants.data_is(bench.tiny, task.words[0]), *settled(bench, task)]
     now = _volumes(bench)
     return wrong + [
         f"claim {name} is on {now[name]}, was on {was}"
@@ -195,7 +195,7 @@ def _as_before(bench: Bench, task: Task) -> list[str]:
 
 
 def _undo(bench: Bench, mark: str) -> Task:
-    made = _restore(bench, mark)
+    made = prepare_restore(bench, mark)
     ran = again(bench, made)
     assert ran.ok, ran.problem()
     later = f"{mark}-later"
@@ -225,7 +225,7 @@ def _undo_ended(bench: Bench, task: Task, state: str) -> tuple[str, list[str]]:
         return WENT_ON, [ran.problem()]
     if found.state == FINISHED and state == "resumed":
         # The kill came before the undo was begun: nothing was unfinished, so it stands as it was restored.
-        outcome, wrong = NOTHING, [*invariants.data_is(bench.tiny, task.words[1]), *_settled(bench, task)]
+        outcome, wrong = NOTHING, [*invariants.data_is(bench.tiny, task.words[1]), *settled(bench, task)]
         ran = operation(bench, "undone", identity)
         return outcome, wrong + ([] if ran.ok else [ran.problem()]) + _as_before(bench, task)
     return (WENT_ON if found.unfinished else THERE), _as_before(bench, task)
@@ -234,7 +234,7 @@ def _undo_ended(bench: Bench, task: Task, state: str) -> tuple[str, list[str]]:
 # -- giving up
 
 
-def _prune(bench: Bench, mark: str) -> Task:
+def prepare_prune(bench: Bench, mark: str) -> Task:
     ids = []
     for word in (f"{mark}-old", f"{mark}-new"):
         bench.tiny.write(word)
@@ -269,11 +269,11 @@ def _prune_undone(bench: Bench, task: Task) -> tuple[str, list[str]]:
 
 SCENARIOS = (
     Scenario("capture, three claims", 3, _capture, _captured, _capture_undone),
-    Scenario("restore, one claim", 1, _restore, _restored, _restore_undone),
-    Scenario("restore, three claims", 3, _restore, _restored, _restore_undone),
+    Scenario("restore, one claim", 1, prepare_restore, _restored, _restore_undone),
+    Scenario("restore, three claims", 3, prepare_restore, _restored, _restore_undone),
     Scenario("undo, one claim", 1, _undo, _undo_resumed, _undo_again),
     Scenario("undo, three claims", 3, _undo, _undo_resumed, _undo_again),
-    Scenario("prune", 1, _prune, _pruned, _prune_undone),
+    Scenario("prune", 1, prepare_prune, _pruned, _prune_undone),
 )
 
 
