@@ -72,6 +72,7 @@ _KNOWN = (
     Kind("VolumeSnapshotContent", _SNAPSHOT, "v1", "volumesnapshotcontents", False),
     Kind("VolumeSnapshotClass", _SNAPSHOT, "v1", "volumesnapshotclasses", False),
     Kind("VolumeGroupSnapshot", _GROUP_SNAPSHOT, "v1", "volumegroupsnapshots"),
+    Kind("VolumeGroupSnapshotContent", _GROUP_SNAPSHOT, "v1", "volumegroupsnapshotcontents", False),
     Kind("VolumeGroupSnapshotClass", _GROUP_SNAPSHOT, "v1", "volumegroupsnapshotclasses", False),
     Kind("CustomResourceDefinition", "apiextensions.k8s.io", "v1", "customresourcedefinitions", False),
     Kind("Certificate", "cert-manager.io", "v1", "certificates"),

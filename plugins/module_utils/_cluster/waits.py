@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from .._core.clock import Clock
 from .._core.errors import TimedOut
 from .client import Cluster, Gone, Object
-from .kinds import Kind, named
+from .kinds import KINDS, Kind, named
 
 Check = Callable[[Mapping[str, Object]], str]
 """Given the objects by name: an empty text when the wait is over, else what is missing. May raise to fail fast."""
@@ -70,8 +70,58 @@ def wait_until(
             continue
 
 
+def position(cluster: Cluster, kind: str | Kind, namespace: str | None = None) -> str:
+    """A resourceVersion from which on a watch shows everything that is made after this call. One small request."""
+    resource = kind if isinstance(kind, Kind) else KINDS[kind]
+    page = cluster.call("GET", resource.path(namespace), query={"limit": 1}, where=f"list {resource.plural}")
+    return str((page.get("metadata") or {}).get("resourceVersion", ""))
+
+
+def follow(
+    cluster: Cluster,
+    kind: str | Kind,
+    namespace: str | None,
+    take: Callable[[Object, bool], None],
+    *,
+    done: Callable[[], bool],
+    timeout_s: float,
+    clock: Clock,
+    version: str = "",
+    selector: str = "",
+    field: str = "",
+) -> str:
+    """Gives every object to ``take(object, deleted)`` as it changes, until ``done`` or until the time is up.
+
+    With ``version`` (of :func:`position`, or what an earlier call returned) only what changed since; else, and where
+    that is too old, the list comes first. Returns the version that was seen last. Each event costs the same however
+    many objects there are, unlike with :func:`wait_until`.
+    """
+    deadline = clock.monotonic() + timeout_s
+    while not done():
+        if not version:
+            items, version = cluster.list_at(kind, namespace, selector=selector, field=field)
+            for item in items:
+                take(item, False)
+            continue
+        left = deadline - clock.monotonic()
+        if left <= 0:
+            break
+        try:
+            for event in cluster.watch(
+                kind, namespace, selector=selector, field=field, resource_version=version, timeout_s=left
+            ):
+                version = str(event.object["metadata"]["resourceVersion"])
+                if event.type != "BOOKMARK":
+                    take(event.object, event.type == "DELETED")
+                    if done():
+                        return version
+        except Gone:
+            version = ""
+    return version
+
+
 def wait_gone(
-    cluster: Cluster, kind: str, name: str, namespace: str | None, uid: str, *, timeout_s: float, clock: Clock
+    cluster: Cluster, kind: str | Kind, name: str, namespace: str | None, uid: str, *, timeout_s: float, clock: Clock
 ) -> None:
     """Waits until the object with this uid is no more (another one of the same name does not count)."""
 
@@ -80,14 +130,16 @@ def wait_gone(
         if obj is None or obj["metadata"]["uid"] != uid:
             return ""
         held_by = ", ".join(obj["metadata"].get("finalizers") or []) or "nothing that it says"
-        return f"{named(kind, name, namespace)} is still there, held by: {held_by}"
+        return f"{named(word, name, namespace)} is still there, held by: {held_by}"
+
+    word = kind if isinstance(kind, str) else kind.kind
 
     wait_until(
         cluster,
         kind,
         namespace,
         check,
-        what=f"{named(kind, name, namespace)} to be gone",
+        what=f"{named(word, name, namespace)} to be gone",
         timeout_s=timeout_s,
         clock=clock,
         field=f"metadata.name={name}",

@@ -9,24 +9,24 @@ PRIVATE to this collection.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from .._cluster.client import owned_by
 from .._cluster.graph import resolve
 from .._cluster.kinds import named
 from .._cluster.ledger import LedgerStore
 from .._core.application import Application, ApplicationSpec
 from .._core.clock import parse_time
-from .._core.errors import NotProven
+from .._core.errors import Conflict, NotFound, NotProven
 from .._core.operation import Context
 from .._core.plan import Json, Step
 from .._core.statements import CAPTURED
-from . import capture_body, consistency, snapshots
-from . import snapshot_state as state
+from . import capture_body, consistency, groups, snapshots
+from .cutting import Cutter, Group
+from .groups import GroupApi
 from .hook_runs import HookRunner
 from .hooks import Hooks
-from .names import OPERATION, POINT, point_id, suffixed, tail
-from .objects import Object, create
+from .names import CAPTURE, OPERATION, POINT, point_id
+from .objects import Object
 from .tools import Tools, in_parallel
 
 WAVE, RETAIN, RECORD = "snapshot", "retain", "record"
@@ -44,29 +44,29 @@ class Wave:
 
     def done(self, step: Step, context: Context) -> bool:
         cuts = context.results.get(step.name, {}).get("cuts") or {}
-        return bool(cuts) and all(_content(self._tools, cut) is not None for cut in cuts.values())
+        return bool(cuts) and len(_contents(self._tools, cuts.values())) == len(cuts)
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         tools, params = self._tools, step.params
         spec = ApplicationSpec.from_dict(params["spec"])
         app = resolve(tools.cluster, spec)
-        _same_claims(app, params["volumes"])
+        labels = _same_claims(app, params["volumes"], tools.cluster.list("PersistentVolumeClaim", spec.namespace))
         runner = HookRunner(tools, app, Hooks.from_dict(params["hooks"]))
         runner.let_go()
-        selector = _selector(context)
-        snapshots.discard(tools, spec.namespace, selector)
+        cutter = self._cutter(step, context)
+        cutter.discard()
+        claims = [str(volume["claim"]) for volume in params["volumes"]]
         began = tools.clock.monotonic()
         try:
             runner.before()
-            made = self._create(step, context, spec.namespace)
-            snapshots.wait_cut(tools, spec.namespace, made, selector, params["cut_timeout_s"])
+            cutter.cut(claims, params["cut_timeout_s"])
         finally:
             runner.after()
         held_ms = round((tools.clock.monotonic() - began) * 1000) if runner.hooks.holding else 0
-        names = [snapshot["metadata"]["name"] for snapshot in made.values()]
-        ready = snapshots.wait_ready(tools, spec.namespace, names, params["ready_timeout_s"], selector=selector)
-        cuts = {claim: self._cut(ready[snapshot["metadata"]["name"]]) for claim, snapshot in made.items()}
-        return self._result(app, runner, cuts, made, held_ms, context)
+        cuts = cutter.ready(params["ready_timeout_s"])
+        for claim in claims:
+            cuts[claim]["labels"] = labels[claim]
+        return self._result(step, app, runner, cuts, held_ms, context)
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         """Lets go what hooks hold and frees the snapshots, unless the ledger has the point."""
@@ -76,61 +76,42 @@ class Wave:
             HookRunner(self._tools, resolve(self._tools.cluster, spec, strict=False), hooks).let_go()
         if recorded(self._tools, spec.target, context.operation_id):
             return {"kept": "the ledger has this recovery point"}
-        return {"discarded": snapshots.discard(self._tools, spec.namespace, _selector(context))}
+        return {"discarded": self._cutter(step, context).discard()}
 
-    def _create(self, step: Step, context: Context, namespace: str) -> dict[str, Object]:
-        labels = owned_by(context.operation_id)
-        volumes: list[Mapping[str, Json]] = step.params["volumes"]
-
-        def one(volume: Mapping[str, Json]) -> Object:
-            name = suffixed(volume["claim"], tail(context.operation_id))
-            return create(
-                self._tools,
-                snapshots.snapshot_of(volume["claim"], namespace, name, volume["snapshot_class"], labels),
-            )
-
-        return dict(zip([v["claim"] for v in volumes], in_parallel(one, volumes), strict=True))
-
-    def _cut(self, snapshot: Object) -> dict[str, Json]:
-        content = snapshots.content_of(self._tools, snapshot)
-        secret = state.deletion_secret(content)
-        return {
-            "snapshot": snapshot["metadata"]["name"],
-            "snapshot_uid": snapshot["metadata"]["uid"],
-            "content": content["metadata"]["name"],
-            "content_uid": content["metadata"]["uid"],
-            "snapshot_handle": state.handle(content),
-            "restore_size": state.restore_size(content),
-            "cut_at": state.cut_at(content, snapshot),
-            **({"deletion_secret": secret} if secret else {}),
-        }
+    def _cutter(self, step: Step, context: Context) -> Cutter:
+        params = step.params
+        group = Group.of(params.get("group"))
+        limits = params.get("max_parallel") or {}
+        return Cutter(self._tools, params["spec"]["namespace"], context.operation_id, params["volumes"], limits, group)
 
     def _result(
         self,
+        step: Step,
         app: Application,
         runner: HookRunner,
         cuts: dict[str, dict[str, Json]],
-        made: Mapping[str, Object],
         held_ms: int,
         context: Context,
     ) -> dict[str, Json]:
         times = {claim: str(cut["cut_at"]) for claim, cut in cuts.items()}
-        mounted, held = consistency.pods_on(app), runner.held_pods()
+        mounted = {claim: pods for claim, pods in consistency.pods_on(app).items() if claim in cuts}
+        held = runner.held_pods()
+        grouped = {cut.get("group", "") for cut in cuts.values()}
         judged = consistency.judge(
             mounted,
             held,
             spread_s=capture_body.spread_s(times),
             hook_names=[hook.name for hook in (*runner.hooks.pre, *runner.hooks.post)],
             failures=runner.failures(),
+            atomic=(step.params.get("group") or {}).get("atomic", "") if len(grouped) == 1 and all(grouped) else "",
         )
         for claim, cut in cuts.items():
             frozen = held_ms if set(mounted[claim]) & held else 0
-            labels = self._labels(app.spec.namespace, claim)
-            cut |= {"consistency": judged.claims[claim], "freeze_ms": frozen, "labels": labels}
+            cut |= {"consistency": judged.claims[claim], "freeze_ms": frozen}
         running = capture_body.images(app)
-        first = min(parse_time(snapshot["metadata"]["creationTimestamp"]) for snapshot in made.values())
+        moments = [parse_time(cut) for cut in times.values() if cut]
         return {
-            "point": point_id(app.spec.name, first, context.operation_id),
+            "point": point_id(app.spec.name, min(moments, default=self._tools.clock.now()), context.operation_id),
             "cuts": cuts,
             "consistency": judged.level,
             "consistency_reason": judged.reason + self._moved(app),
@@ -140,10 +121,6 @@ class Wave:
             "hooks": [run.to_dict() for run in runner.runs],
             "cluster_uid": app.cluster_uid,
         }
-
-    def _labels(self, namespace: str, claim: str) -> dict[str, str]:
-        found = self._tools.cluster.get("PersistentVolumeClaim", claim, namespace)
-        return dict(found["metadata"].get("labels") or {})
 
     def _moved(self, before: Application) -> str:
         """A note when pods came or went while the snapshots were cut: then the images are not the whole truth."""
@@ -162,8 +139,9 @@ class RetainContents:
     def done(self, step: Step, context: Context) -> bool:
         del step
         cuts = context.results.get(WAVE, {}).get("cuts") or {}
-        contents = [_content(self._tools, cut) for cut in cuts.values()]
-        return bool(contents) and all(c is not None and c["spec"]["deletionPolicy"] == "Retain" for c in contents)
+        there = _contents(self._tools, cuts.values())
+        kept = all(content["spec"]["deletionPolicy"] == snapshots.RETAIN for content in there.values())
+        return bool(cuts) and len(there) == len(cuts) and kept and self._groups_kept(cuts)
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         del step
@@ -171,14 +149,26 @@ class RetainContents:
         labels = {OPERATION: context.operation_id, POINT: wave["point"]}
 
         def one(cut: Mapping[str, Json]) -> str:
-            content = _content(self._tools, cut)
-            if content is None:
+            meta = {"name": cut["content"], "uid": cut["content_uid"]}
+            try:
+                snapshots.set_policy(self._tools, {"metadata": meta}, snapshots.RETAIN, labels)
+            except (Conflict, NotFound) as error:
                 where = named(snapshots.CONTENT, cut["content"])
-                raise NotProven("a snapshot is gone before it could be kept", where=where)
-            snapshots.set_policy(self._tools, content, snapshots.RETAIN, labels)
+                raise NotProven("a snapshot is gone before it could be kept", where=where, why=error.why) from error
             return str(cut["content"])
 
+        for content, cut in _groups(wave["cuts"]).items():
+            api = self._api()
+            groups.set_policy(self._tools, api, content, cut["group_content_uid"], snapshots.RETAIN, labels)
         return {"retained": in_parallel(one, wave["cuts"].values())}
+
+    def _groups_kept(self, cuts: Mapping[str, Mapping[str, Json]]) -> bool:
+        found = [self._tools.cluster.find(self._api().content, name) for name in _groups(cuts)]
+        return all(c is not None and c["spec"]["deletionPolicy"] == snapshots.RETAIN for c in found)
+
+    def _api(self) -> GroupApi:
+        """The version that the server has now: that of the plan may be gone by the time it is taken up again."""
+        return groups.needed(self._tools.cluster)
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         """The step that cut them frees them, or leaves them to the ledger: there is nothing to put back here."""
@@ -219,20 +209,22 @@ def _key(operation_id: str) -> str:
     return f"{CAPTURED}:{operation_id}"
 
 
-def _selector(context: Context) -> str:
-    return f"{OPERATION}={context.operation_id}"
+def _groups(cuts: Mapping[str, Mapping[str, Json]]) -> dict[str, Mapping[str, Json]]:
+    """One cut of each group, by the name of the group's content."""
+    return {str(cut["group_content"]): cut for cut in cuts.values() if cut.get("group_content")}
 
 
-def _content(tools: Tools, cut: Mapping[str, Json]) -> Object | None:
-    """The content of a cut, when it is still the one that was made."""
-    content = tools.cluster.find(snapshots.CONTENT, cut["content"])
-    if content is None or content["metadata"]["uid"] != cut["content_uid"]:
-        return None
-    return content
+def _contents(tools: Tools, cuts: Iterable[Mapping[str, Json]]) -> dict[str, Object]:
+    """The contents of the cuts that are still those that were made."""
+    uids = {str(cut["content"]): cut["content_uid"] for cut in cuts}
+    found = snapshots.contents(tools, uids)
+    return {name: content for name, content in found.items() if content["metadata"]["uid"] == uids[name]}
 
 
-def _same_claims(app: Application, planned: list[Mapping[str, Json]]) -> None:
-    """The claims are those that were planned for. Raises NotProven naming the one that is not."""
+def _same_claims(
+    app: Application, planned: Sequence[Mapping[str, Json]], claims: Sequence[Object]
+) -> dict[str, dict[str, str]]:
+    """The labels of the claims, which are those that were planned for. Raises NotProven naming the one that is not."""
     now = {volume.claim: (volume.claim_uid, volume.volume) for volume in app.volumes}
     for volume in planned:
         if now.get(volume["claim"]) != (volume["claim_uid"], volume["volume"]):
@@ -242,3 +234,8 @@ def _same_claims(app: Application, planned: list[Mapping[str, Json]]) -> None:
                 why=f"planned for volume {volume['volume']}, now {now.get(volume['claim'], ('', 'none'))[1]}",
                 next="run the same task again",
             )
+    found = {claim["metadata"]["name"]: claim["metadata"].get("labels") or {} for claim in claims}
+    return {
+        volume["claim"]: {key: value for key, value in found.get(volume["claim"], {}).items() if key != CAPTURE}
+        for volume in planned
+    }

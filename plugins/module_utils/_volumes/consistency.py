@@ -4,17 +4,18 @@
 
 """How consistent a recovery point is: never more than was seen. Pure.
 
-A volume is ``application`` when declared holding hooks ran well, before and after all cuts, in every running pod that
-mounts it; else ``crash``. A point of one volume is what that volume is. A point of several volumes with separate cuts
-is ``application`` when all of them are, else ``fuzzy``: the volumes show different moments.
+A volume is ``application`` when every running pod that mounts it was held through all cuts, or it was frozen itself, or
+it belongs to a base backup that was completed; else ``crash``. A point of one volume is what that volume is. A point of
+several volumes is ``application`` when all of them are and show one moment; else it is ``crash`` where the driver cut
+all of them as one group, which it is declared to do atomically, and ``fuzzy`` where they were cut one by one.
 
 PRIVATE to this collection.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from .._core.application import Application
 
@@ -30,6 +31,25 @@ class Judgement:
     claims: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What hooks showed beside the pods that they held.
+
+    ``frozen``: claims that were frozen themselves through all cuts. ``backups``: who made a completed base backup, by
+    claim; the claims of one backup have one name. ``uncovered``: claims that holding their pods does not make whole.
+    ``appeared``: pods by claim that came to mount it while it was cut. ``notes`` are told in the reason.
+    """
+
+    frozen: Collection[str] = frozenset()
+    backups: Mapping[str, str] = field(default_factory=dict)
+    uncovered: Collection[str] = frozenset()
+    appeared: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+
+NOTHING_MORE = Evidence()
+
+
 def pods_on(app: Application) -> dict[str, tuple[str, ...]]:
     """Who has a claim mounted now: running pods by name, and ``Kind/name`` of what is not of the application."""
     known = {workload.ref for workload in app.workloads} | {f"Pod/{pod.name}" for pod in app.pods if not pod.workload}
@@ -42,27 +62,71 @@ def pods_on(app: Application) -> dict[str, tuple[str, ...]]:
 
 def judge(
     mounted: Mapping[str, Sequence[str]],
-    held: set[str],
+    held: Collection[str],
     *,
     spread_s: float,
     hook_names: Sequence[str],
     failures: Sequence[str],
+    atomic: str = "",
+    evidence: Evidence = NOTHING_MORE,
 ) -> Judgement:
-    """``mounted``: as :func:`pods_on`; ``held``: pods in which hooks held; ``spread_s``: first cut to last."""
-    claims = {
-        claim: APPLICATION if pods and all(pod in held for pod in pods) else CRASH for claim, pods in mounted.items()
-    }
-    because = "; ".join([_about_hooks(hook_names, held), *failures])
+    """``mounted``: as :func:`pods_on`; ``held``: pods in which hooks held; ``spread_s``: first cut to last.
+
+    ``atomic``: who says that all volumes were cut at one moment, in words; empty where they were cut one by one.
+    """
+    claims = {claim: _level(claim, pods, held, evidence) for claim, pods in mounted.items()}
+    notes = [*evidence.notes, *failures, *_came(evidence)]
+    because = "; ".join([_about_hooks(hook_names, {*held, *evidence.frozen}), *notes])
     loose = sorted(claim for claim, level in claims.items() if level == CRASH)
-    if not loose:
-        return Judgement(APPLICATION, "hooks held every pod that mounts a volume through all cuts", claims)
+    if not loose and (atomic or _one_moment(claims, evidence)):
+        return Judgement(APPLICATION, "; ".join([*_how_held(claims, evidence), *notes]), claims)
     if len(claims) == 1:
         return Judgement(CRASH, f"one volume, its writers were not held: {because}", claims)
+    loosely = f"the writers of {', '.join(loose)} were not held: {because}"
+    if atomic:
+        return Judgement(CRASH, f"{len(claims)} volumes were cut as one group ({atomic}), {loosely}", claims)
     cuts = f"{len(claims)} volumes were cut one by one within {spread_s:.1f} s"
-    return Judgement(FUZZY, f"{cuts}, the writers of {', '.join(loose)} were not held: {because}", claims)
+    if not loose:
+        return Judgement(FUZZY, f"{cuts}: each is whole, but they show different moments; {because}", claims)
+    return Judgement(FUZZY, f"{cuts}, {loosely}", claims)
 
 
-def _about_hooks(names: Sequence[str], held: set[str]) -> str:
+def _level(claim: str, pods: Sequence[str], held: Collection[str], evidence: Evidence) -> str:
+    if evidence.appeared.get(claim):
+        return CRASH
+    if claim in evidence.frozen or claim in evidence.backups:
+        return APPLICATION
+    if claim in evidence.uncovered:
+        return CRASH
+    return APPLICATION if pods and all(pod in held for pod in pods) else CRASH
+
+
+def _one_moment(claims: Mapping[str, str], evidence: Evidence) -> bool:
+    """What is held stands still, so it fits any moment of the wave; a base backup shows the moment its WAL was cut."""
+    return len({evidence.backups[claim] for claim in claims if claim in evidence.backups}) <= 1
+
+
+def _how_held(claims: Mapping[str, str], evidence: Evidence) -> list[str]:
+    said = [
+        f"{name}: a base backup, its WAL was cut last"
+        for name in sorted({evidence.backups[claim] for claim in claims if claim in evidence.backups})
+    ]
+    if any(claim not in evidence.backups and claim not in evidence.frozen for claim in claims):
+        said.append("hooks held every pod that mounts a volume through all cuts")
+    if any(claim in evidence.frozen for claim in claims):
+        said.append("filesystems were frozen through all cuts")
+    return said
+
+
+def _came(evidence: Evidence) -> list[str]:
+    return [
+        f"{', '.join(pods)} came to mount {claim} while it was cut"
+        for claim, pods in sorted(evidence.appeared.items())
+        if pods
+    ]
+
+
+def _about_hooks(names: Sequence[str], held: Collection[str]) -> str:
     if not names:
         return "there are no hooks"
     if held:

@@ -20,6 +20,7 @@ RESTORED_FROM = "knowngood.io/restored-from"
 OPERATION = "knowngood.io/operation"
 CLAIM = "knowngood.io/claim"
 POINT = "knowngood.io/recovery-point"
+CAPTURE = "knowngood.io/capture"
 KEPT = "knowngood.io/kept"
 KEEP_UNTIL = "knowngood.io/keep-until"
 LONGEST = 253

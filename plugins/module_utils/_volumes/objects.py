@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .._cluster.amend import Ref
-from .._cluster.kinds import named
+from .._cluster.kinds import Kind, named
 from .._cluster.waits import wait_gone
 from .._core.errors import Conflict
 from .._core.plan import Json
@@ -60,7 +60,7 @@ def ref(obj: Object) -> Ref:
 
 def delete(
     tools: Tools,
-    kind: str,
+    kind: str | Kind,
     name: str,
     namespace: str | None,
     uid: str,

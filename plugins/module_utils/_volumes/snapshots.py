@@ -11,20 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from .._cluster.amend import amend, read
 from .._cluster.kinds import named
 from .._cluster.waits import wait_gone, wait_until
-from .._core.errors import Conflict, NotProven, TimedOut
+from .._core.errors import Conflict, NotProven
 from .._core.plan import Json
 from . import snapshot_state as state
 from .names import OPERATION
-from .objects import Object, create, delete, label, ref
+from .objects import Object, create, delete, label
 from .tools import Tools, in_parallel
 
 SNAPSHOT, CONTENT = "VolumeSnapshot", "VolumeSnapshotContent"
 RETAIN, DELETE = "Retain", "Delete"
-_LOOK_S = 2.0
-_STEP = "look at the snapshot controller and the driver's csi-snapshotter: kubectl describe volumesnapshot"
+_SINGLE_READS = 8
+LOOK = "look at the snapshot controller and the driver's csi-snapshotter: kubectl describe volumesnapshot"
 
 
 def snapshot_of(claim: str, namespace: str, name: str, snapshot_class: str, labels: Mapping[str, str]) -> Object:
@@ -40,56 +39,15 @@ def snapshot_of(claim: str, namespace: str, name: str, snapshot_class: str, labe
     }
 
 
-def wait_cut(tools: Tools, namespace: str, snapshots: Mapping[str, Object], selector: str, timeout_s: float) -> None:
-    """One watch on the contents of the wave until the driver has cut them all.
-
-    Raises NotProven for an error that no retry cures, TimedOut with what each snapshot said last.
-    """
-    uids = {snapshot["metadata"]["uid"]: claim for claim, snapshot in snapshots.items()}
-
-    def check(contents: Mapping[str, Object]) -> str:
-        cut, said = set(), []
-        for content in contents.values():
-            uid = (content["spec"].get("volumeSnapshotRef") or {}).get("uid")
-            if uid in uids:
-                cut |= {uid} if state.is_cut(content) else set()
-                said += [f"{uids[uid]}: {state.error(content)}"] if state.error(content) else []
-        left = sorted(claim for uid, claim in uids.items() if uid not in cut)
-        return "; ".join([f"not cut yet: {', '.join(left)}", *said]) if left else ""
-
-    deadline = tools.clock.monotonic() + timeout_s
-    while True:
-        left = deadline - tools.clock.monotonic()
-        try:
-            wait_until(
-                tools.cluster,
-                CONTENT,
-                None,
-                check,
-                what=f"{len(uids)} snapshots to be cut",
-                timeout_s=max(0.0, min(_LOOK_S, left)),
-                clock=tools.clock,
-                next=_STEP,
-            )
-            return
-        except TimedOut as error:
-            # A snapshot that the controller refused never gets a content: only the snapshot itself says so.
-            there = tools.cluster.list(SNAPSHOT, namespace, selector=selector)
-            _raise_final(there)
-            if left <= _LOOK_S:
-                error.why = "; ".join([f"after {timeout_s:g} s: {error.why.partition(': ')[2]}", *_errors(there)])
-                raise
-
-
 def wait_ready(
     tools: Tools, namespace: str, names: Sequence[str], timeout_s: float, *, selector: str = "", field: str = ""
 ) -> dict[str, Object]:
     """One watch until these snapshots can be restored from. Returns them by name."""
 
     def check(snapshots: Mapping[str, Object]) -> str:
-        _raise_final([snapshots[name] for name in names if name in snapshots])
+        raise_final([snapshots[name] for name in names if name in snapshots])
         left = [name for name in names if name not in snapshots or not state.is_ready(snapshots[name])]
-        return "; ".join([f"not ready yet: {', '.join(left)}", *_errors(snapshots.values())]) if left else ""
+        return "; ".join([f"not ready yet: {', '.join(left)}", *errors(snapshots.values())]) if left else ""
 
     return wait_until(
         tools.cluster,
@@ -101,16 +59,30 @@ def wait_ready(
         clock=tools.clock,
         selector=selector,
         field=field,
-        next=_STEP,
+        next=LOOK,
     )
+
+
+def contents(tools: Tools, names: Iterable[str]) -> dict[str, Object]:
+    """The contents of these names that exist: singly while they are few, else one list."""
+    wanted = sorted(set(names))
+    if len(wanted) > _SINGLE_READS:
+        return {c["metadata"]["name"]: c for c in tools.cluster.list(CONTENT) if c["metadata"]["name"] in wanted}
+    found = ((name, tools.cluster.find(CONTENT, name)) for name in wanted)
+    return {name: content for name, content in found if content is not None}
 
 
 def content_of(tools: Tools, snapshot: Object) -> Object:
     """The content a snapshot is bound to, both ways. Raises NotProven when it is not."""
-    meta = snapshot["metadata"]
     name = state.status(snapshot).get("boundVolumeSnapshotContentName")
-    content = tools.cluster.find(CONTENT, name) if name else None
+    return bound_both_ways(snapshot, tools.cluster.find(CONTENT, name) if name else None)
+
+
+def bound_both_ways(snapshot: Object, content: Object | None) -> Object:
+    """The content, when it and the snapshot name each other. Raises NotProven when they do not."""
     if content is None or not state.bound(snapshot, content):
+        meta = snapshot["metadata"]
+        name = state.status(snapshot).get("boundVolumeSnapshotContentName")
         raise NotProven(
             f"{named(SNAPSHOT, meta['name'], meta['namespace'])} is not bound both ways",
             why=f"it names the content {name or 'none'}, which does not name this snapshot with its uid",
@@ -176,7 +148,7 @@ def _wait_bound(tools: Tools, name: str, snapshot: Object, timeout_s: float) -> 
         timeout_s=timeout_s,
         clock=tools.clock,
         field=f"metadata.name={name}",
-        next=_STEP,
+        next=LOOK,
     )
 
 
@@ -198,20 +170,13 @@ def _keeps_physical(obj: Object) -> None:
 
 
 def set_policy(tools: Tools, content: Object, policy: str, labels: Mapping[str, str] | None = None) -> Object:
-    """Sets the deletionPolicy (and labels), and looks that it was taken."""
-    wanted = dict(labels or {})
-
-    def change(obj: Object) -> Object | None:
-        right = all(label(obj, key) == value for key, value in wanted.items())
-        if right and obj["spec"]["deletionPolicy"] == policy:
-            return None
-        return {"spec": {"deletionPolicy": policy}, "metadata": {"labels": wanted}}
-
-    amend(tools.cluster, ref(content), change)
-    again = read(tools.cluster, ref(content))
-    if again["spec"]["deletionPolicy"] != policy:
-        raise NotProven(f"{named(CONTENT, content['metadata']['name'])} did not keep deletionPolicy {policy}")
-    return again
+    """Sets the deletionPolicy (and labels), and looks that it was taken. One request; the uid is its precondition."""
+    meta = content["metadata"]
+    body: Object = {"spec": {"deletionPolicy": policy}, "metadata": {"labels": dict(labels or {})}}
+    done = tools.cluster.patch(CONTENT, meta["name"], None, body, uid=meta["uid"])
+    if done["spec"]["deletionPolicy"] != policy:
+        raise NotProven(f"{named(CONTENT, meta['name'])} did not keep deletionPolicy {policy}")
+    return done
 
 
 def free(tools: Tools, snapshot: Object, content: Object, *, timeout_s: float = 120.0) -> None:
@@ -240,7 +205,7 @@ def _discard_one(tools: Tools, snapshot: Object) -> None:
         delete(tools, SNAPSHOT, meta["name"], meta["namespace"], meta["uid"])
 
 
-def _raise_final(snapshots: Sequence[Object]) -> None:
+def raise_final(snapshots: Sequence[Object]) -> None:
     for snapshot in snapshots:
         why = state.final_error(snapshot)
         if why:
@@ -249,5 +214,5 @@ def _raise_final(snapshots: Sequence[Object]) -> None:
             raise NotProven("a snapshot cannot be made", where=where, why=why)
 
 
-def _errors(snapshots: Iterable[Object]) -> list[str]:
+def errors(snapshots: Iterable[Object]) -> list[str]:
     return [f"{s['metadata']['name']}: {state.error(s)}" for s in snapshots if state.error(s)]

@@ -1,0 +1,387 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Group snapshots: several volumes of one driver cut by one request.
+
+The API has three versions, of which a server may serve any; the newest served one is spoken, found by discovery. The
+claims of a group are chosen by a label, which is theirs only as long as the cut takes. While a group exists its members
+cannot be deleted one by one, and the driver deletes them only with the group: freeing is of the whole group.
+
+PRIVATE to this collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from .._cluster.client import Cluster, owned_by
+from .._cluster.kinds import KINDS, Kind, named
+from .._cluster.waits import follow, position, wait_gone, wait_until
+from .._core.errors import BadInput, Conflict, NotFound, NotProven, TimedOut
+from .._core.plan import Json
+from . import snapshot_state as state
+from .names import CAPTURE, OPERATION, suffixed, tail
+from .objects import Object, delete, label
+from .tools import Tools, in_parallel
+
+API_GROUP = "groupsnapshot.storage.k8s.io"
+VERSIONS = ("v1", "v1beta2", "v1beta1")
+"""Newest first. The fields that are used here are the same in all of them."""
+DEFAULT_CLASS = "groupsnapshot.storage.kubernetes.io/is-default-class"
+_PVC = "PersistentVolumeClaim"
+_RETAIN, _DELETE = "Retain", "Delete"
+_TRIES = 6
+_NEXT = "look at the snapshot controller and the driver's csi-snapshotter (feature gate CSIVolumeGroupSnapshot)"
+
+
+@dataclass(frozen=True, slots=True)
+class GroupApi:
+    """The group snapshot API in one version."""
+
+    version: str
+
+    @property
+    def group(self) -> Kind:
+        return Kind("VolumeGroupSnapshot", API_GROUP, self.version, "volumegroupsnapshots")
+
+    @property
+    def content(self) -> Kind:
+        return Kind("VolumeGroupSnapshotContent", API_GROUP, self.version, "volumegroupsnapshotcontents", False)
+
+    @property
+    def group_class(self) -> Kind:
+        return Kind("VolumeGroupSnapshotClass", API_GROUP, self.version, "volumegroupsnapshotclasses", False)
+
+
+def served(cluster: Cluster) -> GroupApi | None:
+    """The newest version that the server has; None where it has none. One request."""
+    try:
+        found = cluster.call("GET", f"/apis/{API_GROUP}", where=f"API group {API_GROUP}")
+    except NotFound:
+        return None
+    there = {item["version"] for item in found.get("versions") or []}
+    return next((GroupApi(version) for version in VERSIONS if version in there), None)
+
+
+def needed(cluster: Cluster) -> GroupApi:
+    """As :func:`served`. Raises BadInput where the server has none."""
+    api = served(cluster)
+    if api is None:
+        raise BadInput(
+            "the cluster cannot make group snapshots",
+            where=cluster.server,
+            why=f"it does not serve {API_GROUP}",
+            next="install the group snapshot CRDs of kubernetes-csi/external-snapshotter, or set group: never",
+        )
+    return api
+
+
+def content_name(group: Object) -> str:
+    """The content of a group: what it names, else the name that the controller gives it."""
+    bound = state.status(group).get("boundVolumeGroupSnapshotContentName")
+    return str(bound or f"groupsnapcontent-{group['metadata']['uid']}")
+
+
+def handle(content: Object) -> str:
+    """The driver's id of the group; empty while it is not cut."""
+    given = (content["spec"]["source"].get("groupSnapshotHandles") or {}).get("volumeGroupSnapshotHandle")
+    return str(state.status(content).get("volumeGroupSnapshotHandle") or given or "")
+
+
+def is_bound(group: Object, content: Object) -> bool:
+    """Both ways: the group names the content, and the content the group with its uid."""
+    ref, meta = content["spec"].get("volumeGroupSnapshotRef") or {}, group["metadata"]
+    points = (ref.get("name"), ref.get("namespace"), ref.get("uid")) == (meta["name"], meta["namespace"], meta["uid"])
+    named_so = state.status(group).get("boundVolumeGroupSnapshotContentName") == content["metadata"]["name"]
+    return points and named_so
+
+
+def members_of(group: Object, snapshots: Sequence[Object]) -> dict[str, Object]:
+    """The group's VolumeSnapshots by claim: those that it owns."""
+    uid = group["metadata"]["uid"]
+    return {
+        str(snapshot["spec"]["source"].get("persistentVolumeClaimName") or ""): snapshot
+        for snapshot in snapshots
+        if any(owner["uid"] == uid for owner in snapshot["metadata"].get("ownerReferences") or [])
+    }
+
+
+# -- making ------------------------------------------------------------------------------------------------------
+
+
+def cut(
+    tools: Tools,
+    api: GroupApi,
+    namespace: str,
+    group_class: str,
+    volumes: Sequence[Mapping[str, Json]],
+    operation_id: str,
+    number: int,
+    timeout_s: float,
+) -> tuple[Object, Object]:
+    """One group snapshot of these claims; returns it and its content as soon as the driver has cut it.
+
+    ``number`` tells the groups of one operation apart. Raises TimedOut with the last error of the group.
+    """
+    mark = f"{operation_id}.{number}"
+    _label_claims(tools, namespace, volumes, mark)
+    version = position(tools.cluster, api.content)
+    group = _create(
+        tools,
+        {
+            "apiVersion": api.group.api_version,
+            "kind": api.group.kind,
+            "metadata": {
+                "name": suffixed(volumes[0]["claim"], f"group-{tail(operation_id)}-{number}"),
+                "namespace": namespace,
+                "labels": owned_by(operation_id),
+            },
+            "spec": {
+                "volumeGroupSnapshotClassName": group_class,
+                "source": {"selector": {"matchLabels": {CAPTURE: mark}}},
+            },
+        },
+        api.group,
+    )
+    return group, _wait_cut(tools, api, group, version, timeout_s)
+
+
+def _label_claims(tools: Tools, namespace: str, volumes: Sequence[Mapping[str, Json]], mark: str) -> None:
+    def one(volume: Mapping[str, Json]) -> None:
+        body: Object = {"metadata": {"labels": {CAPTURE: mark}}}
+        tools.cluster.patch(_PVC, volume["claim"], namespace, body, uid=volume["claim_uid"])
+
+    in_parallel(one, volumes)
+
+
+def unlabel_claims(tools: Tools, namespace: str, operation_id: str) -> int:
+    """Takes this operation's mark off all claims that have it. Returns how many had."""
+    found = [
+        claim
+        for claim in tools.cluster.list(_PVC, namespace, selector=CAPTURE)
+        if label(claim, CAPTURE).rpartition(".")[0] == operation_id
+    ]
+
+    def one(claim: Object) -> None:
+        meta = claim["metadata"]
+        body: Object = {"metadata": {"labels": {CAPTURE: None}}}
+        tools.cluster.patch(_PVC, meta["name"], namespace, body, uid=meta["uid"])
+
+    in_parallel(one, found)
+    return len(found)
+
+
+def _create(tools: Tools, manifest: Object, kind: Kind) -> Object:
+    """As ``objects.create``, for a kind whose version is found by discovery."""
+    meta = manifest["metadata"]
+    try:
+        return tools.cluster.create(manifest)
+    except Conflict:
+        there = tools.cluster.get(kind, meta["name"], meta.get("namespace"))
+        if label(there, OPERATION) != meta["labels"][OPERATION] or there["metadata"].get("deletionTimestamp"):
+            raise
+        return there
+
+
+def _wait_cut(tools: Tools, api: GroupApi, group: Object, version: str, timeout_s: float) -> Object:
+    found: dict[str, Object] = {}
+    uid, meta = group["metadata"]["uid"], group["metadata"]
+
+    def take(content: Object, deleted: bool) -> None:
+        if (content["spec"].get("volumeGroupSnapshotRef") or {}).get("uid") == uid and not deleted:
+            found["content"] = content
+
+    def is_cut() -> bool:
+        return "content" in found and bool(state.status(found["content"]).get("volumeGroupSnapshotHandle"))
+
+    follow(tools.cluster, api.content, None, take, done=is_cut, timeout_s=timeout_s, clock=tools.clock, version=version)
+    if is_cut():
+        return found["content"]
+    now = tools.cluster.find(api.group, meta["name"], meta["namespace"]) or group
+    said = [text for text in (state.error(now), state.error(found["content"]) if found else "") if text]
+    raise TimedOut(
+        "timed out waiting for a group snapshot to be cut",
+        where=named(api.group.kind, meta["name"], meta["namespace"]),
+        why=f"after {timeout_s:g} s: {'; '.join(said) or 'it says nothing'}",
+        next=_NEXT,
+    )
+
+
+def wait_members(
+    tools: Tools, api: GroupApi, group: Object, claims: Sequence[str], timeout_s: float
+) -> tuple[Object, dict[str, Object]]:
+    """Waits until the group is bound and there is a ready snapshot of each claim; returns it and them, by claim."""
+    meta, snapshot = group["metadata"], KINDS["VolumeSnapshot"]
+    deadline = tools.clock.monotonic() + timeout_s
+    found: dict[str, Object] = {}
+
+    def check(seen: Mapping[str, Object]) -> str:
+        found.clear()
+        found.update(members_of(group, list(seen.values())))
+        left = [claim for claim in claims if claim not in found or not state.is_ready(found[claim])]
+        said = [f"{claim}: {state.error(member)}" for claim, member in found.items() if state.error(member)]
+        return "; ".join([f"not ready yet: {', '.join(left)}", *said]) if left else ""
+
+    what = f"the {len(claims)} members of group snapshot {meta['name']} to be ready"
+    wait_until(
+        tools.cluster, snapshot, meta["namespace"], check, what=what, timeout_s=timeout_s, clock=tools.clock, next=_NEXT
+    )
+
+    def ready(seen: Mapping[str, Object]) -> str:
+        now = seen.get(meta["name"])
+        return "" if now is not None and state.is_ready(now) else "not ready yet"
+
+    seen = wait_until(
+        tools.cluster,
+        api.group,
+        meta["namespace"],
+        ready,
+        what=f"group snapshot {meta['name']} to be ready",
+        timeout_s=max(1.0, deadline - tools.clock.monotonic()),
+        clock=tools.clock,
+        field=f"metadata.name={meta['name']}",
+        next=_NEXT,
+    )
+    return seen[meta["name"]], found
+
+
+# -- keeping and freeing -----------------------------------------------------------------------------------------
+
+
+def set_policy(tools: Tools, api: GroupApi, name: str, uid: str, policy: str, labels: Mapping[str, str]) -> Object:
+    """Sets the deletionPolicy (and labels) of a group's content, and looks that it was taken."""
+    body: Object = {"spec": {"deletionPolicy": policy}, "metadata": {"labels": dict(labels)}}
+    done = tools.cluster.patch(api.content, name, None, body, uid=uid)
+    if done["spec"]["deletionPolicy"] != policy:
+        raise NotProven(f"{named(api.content.kind, name)} did not keep deletionPolicy {policy}")
+    return done
+
+
+def free(tools: Tools, api: GroupApi, group: Object, *, timeout_s: float = 120.0) -> None:
+    """Deletes a group so that the driver deletes it with all members, and waits until its content is gone.
+
+    A group that has a content and does not name it yet is waited for: deleted now it would leave the content behind.
+    """
+    meta = group["metadata"]
+    content = tools.cluster.find(api.content, content_name(group))
+    if content is not None:
+        _wait_bound(tools, api, group, timeout_s)
+        uid = content["metadata"]["uid"]
+        set_policy(tools, api, content["metadata"]["name"], uid, _DELETE, {})
+        _free_members(tools, group)
+    delete(tools, api.group, meta["name"], meta["namespace"], meta["uid"], timeout_s=timeout_s)
+    if content is not None:
+        name, uid = content["metadata"]["name"], content["metadata"]["uid"]
+        wait_gone(tools.cluster, api.content, name, None, uid, timeout_s=timeout_s, clock=tools.clock)
+
+
+def _wait_bound(tools: Tools, api: GroupApi, group: Object, timeout_s: float) -> None:
+    meta = group["metadata"]
+
+    def bound(seen: Mapping[str, Object]) -> str:
+        now = seen.get(meta["name"])
+        gone = now is None or now["metadata"]["uid"] != meta["uid"]
+        return "" if gone or state.status(now or {}).get("boundVolumeGroupSnapshotContentName") else "not bound yet"
+
+    wait_until(
+        tools.cluster,
+        api.group,
+        meta["namespace"],
+        bound,
+        what=f"{named(api.group.kind, meta['name'], meta['namespace'])} to be bound",
+        timeout_s=timeout_s,
+        clock=tools.clock,
+        field=f"metadata.name={meta['name']}",
+        next=_NEXT,
+    )
+
+
+def _free_members(tools: Tools, group: Object) -> None:
+    """The contents of the members go with their snapshots; the driver deletes the data with the group alone."""
+    members = members_of(group, tools.cluster.list("VolumeSnapshot", group["metadata"]["namespace"]))
+
+    def one(snapshot: Object) -> None:
+        name = state.status(snapshot).get("boundVolumeSnapshotContentName")
+        content = tools.cluster.find("VolumeSnapshotContent", name) if name else None
+        if content is not None and state.points_to(content, snapshot):
+            body: Object = {"spec": {"deletionPolicy": _DELETE}}
+            tools.cluster.patch("VolumeSnapshotContent", str(name), None, body, uid=content["metadata"]["uid"])
+
+    in_parallel(one, members.values())
+
+
+def import_content(
+    tools: Tools, api: GroupApi, namespace: str, name: str, volumes: Sequence[Mapping[str, Json]], operation_id: str
+) -> Object:
+    """A content (Retain) for a group that the driver has. ``volumes``: all its members, as their statement has them."""
+    first = volumes[0]
+    return _create(
+        tools,
+        {
+            "apiVersion": api.content.api_version,
+            "kind": api.content.kind,
+            "metadata": {"name": name, "labels": owned_by(operation_id), "annotations": _secrets(first)},
+            "spec": {
+                "driver": first["driver"],
+                "deletionPolicy": _RETAIN,
+                "source": {
+                    "groupSnapshotHandles": {
+                        "volumeGroupSnapshotHandle": first["group_handle"],
+                        "volumeSnapshotHandles": [volume["snapshot_handle"] for volume in volumes],
+                    }
+                },
+                "volumeGroupSnapshotRef": {"name": name, "namespace": namespace},
+            },
+        },
+        api.content,
+    )
+
+
+def _secrets(volume: Mapping[str, Json]) -> dict[str, str]:
+    """The annotations by which the driver's Secret is found when a group is deleted (names, no data)."""
+    found = volume.get("deletion_secret") or {}
+    return {key.replace("snapshot.storage", "groupsnapshot.storage", 1): str(value) for key, value in found.items()}
+
+
+def import_group(
+    tools: Tools,
+    api: GroupApi,
+    namespace: str,
+    name: str,
+    volumes: Sequence[Mapping[str, Json]],
+    operation_id: str,
+    *,
+    timeout_s: float = 120.0,
+) -> Object:
+    """A bound group snapshot for a group that the driver has, of which no object is left. Returns it."""
+    import_content(tools, api, namespace, name, volumes, operation_id)
+    group = _create(
+        tools,
+        {
+            "apiVersion": api.group.api_version,
+            "kind": api.group.kind,
+            "metadata": {"name": name, "namespace": namespace, "labels": owned_by(operation_id)},
+            "spec": {"source": {"volumeGroupSnapshotContentName": name}},
+        },
+        api.group,
+    )
+
+    def known(seen: Mapping[str, Object]) -> str:
+        content = seen.get(name)
+        return "" if content is not None and state.is_ready(content) else "the driver has not answered for it yet"
+
+    wait_until(
+        tools.cluster,
+        api.content,
+        None,
+        known,
+        what=f"{named(api.content.kind, name)} to be known to the driver",
+        timeout_s=timeout_s,
+        clock=tools.clock,
+        field=f"metadata.name={name}",
+        next=_NEXT,
+    )
+    _wait_bound(tools, api, group, timeout_s)
+    return tools.cluster.get(api.group, name, namespace)
