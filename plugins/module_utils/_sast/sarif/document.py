@@ -218,9 +218,7 @@ def _read_runs(
         if window.peek() != "{":
             raise _not_sarif(name, f"run {index} is not an object")
         rows: Rows = (
-            SortsOfResults(options.spool_bytes)
-            if options.totals_only
-            else EachResult(_WANTED, options.spool_bytes)
+            SortsOfResults(options.spool_bytes) if options.totals_only else EachResult(_WANTED, options.spool_bytes)
         )
         run = RawRun(index, rows)
         try:
