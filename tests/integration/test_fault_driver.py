@@ -14,7 +14,7 @@ import pytest
 from tests.cluster.faults import Faults
 from tests.cluster.handle import Cluster
 from tests.matrix.driver import HYDRATION_S, Case, cases, look
-from tests.matrix.kills import Lane
+from tests.matrix.rows import Lane
 from tests.matrix.scenarios import SCENARIOS, Bench
 
 pytestmark = pytest.mark.rig

@@ -4,7 +4,8 @@
 
 """``python -m tests.matrix``: the whole matrix on the test cluster, which is started where it is not up.
 
-``--kills N``: at most N points, drawn with the seed. ``--only TEXT``: scenarios with that text in their name.
+Parts: ``kills`` (SIGKILL after every write), ``ansible`` (kills of real Ansible runs), ``storms`` (API faults),
+``driver`` (driver faults). All of them, unless some are named.
 """
 
 from __future__ import annotations
@@ -14,60 +15,102 @@ import random
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.cluster import lifecycle
+from tests.cluster.faults import Faults
 from tests.cluster.handle import Cluster
 from tests.cluster.instance import Instance
-from tests.matrix import table
-from tests.matrix.kills import Lane, Point, Row, all_points, side_by_side
+from tests.matrix import driver, points, table
+from tests.matrix.rows import Lane, Point, Row, side_by_side
 from tests.matrix.scenarios import SCENARIOS
+
+PARTS = ("kills", "ansible", "storms", "driver")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.matrix", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--lanes", type=int, default=4, help="applications side by side")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
+    parser.add_argument("--kills", type=int, default=2**31, help="at most so many kill rows, drawn with the seed")
+    parser.add_argument("--storms", type=int, default=300, help="so many schedules")
+    parser.add_argument("--only", default="", help="scenarios with this in their name")
+    given = parser.parse_args()
+    given.parts = given.parts or list(PARTS)
+    if wrong := sorted(set(given.parts) - set(PARTS)):
+        parser.error(f"no such part: {', '.join(wrong)}")
+    return given
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.matrix", description=__doc__)
-    parser.add_argument("--lanes", type=int, default=4)
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
-    parser.add_argument("--kills", type=int, default=0)
-    parser.add_argument("--only", default="")
-    given = parser.parse_args()
+    given = arguments()
     instance = Instance.chosen()
     was_up = lifecycle.healthy(instance) is not None
     lifecycle.up(instance)
-    cluster = Cluster(instance.kubeconfig(), instance)
-    print(f"seed {given.seed}")
+    print(f"seed {given.seed}", flush=True)
+    wrong: list[str] = []
     try:
         with tempfile.TemporaryDirectory() as folder:
-            rows = kills(cluster, Path(folder), given)
+            for part in given.parts:
+                wrong += run(part, Cluster(instance.kubeconfig(), instance), Path(folder) / part, given)
     finally:
         if not was_up:
             lifecycle.down(instance)
-    print(table.shown(rows))
-    wrong = table.problems(rows)
-    print("\n".join(wrong) or f"{len(rows)} of {len(rows)} rows: nothing was lost")
+    print("\n".join(wrong) or "every row is as it should be: nothing was lost")
     return 1 if wrong else 0
 
 
-def kills(cluster: Cluster, folder: Path, given: argparse.Namespace) -> list[Row]:
-    chosen = [scenario for scenario in SCENARIOS if given.only in scenario.name]
-    points: list[Point] = []
-    lane = Lane(cluster, folder / "count")
-    for scenario in chosen:
-        writes = lane.writes(scenario)
-        print(f"{scenario.name}: {len(writes)} writes", flush=True)
-        points += all_points(scenario, len(writes))
-    lane.close()
-    if given.kills and given.kills < len(points):
-        points = sorted(random.Random(given.seed).sample(points, given.kills), key=points.index)
-        print(f"a sample of {given.kills} points")
+def run(part: str, cluster: Cluster, folder: Path, given: argparse.Namespace) -> list[str]:
+    """One part, with its table printed at the end. Returns what is wrong."""
+    began = time.monotonic()
+    if part == "driver":
+        wrong = driver_faults(cluster, folder)
+    else:
+        chosen = [point for point in wanted(part, cluster, folder, given) if given.only in point.scenario.name]
+        rows = side_by_side(cluster, folder, given.lanes, chosen, progress())
+        print(f"\n== {part}\n\n{table.shown(rows)}")
+        wrong = table.problems(rows)
+    print(f"{part}: {time.monotonic() - began:.0f} s\n", flush=True)
+    return wrong
+
+
+def wanted(part: str, cluster: Cluster, folder: Path, given: argparse.Namespace) -> list[Point]:
+    if part == "ansible":
+        return points.by_ansible()
+    if part == "storms":
+        return points.storms(given.seed, given.storms)
+    chosen = [one for one in SCENARIOS if given.only in one.name]
+    found = points.kills(points.writes(cluster, folder, chosen))
+    return points.sample(found, given.kills, given.seed)
+
+
+def progress() -> Callable[[Row], None]:
+    """Prints each row as it ends, on standard error: the matrix itself comes at the end."""
     began = time.monotonic()
 
     def told(row: Row) -> None:
+        where = f"{row.point.scenario.name}, {row.point.trouble.title.strip()}, {row.point.way}"
         state = "ok" if row.ok else f"WRONG {row.problems[0]}"
-        where = f"{row.point.scenario.name} {row.point.number} {row.point.way}"
-        print(f"{time.monotonic() - began:7.1f} {where}: {row.outcome}: {state} ({row.seconds:.1f} s)", flush=True)
+        spent = f"{time.monotonic() - began:7.1f} ({row.seconds:.1f} s)"
+        print(f"{spent} {where}: {row.outcome}: {state}", file=sys.stderr, flush=True)
 
-    return side_by_side(cluster, folder, given.lanes, points, told)
+    return told
+
+
+def driver_faults(cluster: Cluster, folder: Path) -> list[str]:
+    lane, faults = Lane(cluster, folder), Faults(cluster.own.faults())
+    wrong: list[str] = []
+    print("\n== driver\n")
+    for number, case in enumerate(driver.cases(driver.HYDRATION_S["long"])):
+        outcome, found = driver.look(lane.bench(points.scenario("prune")), faults, case, f"driver-{number}")
+        print(f"  {case.name:<52} {outcome}{''.join(f'; WRONG: {one}' for one in found[:2])}", flush=True)
+        wrong += [f"{case.name}: {one}" for one in found]
+        if found:
+            lane.drop()
+    lane.close()
+    return wrong
 
 
 if __name__ == "__main__":

@@ -61,12 +61,16 @@ class Doors:
             env={**os.environ, "PYTHONPATH": path},
         )
 
-    def run(self, door: str, options: dict[str, Any], *, die_at: int = 0, limit_s: int = 240) -> Ran:
+    def run(
+        self, door: str, options: dict[str, Any], *, die_at: int = 0, timeout_s: float = 30, limit_s: int = 240
+    ) -> Ran:
+        """``timeout_s``: after which a request is given up; ``limit_s``: after which the process is ended."""
         out, log = self._folder / "out", self._folder / "log"
         job = {"door": door, "options": options, "die_at": die_at, "out": str(out), "log": str(log)}
+        job |= {"timeout_s": timeout_s, "lease_s": LEASE_S, "limit_s": limit_s}
         assert self._server.stdin is not None
         assert self._server.stdout is not None
-        self._server.stdin.write(json.dumps({**job, "lease_s": LEASE_S, "limit_s": limit_s}) + "\n")
+        self._server.stdin.write(json.dumps(job) + "\n")
         self._server.stdin.flush()
         status = int(json.loads(self._server.stdout.readline())["status"])
         printed = out.read_text(errors="replace") if out.exists() else ""

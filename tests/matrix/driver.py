@@ -10,7 +10,6 @@ over everything is at rest, nothing was lost and nothing is left behind.
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from tests.matrix import invariants
 from tests.matrix.doors import Ran
 from tests.matrix.invariants import Guard
 from tests.matrix.scenarios import GOOD, HOOKS, Bench, Task, again, prepare_prune, prepare_restore, settled
+from tests.matrix.troubles import clear_error
 
 FIRE, AWAY, FULL = "disk on fire", "not now", "no room"
 # How long a slow driver takes to fill a volume; the matrix takes the longer one.
@@ -152,18 +152,3 @@ def _answer(case: Case, ran: Ran) -> list[str]:
     if not case.fails:
         return case.also(ran) if ran.ok else [ran.problem()]
     return clear_error(ran, case.fails)
-
-
-def clear_error(ran: Ran, says: str = "") -> list[str]:
-    """A module that failed: with one message, a known code, a way on, and no trace."""
-    if ran.ok:
-        return ["it succeeded where it had to fail"]
-    error = ran.result.get("error") or {}
-    wrong = []
-    if not error or error.get("code") == "unexpected" or "Traceback" in ran.printed:
-        wrong.append(f"the error is none of ours: {ran.problem()}")
-    if says and not re.search(says, ran.problem()):
-        wrong.append(f"the error does not say {says!r}: {ran.problem()}")
-    if not error.get("next"):
-        wrong.append(f"the error names no way on: {ran.problem()}")
-    return wrong

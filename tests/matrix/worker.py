@@ -6,11 +6,11 @@
 
 ``python -m tests.matrix.worker`` reads one job a line (JSON) and answers each with ``{"status": ...}``, the child's
 exit status as ``os.waitstatus_to_exitcode`` gives it (-9: killed). What a start of Python and its imports cost is paid
-once; the child runs the module as it is, but for two things: its writes are counted, and the lease of a dead holder
-runs out sooner.
+once; the child runs the module as it is, but for this: its writes are counted, the lease of a dead holder runs out
+sooner, and a request may be given up sooner.
 
 A job: ``door`` (module), ``options``, ``die_at`` (0: never), ``out`` and ``log`` (files for what the module prints and
-for its writes), ``lease_s``, ``limit_s``.
+for its writes), ``lease_s``, ``timeout_s`` (of a request), ``limit_s``.
 """
 
 from __future__ import annotations
@@ -77,6 +77,7 @@ def run(job: dict[str, Any]) -> None:
     signal.alarm(int(job["limit_s"]))
     defaults = LeaseStore.__init__.__kwdefaults__
     defaults["duration_s"] = job["lease_s"]
+    Cluster.__init__.__kwdefaults__["timeout_s"] = job["timeout_s"]
     out = os.open(job["out"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     os.dup2(out, 1)
     os.dup2(out, 2)

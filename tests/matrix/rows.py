@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rows of the matrix, run side by side: each kills one task after one write and looks at what became of it."""
+"""Rows of the matrix, run side by side: each troubles one task and looks at what became of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,26 +20,27 @@ from tests.matrix.doors import Doors
 from tests.matrix.invariants import Guard
 from tests.matrix.scenarios import RESUME, UNDO, Bench, Scenario
 from tests.matrix.tiny import Tiny
+from tests.matrix.troubles import Site, Trouble
 
 WAYS = (RESUME, UNDO)
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Kill ``scenario`` after write number ``number`` (counted from 1), then take this way."""
+    """Have ``trouble`` in ``scenario``, then take this way."""
 
     scenario: Scenario
-    number: int
+    trouble: Trouble
     way: str
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """``write``: the last one that was answered. ``problems`` is empty when every invariant held."""
+    """``hit``: the trouble came before the task had ended. ``problems`` is empty when every invariant held."""
 
     point: Point
-    killed: bool
-    write: str
+    hit: bool
+    what: str
     outcome: str
     problems: tuple[str, ...]
     looks: int
@@ -56,8 +57,8 @@ class Lane:
     def __init__(self, cluster: Cluster, folder: Path) -> None:
         self._cluster = cluster
         self._doors = Doors(folder)
+        self._site = Site(cluster, folder)
         self._bench: Bench | None = None
-        self._claims = 0
         self._name = ""
 
     def bench(self, scenario: Scenario) -> Bench:
@@ -75,10 +76,11 @@ class Lane:
 
     def close(self) -> None:
         self.drop()
+        self._site.close()
         self._doors.close()
 
     def writes(self, scenario: Scenario) -> tuple[str, ...]:
-        """The writes of the task when nobody kills it."""
+        """The writes of the task when nobody troubles it."""
         bench = self.bench(scenario)
         task = scenario.prepare(bench, _mark())
         ran = bench.doors.run(task.door, task.options)
@@ -87,25 +89,22 @@ class Lane:
 
     def row(self, point: Point) -> Row:
         began = time.monotonic()
-        killed, write, outcome, looks = False, "", "", 0
+        hit, what, outcome, looks = False, "", "", 0
         try:
             bench = self.bench(point.scenario)
             task = point.scenario.prepare(bench, _mark())
             with Guard(bench.tiny, task.words) as guard:
-                ran = bench.doors.run(task.door, task.options, die_at=point.number)
-                killed, write = ran.killed, ran.writes[-1] if ran.writes else ""
-                problems = [] if killed or ran.ok else [f"it failed before it was killed: {ran.problem()}"]
+                hit, what, problems = point.trouble.strike(self._site, bench, task)
                 way = point.scenario.resumed if point.way == RESUME else point.scenario.undone
                 outcome, wrong = way(bench, task)
-            problems += [*wrong, *guard.broken[:3]]
+            problems = [*problems, *wrong, *guard.broken[:3]]
             looks = guard.looked
             bench.tiny.clear()
         except Exception as error:
             problems = [f"{type(error).__name__}: {error}"]
         if problems:
             self.drop()
-        took = time.monotonic() - began
-        return Row(point, killed, write, outcome, tuple(problems), looks, took)
+        return Row(point, hit, what, outcome, tuple(problems), looks, time.monotonic() - began)
 
 
 def _mark() -> str:
@@ -139,7 +138,3 @@ def side_by_side(
         for future in [pool.submit(work, number) for number in range(lanes)]:
             future.result()
     return [rows[index] for index in sorted(rows)]
-
-
-def all_points(scenario: Scenario, writes: int) -> Iterable[Point]:
-    return [Point(scenario, number, way) for number in range(1, writes + 1) for way in WAYS]

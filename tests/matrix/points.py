@@ -1,0 +1,62 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which rows there are: all of them, or a sample that a seed draws."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from tests.cluster.handle import Cluster
+from tests.matrix.rows import WAYS, Lane, Point
+from tests.matrix.scenarios import RESUME, SCENARIOS, UNDO, Scenario
+from tests.matrix.troubles import AnsibleKill, Kill, Storm
+
+# Scenarios that bad weather comes over, in turn.
+STORMY = ("capture, three claims", "restore, one claim", "restore, three claims")
+# After which writes Ansible's own runs are killed: in the staging, while it is stopped, in the swap, at the end.
+_BY_ANSIBLE = (3, 9, 17, 22, 25, 29)
+_ALONE = (3, 17, 25)
+
+
+def scenario(name: str) -> Scenario:
+    return next(one for one in SCENARIOS if one.name == name)
+
+
+def writes(cluster: Cluster, folder: Path, chosen: Iterable[Scenario]) -> Iterator[tuple[Scenario, int]]:
+    """How many writes each task has, found by running it."""
+    lane = Lane(cluster, folder / "count")
+    try:
+        for one in chosen:
+            yield one, len(lane.writes(one))
+    finally:
+        lane.close()
+
+
+def kills(counted: Iterable[tuple[Scenario, int]]) -> list[Point]:
+    """Every write of every scenario, both ways."""
+    return [Point(one, Kill(number), way) for one, count in counted for number in range(1, count + 1) for way in WAYS]
+
+
+def by_ansible() -> list[Point]:
+    """Real runs of Ansible: a restore that is killed with its module, or alone; a capture, too."""
+    restore, capture = scenario("restore, one claim"), scenario("capture, three claims")
+    found = [Point(restore, AnsibleKill(number), way) for number in _BY_ANSIBLE for way in WAYS]
+    found += [Point(restore, AnsibleKill(number, alone=True), RESUME) for number in _ALONE]
+    return [*found, Point(capture, AnsibleKill(4), RESUME), Point(capture, AnsibleKill(4), UNDO)]
+
+
+def storms(seed: int, count: int) -> list[Point]:
+    """Schedules 1 to ``count``, sorted by scenario so that a lane keeps its application."""
+    found = [Point(scenario(STORMY[n % 3]), Storm(seed, n), WAYS[n // 3 % 2]) for n in range(1, count + 1)]
+    return sorted(found, key=lambda point: STORMY.index(point.scenario.name))
+
+
+def sample(points: Sequence[Point], count: int, seed: int) -> list[Point]:
+    """``count`` of the points in their order; all where there are no more."""
+    if count >= len(points):
+        return list(points)
+    return [points[index] for index in sorted(random.Random(seed).sample(range(len(points)), count))]
