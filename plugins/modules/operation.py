@@ -7,10 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: operation
-short_description: Lists, resumes and undoes operations
+short_description: Lists, resumes, undoes and gives up operations
 description:
   - Every change that this collection makes is an operation with a journal in the cluster. This module shows the
-    journals, goes on with an operation that stands still, and puts back what one has changed.
+    journals, goes on with an operation that stands still, puts back what one has changed, and gives up one that can go
+    neither forward nor back.
   - Works for operations of every kind. A restore, a rotation, a quarantine.
 version_added: 0.1.0
 author: The knowngood.kube authors (@knowngood)
@@ -20,14 +21,22 @@ options:
       - V(listed) shows the operations, newest first, and changes nothing.
       - V(resumed) goes on with an unfinished one, in the direction it was going.
       - V(undone) puts back what it changed, last step first, from wherever it stands. Where a later operation of the
-        same kind has touched the same objects, that one has to be undone first.
+        same kind has touched the same objects, that one has to be undone first. Where something that it needs is known
+        to be gone, nothing is changed and the error says what.
+      - V(abandoned) gives up an unfinished one that can go neither forward nor back, so that the application is free
+        for others. Only its journal is written. RV(operations[].left) lists the steps that were begun and not undone,
+        with the objects that they touch; a person has to look at those.
     type: str
-    choices: [listed, resumed, undone]
+    choices: [listed, resumed, undone, abandoned]
     default: listed
   id:
     description:
-      - The operation. Required with O(state=undone).
+      - The operation. Required with O(state=undone) and O(state=abandoned).
       - With O(state=resumed) it can be left out when exactly one is unfinished.
+    type: str
+  reason:
+    description:
+      - Why the operation is abandoned. Kept with it. Required with O(state=abandoned).
     type: str
   app:
     description:
@@ -44,7 +53,9 @@ attributes:
   check_mode:
     support: full
   diff_mode:
-    support: none
+    support: full
+    details:
+      - Shows the state of the operation before and after.
   idempotent:
     support: full
 """
@@ -67,11 +78,22 @@ EXAMPLES = r"""
   knowngood.kube.operation:
     id: restore-shop-3f2a9c1b7d
     state: undone
+
+- name: Give up a restore whose kept volume is gone, so that others can be started
+  knowngood.kube.operation:
+    id: restore-shop-3f2a9c1b7d
+    state: abandoned
+    reason: the storage system lost the old volume, the claim was made anew by hand
+  register: given_up
+
+- name: What it left to look at
+  ansible.builtin.debug:
+    var: given_up.operations[0].left
 """
 
 RETURN = r"""
 operations:
-  description: The operations, newest first; with O(state=resumed) and O(state=undone) the one that was worked on.
+  description: The operations, newest first. With another O(state) than V(listed), the one that was worked on.
   returned: success
   type: list
   elements: dict
@@ -93,7 +115,7 @@ operations:
       type: str
       sample: shop-20261121-140305-9f2c
     state:
-      description: V(open), V(finished), V(undoing) or V(undone).
+      description: V(open), V(finished), V(undoing), V(undone) or V(abandoned).
       type: str
       sample: open
     started:
@@ -126,6 +148,15 @@ operations:
           description: V(todo), V(started), V(done), V(undoing) or V(undone).
           type: str
           sample: done
+    left:
+      description: The steps that were begun and not undone, as RV(operations[].steps). Their effect stands.
+      type: list
+      elements: dict
+      sample: [{name: stop StatefulSet/db, touches: [StatefulSet shop/db], state: done}]
+    abandoned:
+      description: Of an abandoned operation C(by), C(reason) and the state in which it C(was). Empty for others.
+      type: dict
+      sample: {by: alice, reason: the old volume is gone, was: open}
     holder:
       description: Host, process and run that worked on it last.
       type: str
@@ -172,10 +203,12 @@ from ansible_collections.knowngood.kube.plugins.module_utils._core.clock import 
 ARGUMENTS = {
     **AUTH_ARGS,
     **COMMON_ARGS,
-    "state": {"type": "str", "choices": ["listed", "resumed", "undone"], "default": "listed"},
+    "state": {"type": "str", "choices": ["listed", "resumed", "undone", "abandoned"], "default": "listed"},
     "id": {"type": "str"},
+    "reason": {"type": "str"},
     "app": {"type": "dict"},
 }
+REQUIRED = [("state", "undone", ["id"]), ("state", "abandoned", ["id", "reason"])]
 
 
 def run(frame: Frame) -> dict[str, object]:
@@ -183,13 +216,12 @@ def run(frame: Frame) -> dict[str, object]:
     target = spec_of(frame.params).target if frame.params["app"] else ""
     actions = all_actions(cluster, namespace, clock, frame.reporter)
     machine = engine(cluster, namespace, actions, reporter=frame.reporter, stopping=frame.stopping, clock=clock)
-    asked = Asked(frame.params["state"], target, frame.params["id"] or "")
+    asked = Asked(frame.params["state"], target, frame.params["id"] or "", frame.params["reason"] or "")
     return operate(cluster, machine, asked, state_namespace=namespace, clock=clock, check_mode=frame.check_mode)
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, required_if=[("state", "undone", ["id"])])
-    run_door(module, run)
+    run_door(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, required_if=REQUIRED), run)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is unfinished is shown, resumed and undone by another process."""
+"""What is unfinished is shown, resumed, undone and given up by another process."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import Conflict
 from tests.cluster.handle import Cluster
+from tests.integration.doors import Call, play
 from tests.integration.small_app import ROOT, App, deployment, service
+from tests.integration.volumes_app import App as Volumes
 
 WORKER = Path(__file__).with_name("quarantine_worker.py")
 
@@ -96,3 +99,63 @@ def test_what_is_not_there_is_said(app: App) -> None:
     assert (nothing["failed"], nothing["error"]["code"]) == (True, "not_found")
     wrong = app.door("operation", state="resumed", state_namespace=app.state)
     assert (wrong["failed"], wrong["error"]["code"]) == (True, "bad_input")
+
+
+def test_what_can_go_neither_way_is_given_up(interrupted: App, tmp_path: Path) -> None:
+    """Its workload was made anew: nothing of the operation fits it any more, and others must not wait for ever."""
+    app = interrupted
+    app.cluster.kubectl("delete", "deployment", "web", "-n", app.namespace, "--cascade=foreground")
+    app.cluster.apply(deployment("web", app.cluster.image()), namespace=app.namespace)
+    app.cluster.wait_ready(app.namespace, "deployment/web")
+    (operation,) = (op.id for op in app.engine.journal.list())
+    for way in (app.engine.resume, app.engine.undo):
+        with pytest.raises(Conflict, match="made anew") as caught:
+            way(operation)
+        assert "state=abandoned" in caught.value.next
+    with pytest.raises(Conflict, match="is unfinished"):
+        app.quarantine(method="network_policy", incident="INC-2")
+
+    given = {"state_namespace": app.state, "state": "abandoned", "id": operation, "reason": "web was made anew"}
+    played = play(
+        tmp_path,
+        [Call("check", "operation", {**given, "reason": ""}), Call("do", "operation", given)],
+        "--check",
+        "--diff",
+        defaults={"kubeconfig": str(app.kubeconfig)},
+    )
+    assert (played["check"]["failed"], "without a reason" in played["check"]["msg"]) == (True, True)
+    assert (played["do"]["changed"], played["do"]["operations"][0]["state"]) == (True, "open")
+    assert played["do"]["diff"] == {"before": {operation: "open"}, "after": {operation: "abandoned"}}
+    assert app.engine.journal.list()[0].state == "open"
+
+    told = app.door("operation", **given)
+    (row,) = told["operations"]
+    assert (told["changed"], row["state"], row["step"]) == (True, "abandoned", "")
+    assert (row["abandoned"]["by"], row["abandoned"]["reason"]) == (app.api.whoami(), "web was made anew")
+    assert {"name": "isolate Deployment/web", "touches": [f"Deployment {app.namespace}/web"], "state": "started"} in (
+        row["left"]
+    )
+    assert replicas(app) == 1, "nothing but the journal is touched"
+    again = app.door("operation", **given)
+    assert (again["changed"], again["operations"][0]["abandoned"]) == (False, row["abandoned"])
+    assert app.quarantine(method="scale_down", incident="INC-1")["enforced"], "the application is free again"
+
+
+def test_an_undo_whose_volume_is_gone_changes_nothing(cluster: Cluster, make_namespace: Callable[[], str]) -> None:
+    app = Volumes.deployed(cluster, make_namespace(), make_namespace(), only="files")
+    app.write_file("good")
+    point = app.point()
+    app.write_file("bad")
+    done = app.restore(point)
+    old = next(row["from"] for row in done["volumes"] if row["claim"] == "files")
+    cluster.kubectl("delete", "pv", old)
+    pods = cluster.get("pods", "-n", app.namespace)["items"]
+
+    with pytest.raises(Conflict, match=f"the old volume {old} of claim files is gone"):
+        app.undo(done["operation"])
+
+    assert app.house().engine.journal.get(done["operation"]).state == "finished"  # type: ignore[union-attr]
+    assert [p["metadata"]["uid"] for p in cluster.get("pods", "-n", app.namespace)["items"]] == [
+        p["metadata"]["uid"] for p in pods
+    ]
+    assert app.read_file() == "good"

@@ -14,25 +14,37 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._core.errors import Conflict, NotFound
+from .._core.operation import Context
+from .._core.plan import Step
 from .client import Cluster, Object
-from .kinds import named
+from .kinds import Kind, named
 
 _TRIES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """One object that was seen: another one of the same name has another uid and is not meant."""
+    """One object that was seen: another one of the same name has another uid and is not meant.
+
+    ``resource``: where its kind lives in the API, for kinds that are known by discovery only.
+    """
 
     kind: str
     name: str
     namespace: str
     uid: str
+    resource: Kind | None = None
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> Ref:
         """From a step's parameters."""
-        return cls(params["kind"], params["name"], params["namespace"], params["uid"])
+        resource = Kind(**params["resource"]) if params.get("resource") else None
+        return cls(params["kind"], params["name"], params["namespace"], params["uid"], resource)
+
+    @property
+    def api(self) -> str | Kind:
+        """The kind, as the client takes it."""
+        return self.resource or self.kind
 
     @property
     def where(self) -> str:
@@ -41,13 +53,13 @@ class Ref:
 
 def read(cluster: Cluster, ref: Ref) -> Object:
     """The object. Raises NotFound when it is gone, Conflict when another one stands in its place."""
-    obj = cluster.get(ref.kind, ref.name, ref.namespace)
+    obj = cluster.get(ref.api, ref.name, ref.namespace)
     if obj["metadata"]["uid"] != ref.uid:
         raise Conflict(
             f"{ref.kind}/{ref.name} is not the one that was planned for",
             where=ref.where,
             why="it was deleted and made anew in between",
-            next="undo or end this operation, then start again",
+            next="undo or abandon this operation, then start again",
         )
     return obj
 
@@ -57,6 +69,24 @@ def read_or_none(cluster: Cluster, ref: Ref) -> Object | None:
     try:
         return read(cluster, ref)
     except (Conflict, NotFound):
+        return None
+
+
+class OfOneObject:
+    """For actions on the object that their parameters name: to one that is gone there is no way back."""
+
+    __slots__ = ()
+    cluster: Cluster
+
+    def undoable(self, step: Step, context: Context) -> str | None:
+        """Why the step cannot be put back; ``None`` while the object is the one that was planned for."""
+        del context
+        try:
+            read(self.cluster, Ref.of(step.params))
+        except NotFound:
+            return f"{Ref.of(step.params).where} is gone"
+        except Conflict as error:
+            return f"{error.where}: {error.why}"
         return None
 
 
@@ -73,7 +103,7 @@ def amend(cluster: Cluster, ref: Ref, change: Callable[[Object], Object | None])
             return obj
         version = obj["metadata"]["resourceVersion"]
         try:
-            return cluster.patch(ref.kind, ref.name, ref.namespace, patch, uid=ref.uid, resource_version=version)
+            return cluster.patch(ref.api, ref.name, ref.namespace, patch, uid=ref.uid, resource_version=version)
         except Conflict:
             if attempt == _TRIES - 1:
                 raise

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What there is to resume or to undo, and how.
+"""What there is to resume, to undo or to give up, and how.
 
 PRIVATE to this collection.
 """
@@ -10,13 +10,13 @@ PRIVATE to this collection.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .._core.clock import Clock, parse_time
-from .._core.errors import BadInput, Conflict, NotFound
-from .._core.operation import Engine
-from .._core.plan import Json
-from .._core.ports import FINISHED, OPEN, TO_DO, UNDOING, UNDONE, Operation
+from .._core.errors import BadInput, Conflict, Denied, NotFound
+from .._core.operation import Engine, Outcome, check_abandon
+from .._core.plan import Json, Step
+from .._core.ports import ABANDONED, FINISHED, OPEN, UNDOING, UNDONE, Operation
 from .client import Cluster
 from .state import target_label
 
@@ -25,11 +25,15 @@ LISTED, RESUMED = "listed", "resumed"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the door ``operation`` was asked for. ``target``: ``namespace/app``, empty for all; ``id`` may be empty."""
+    """What the door ``operation`` was asked for.
+
+    ``target``: ``namespace/app``, empty for all; ``id`` may be empty; ``reason`` is why one is abandoned.
+    """
 
     state: str
     target: str = ""
     id: str = ""
+    reason: str = ""
 
 
 def operate(
@@ -40,24 +44,55 @@ def operate(
     Raises NotFound for an id that is not there, BadInput where it is not clear which one is meant, Conflict where a
     later operation has to be undone first.
     """
-    known = _known(engine, asked)
-    changed = False
-    if asked.state == LISTED:
-        found = known
-    else:
-        chosen = _resumable(known, asked) if asked.state == RESUMED else _undoable(engine, known, asked)
-        changed = chosen.unfinished if asked.state == RESUMED else chosen.state != UNDONE
-        if changed and not check_mode:
-            outcome = (engine.resume if asked.state == RESUMED else engine.undo)(chosen.id)
-            changed, chosen = outcome.changed, outcome.operation or chosen
-        found = [chosen]
+    found = _known(engine, asked)
+    told: dict[str, Json] = {"changed": False, "plan": [], "operation": "", "diff": {"before": {}, "after": {}}}
+    if asked.state != LISTED:
+        before = _chosen(engine, found, asked)
+        outcome = _predicted(engine, before, asked) if check_mode else _done(cluster, engine, before, asked)
+        after = outcome.operation or before
+        found = [before if check_mode else after]
+        diff = {"before": {before.id: before.state}, "after": {after.id: after.state}}
+        told = {
+            "changed": outcome.changed,
+            "plan": steps_of(found[0], found[0].plan.steps),
+            "operation": before.id,
+            "diff": diff,
+        }
     running = _running(cluster, state_namespace, clock, {op.plan.target for op in found if op.unfinished})
-    return {
-        "changed": changed,
-        "operations": [row(op, running=running.get(op.plan.target, "")) for op in found],
-        "plan": steps_of(found[0]) if asked.state != LISTED else [],
-        "operation": found[0].id if asked.state != LISTED else "",
-    }
+    return {**told, "operations": [row(op, running=running.get(op.plan.target, "")) for op in found]}
+
+
+def _chosen(engine: Engine, known: Sequence[Operation], asked: Asked) -> Operation:
+    if asked.state == RESUMED:
+        return _resumable(known, asked)
+    return _undoable(engine, known, asked) if asked.state == UNDONE else _named(known, asked)
+
+
+def _predicted(engine: Engine, operation: Operation, asked: Asked) -> Outcome:
+    """What a run would come to; raises what can be known to go wrong."""
+    state = asked.state
+    if state == UNDONE:
+        engine.check_undo(operation)
+    elif state == ABANDONED and operation.state != ABANDONED:
+        check_abandon(operation, asked.reason)
+    elif state == RESUMED:
+        engine.check_resume(operation)
+        state = {OPEN: FINISHED, UNDOING: UNDONE}.get(operation.state, operation.state)
+    return Outcome(state != operation.state, operation.plan, replace(operation, state=state))
+
+
+def _done(cluster: Cluster, engine: Engine, operation: Operation, asked: Asked) -> Outcome:
+    if asked.state == ABANDONED:
+        return engine.abandon(operation.id, asked.reason, _user(cluster) if operation.unfinished else "")
+    return (engine.resume if asked.state == RESUMED else engine.undo)(operation.id)
+
+
+def _user(cluster: Cluster) -> str:
+    """What the cluster calls us; empty where it does not say."""
+    try:
+        return cluster.whoami()
+    except (Denied, NotFound):
+        return ""
 
 
 def _known(engine: Engine, asked: Asked) -> list[Operation]:
@@ -84,29 +119,37 @@ def _resumable(known: Sequence[Operation], asked: Asked) -> Operation:
     return unfinished[0]
 
 
+def _named(known: Sequence[Operation], asked: Asked) -> Operation:
+    if asked.id:
+        return known[0]
+    there = ", ".join(op.id for op in known if op.state not in (UNDONE, ABANDONED)) or "none"
+    raise BadInput(f"which operation is to be {asked.state}?", why=f"there are: {there}", next="name one with id")
+
+
 def _undoable(engine: Engine, known: Sequence[Operation], asked: Asked) -> Operation:
-    if not asked.id:
-        there = ", ".join(op.id for op in known if op.state != UNDONE) or "none"
-        raise BadInput("which operation is to be undone?", why=f"there are: {there}", next="name one with id")
-    later = undo_first(known[0], engine.journal.list(known[0].plan.target))
+    operation = _named(known, asked)
+    later = undo_first(operation, engine.journal.list(operation.plan.target))
     if later:
         raise Conflict(
             f"{later.id} has to be undone before {asked.id}",
             why="it started later and touched the same objects",
             next=f"knowngood.kube.operation id={later.id} state=undone",
         )
-    return known[0]
+    return operation
 
 
 def undo_first(operation: Operation, others: Iterable[Operation]) -> Operation | None:
-    """The newest later operation of the same kind that touched the same objects and still stands. Pure."""
+    """The newest later operation of the same kind that touched the same objects and still stands. Pure.
+
+    One that was abandoned can never be undone, so it is no reason to wait.
+    """
     mine = touched(operation)
     later = [
         op
         for op in others
         if op.id != operation.id
         and op.plan.kind == operation.plan.kind
-        and op.state != UNDONE
+        and op.state not in (UNDONE, ABANDONED)
         and (op.started, op.id) > (operation.started, operation.id)
         and mine & touched(op)
     ]
@@ -143,7 +186,9 @@ def row(operation: Operation, *, running: str = "") -> dict[str, Json]:
         "started": operation.started,
         "ended": operation.ended,
         "step": operation.position,
-        "steps": steps_of(operation),
+        "steps": steps_of(operation, operation.plan.steps),
+        "left": steps_of(operation, operation.left),
+        "abandoned": dict(operation.facts.get("abandoned") or {}),
         "holder": operation.holder,
         "running": bool(running) and running == operation.holder,
         "undo_until": str(operation.facts.get("undo_until", "")),
@@ -152,11 +197,10 @@ def row(operation: Operation, *, running: str = "") -> dict[str, Json]:
     }
 
 
-def steps_of(operation: Operation) -> list[dict[str, Json]]:
-    """Its steps with what the journal has of each."""
+def steps_of(operation: Operation, steps: Sequence[Step]) -> list[dict[str, Json]]:
+    """Steps with what the journal has of each."""
     return [
-        {"name": step.name, "touches": list(step.touches), "state": operation.entry(step.name).state}
-        for step in operation.plan.steps
+        {"name": step.name, "touches": list(step.touches), "state": operation.entry(step.name).state} for step in steps
     ]
 
 
@@ -165,10 +209,13 @@ def how_to_go_on(operation: Operation, *, running: str = "") -> str:
     door = f"knowngood.kube.operation id={operation.id}"
     if operation.unfinished and running:
         return f"{running} is working on {operation.plan.target}: wait for it to end"
+    give_up = f"{door} state=abandoned where that cannot succeed"
     if operation.state == OPEN:
-        return f"run the same task again or {door} state=resumed to go on; {door} state=undone to go back"
+        return f"run the same task again or {door} state=resumed to go on; {door} state=undone to go back; {give_up}"
     if operation.state == UNDOING:
-        return f"{door} state=resumed goes on going back"
-    if operation.state == FINISHED and any(operation.entry(s.name).state != TO_DO for s in operation.plan.steps):
+        return f"{door} state=resumed goes on going back; {give_up}"
+    if operation.state == FINISHED and operation.left:
         return f"{door} state=undone to go back"
+    if operation.state == ABANDONED and operation.left:
+        return "look at what the steps in left touch, and put it right by hand"
     return "nothing is left to do"

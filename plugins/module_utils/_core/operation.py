@@ -19,16 +19,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from .clock import Clock, rfc3339
 from .errors import BadInput, Conflict, Interrupted, KnownGoodError, NotFound
 from .plan import Json, Plan, Step, digest
-from .ports import DONE, FINISHED, OPEN, STARTED, TO_DO, UNDOING, UNDONE, Entry, Held, Journal, Leases, Operation
+from .ports import (
+    ABANDONED,
+    ALREADY,
+    DONE,
+    FINISHED,
+    OPEN,
+    STARTED,
+    TO_DO,
+    UNDOING,
+    UNDONE,
+    Entry,
+    Held,
+    Journal,
+    Leases,
+    Operation,
+)
 from .progress import Reporter
-
-ALREADY = "already"
-"""Key in the result of a step whose outcome was there before this operation: it is not ours to undo."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +66,17 @@ class Action(Protocol):
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         """Puts back what the step changed, as far as it was changed. ``None``: this step has nothing to put back."""
+
+
+@runtime_checkable
+class Keeper(Protocol):
+    """An action whose undo needs something that was kept."""
+
+    def undoable(self, step: Step, context: Context) -> str | None:
+        """Why the step cannot be put back any more; ``None``: nothing is known against it. Reads only.
+
+        Asked of all steps before the first of them is undone, so that an undo that is bound to fail changes nothing.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,23 +146,80 @@ class Engine:
     def resume(self, operation_id: str) -> Outcome:
         """Goes on with an unfinished operation in the direction it was going."""
         operation = self._known(operation_id)
+        self.check_resume(operation)
         if not operation.unfinished:
             return Outcome(False, operation.plan, operation)
         self._check_actions(operation.plan)
         with self.leases.hold(operation.plan.target, self.holder) as held:
             self._nobody_else(operation)
             operation = self._known(operation_id)
+            self.check_resume(operation)
             return self._backward(operation, held) if operation.state == UNDOING else self._forward(operation, held)
 
+    @staticmethod
+    def check_resume(operation: Operation) -> None:
+        """Raises Conflict where the operation was abandoned."""
+        if operation.state == ABANDONED:
+            told = operation.facts.get("abandoned") or {}
+            raise Conflict(
+                f"operation {operation.id} was abandoned",
+                why=f"by {told.get('by')}, {operation.ended}: {told.get('reason')}",
+                next=f"knowngood.kube.operation id={operation.id} lists what it left; start anew",
+            )
+
     def undo(self, operation_id: str) -> Outcome:
-        """Puts back what the operation changed, last step first."""
+        """Puts back what the operation changed, last step first. Raises as :meth:`check_undo`."""
         operation = self._known(operation_id)
         if operation.state == UNDONE:
             return Outcome(False, operation.plan, operation)
         self._check_actions(operation.plan)
         with self.leases.hold(operation.plan.target, self.holder) as held:
             self._nobody_else(operation)
-            return self._backward(self._known(operation_id), held)
+            operation = self._known(operation_id)
+            self.check_undo(operation)
+            return self._backward(operation, held)
+
+    def check_undo(self, operation: Operation) -> None:
+        """Raises Conflict where the operation was abandoned, or its undo is not begun and is bound to fail."""
+        self.check_resume(operation)
+        if operation.state not in (OPEN, FINISHED):
+            return
+        context = Context(operation.id, operation.results)
+        reasons = []
+        for step in operation.left:
+            action: object = self.actions.get(step.action)
+            why = action.undoable(step, context) if isinstance(action, Keeper) else None
+            if why:
+                reasons.append(f"{step.name}: {why}")
+        if reasons:
+            door = f"knowngood.kube.operation id={operation.id}"
+            raise Conflict(
+                f"operation {operation.id} cannot be put back",
+                where=operation.plan.target,
+                why="; ".join(reasons),
+                next=f"{door} state=resumed to go on, or state=abandoned to give it up" if operation.unfinished else "",
+                details={"operation": operation.id},
+            )
+
+    # -- neither way ----------------------------------------------------------------------------------------------
+
+    def abandon(self, operation_id: str, reason: str, by: str = "") -> Outcome:
+        """Gives up an unfinished operation: its journal is closed and nothing else in the cluster is changed.
+
+        What it leaves behind is ``left`` of the outcome's operation; who, when and why are kept with it. Raises
+        BadInput without a reason and for an operation that has ended.
+        """
+        operation = self._known(operation_id)
+        if operation.state == ABANDONED:
+            return Outcome(False, operation.plan, operation)
+        check_abandon(operation, reason)
+        with self.leases.hold(operation.plan.target, self.holder):
+            operation = self._known(operation_id)
+            check_abandon(operation, reason)
+            told = {"by": by or self.holder, "reason": reason.strip(), "was": operation.state}
+            now = rfc3339(self.clock.now())
+            ended = replace(operation, state=ABANDONED, ended=now, facts={**operation.facts, "abandoned": told})
+            return Outcome(True, operation.plan, self.journal.save(ended))
 
     # -- inside -------------------------------------------------------------------------------------------------
 
@@ -220,10 +300,8 @@ class Engine:
             return Outcome(False, operation.plan, operation)
         if operation.state != UNDOING:
             operation = self.journal.save(replace(operation, state=UNDOING, holder=self.holder))
-        for step in reversed(operation.plan.steps):
+        for step in reversed(operation.left):
             entry = operation.entry(step.name)
-            if entry.state in (TO_DO, UNDONE) or ALREADY in entry.result:
-                continue
             held.check()
             self._stop_if_asked(operation, step, True)
             self.reporter.say(f"undo {operation.plan.kind}: {step.name}")
@@ -251,11 +329,19 @@ class Engine:
             )
 
 
+def check_abandon(operation: Operation, reason: str) -> None:
+    """Raises BadInput without a reason and for an operation that has ended."""
+    if not operation.unfinished:
+        raise BadInput(f"there is nothing to abandon: operation {operation.id} is {operation.state}")
+    if not reason.strip():
+        raise BadInput(f"operation {operation.id} is not abandoned without a reason", next="say why with reason")
+
+
+_WAYS = "with state=resumed or state=undone (state=abandoned where neither can succeed)"
+
+
 def _way_on(operation: Operation) -> str:
-    return (
-        f"run the same task again to go on, or knowngood.kube.operation id={operation.id} "
-        "with state=resumed or state=undone"
-    )
+    return f"run the same task again to go on, or knowngood.kube.operation id={operation.id} {_WAYS}"
 
 
 def _with_way_on(error: KnownGoodError, operation: Operation, step: Step, changed: bool) -> KnownGoodError:
@@ -272,6 +358,6 @@ def _in_the_way(operation: Operation) -> Conflict:
     return Conflict(
         f"operation {operation.id} on {operation.plan.target} is unfinished",
         why=f"it stands at step '{operation.position}', started {operation.started} by {operation.holder}",
-        next=f"knowngood.kube.operation id={operation.id} with state=resumed or state=undone",
+        next=f"knowngood.kube.operation id={operation.id} {_WAYS}",
         details={"operation": operation.id},
     )

@@ -13,9 +13,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from .plan import Json, Plan
+from .plan import Json, Plan, Step
 
-OPEN, FINISHED, UNDOING, UNDONE = "open", "finished", "undoing", "undone"
+ALREADY = "already"
+"""Key in the result of a step whose outcome was there before this operation: it is not ours to undo."""
+
+OPEN, FINISHED, UNDOING, UNDONE, ABANDONED = "open", "finished", "undoing", "undone", "abandoned"
 TO_DO, STARTED, DONE = "todo", "started", "done"
 
 
@@ -39,8 +42,9 @@ class Entry:
 class Operation:
     """A run of a plan as the journal keeps it. ``version`` is the store's compare-and-swap token.
 
-    ``state`` is ``open`` (unfinished), ``finished``, ``undoing`` or ``undone``. ``facts`` are what the caller wants to
-    find again with the operation (no secrets), for instance until when it can be undone.
+    ``state`` is ``open``, ``undoing`` (both unfinished), ``finished``, ``undone`` or ``abandoned``. ``facts`` are what
+    the caller wants to find again with the operation (no secrets), for instance until when it can be undone; that of an
+    abandoned one has ``abandoned``: ``by``, ``reason`` and the state that it ``was`` in.
     """
 
     id: str
@@ -67,6 +71,15 @@ class Operation:
     def results(self) -> dict[str, dict[str, Json]]:
         """Results by step name, of the steps that have one."""
         return {name: entry.result for name, entry in self.entries.items() if entry.result}
+
+    @property
+    def left(self) -> tuple[Step, ...]:
+        """The steps whose effect may stand in the cluster: begun by this operation and not undone."""
+        return tuple(step for step in self.plan.steps if self._stands(self.entry(step.name)))
+
+    @staticmethod
+    def _stands(entry: Entry) -> bool:
+        return entry.state not in (TO_DO, UNDONE) and ALREADY not in entry.result
 
     @property
     def position(self) -> str:

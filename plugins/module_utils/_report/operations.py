@@ -50,7 +50,7 @@ def _operation(name: str, phase: str, result: Row, known: Row, namespace: str | 
         "state": text(known, "state"),
         "plan_hash": text(known, "plan_hash") or text(result, "plan_hash"),
         "undo_until": moment(text(known, "undo_until") or text(result, "undo_until")),
-        "undo": undo_command(name, namespace),
+        "undo": None if text(known, "state") == "abandoned" else undo_command(name, namespace),
     }
 
 

@@ -43,6 +43,7 @@ _TONES = {
     "undone": WARN,
     "undoing": BAD,
     "open": BAD,
+    "abandoned": BAD,
 }
 
 

@@ -35,7 +35,7 @@ TITLES = {
 _CHANGING = frozenset({"held", "forensic", "containment", "restore", "rotation", "release"})
 _WORST_FIRST = (FAILED, UNFINISHED, UNDONE, PLANNED, SKIPPED, DONE, ALREADY, NOT_REPORTED)
 
-_JOURNAL_WORDS = {"open": UNFINISHED, "undoing": UNFINISHED, "undone": UNDONE}
+_JOURNAL_WORDS = {"open": UNFINISHED, "undoing": UNFINISHED, "undone": UNDONE, "abandoned": UNFINISHED}
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from .secrets import CRT, KEY, TlsSecret, archive, must_be_ours_to_write, replac
 from .subject import Subject, Tools
 
 _TRIES = 5
+_NOT_KEPT, _WHY_NOT = "the old certificate is not kept any more", "its archive was removed, as when its time is over"
 
 
 def signing(subject: Subject, secret: TlsSecret) -> Authority:
@@ -188,6 +189,19 @@ class Commit:
         new = issued_in(copy)
         subject.cluster.update(replaced(secret.obj, new.chain, new.key, str(subject.params["rotated_for"])))
 
+    def undoable(self, step: Step, context: Context) -> str | None:
+        """Not without the archive, and not over what somebody else has written."""
+        subject = Subject.of(self.tools, step, context)
+        try:
+            seen = subject.secret().certificate.fingerprint
+            if seen == subject.params["old"]:
+                return None
+            if seen != subject.new:
+                raise subject.foreign(subject.secret())
+            return None if subject.archive() else f"{subject.where}: {_NOT_KEPT}, {_WHY_NOT}; rotate again instead"
+        except (Conflict, NotFound) as error:
+            return f"{error.where}: {error.why or error.what}"
+
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         subject = Subject.of(self.tools, step, context)
         for attempt in range(_TRIES):
@@ -199,12 +213,7 @@ class Commit:
                 raise subject.foreign(secret)
             copy = subject.archive()
             if copy is None:
-                raise NotFound(
-                    "the old certificate is not kept any more",
-                    where=subject.where,
-                    why="its archive was removed, as it is when its time is over",
-                    next="rotate again instead",
-                )
+                raise NotFound(_NOT_KEPT, where=subject.where, why=_WHY_NOT, next="rotate again instead")
             before = str(subject.params["rotated_for_before"])
             try:
                 subject.cluster.update(replaced(secret.obj, copy.value(CRT), copy.value(KEY), before))

@@ -92,7 +92,7 @@ class Subject:
                 "the Secret is another one than at planning time",
                 where=self.where,
                 why="it was deleted and made anew",
-                next="undo this operation or leave it, then plan again",
+                next="undo or abandon this operation, then plan again",
             )
         return obj
 

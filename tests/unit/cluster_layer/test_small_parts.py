@@ -32,6 +32,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._core.application i
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput, NotProven
 from ansible_collections.knowngood.kube.plugins.module_utils._core.plan import Plan, Step
 from ansible_collections.knowngood.kube.plugins.module_utils._core.ports import (
+    ABANDONED,
     DONE,
     FINISHED,
     OPEN,
@@ -198,12 +199,21 @@ class TestOperations:
             operation("b", "2", "PVC shop/other", "Pod shop/knowngood-probe-*"),
             operation("c", "3", "PVC shop/data", kind="rotation"),
             operation("d", "4", "PVC shop/data", state=UNDONE),
+            operation("e", "5", "PVC shop/data", state=ABANDONED),
         ]
         assert undo_first(first, [first, *others]) is None
 
     @pytest.mark.parametrize(
         ("state", "word"),
-        [(OPEN, "state=resumed"), (UNDOING, "goes on going back"), (FINISHED, "state=undone"), (UNDONE, "nothing")],
+        [
+            (OPEN, "state=resumed"),
+            (OPEN, "state=abandoned"),
+            (UNDOING, "goes on going back"),
+            (UNDOING, "state=abandoned"),
+            (FINISHED, "state=undone"),
+            (UNDONE, "nothing"),
+            (ABANDONED, "by hand"),
+        ],
     )
     def test_how_to_go_on(self, state: str, word: str) -> None:
         assert word in how_to_go_on(operation("a", "1", state=state))

@@ -115,6 +115,10 @@ class Switch:
     fuse: Fuse
     history: list[str] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
+    lost: dict[str, str] = field(default_factory=dict)
+
+    def undoable(self, step: Step, context: Context) -> str | None:
+        return self.lost.get(step.name)
 
     def done(self, step: Step, context: Context) -> bool:
         return self.world.get(step.params["key"]) == step.params["to"]

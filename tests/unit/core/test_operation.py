@@ -21,7 +21,12 @@ from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import
     NotProven,
 )
 from ansible_collections.knowngood.kube.plugins.module_utils._core.plan import Plan, Step
-from ansible_collections.knowngood.kube.plugins.module_utils._core.ports import FINISHED, OPEN, UNDONE
+from ansible_collections.knowngood.kube.plugins.module_utils._core.ports import (
+    ABANDONED,
+    FINISHED,
+    OPEN,
+    UNDONE,
+)
 
 from .memory import Died, House, switch_plan
 
@@ -329,3 +334,140 @@ def test_an_operation_that_began_while_we_waited_for_the_lease_is_not_run_over(w
     house.journal.kept["other"] = other
     with pytest.raises(Conflict, match="other .* is unfinished"):
         getattr(house.engine(), way)(mine)
+
+
+def stuck() -> tuple[House, str]:
+    """An operation that fails forwards at its third step, and backwards at its second."""
+    house = fresh()
+    house.switch.broken = {"image c4"}
+    with pytest.raises(NotProven):
+        house.engine().run(SWAP)
+    return house, house.journal.list()[0].id
+
+
+class TestAbandoned:
+    def test_the_application_is_free_again_and_what_is_left_is_told(self) -> None:
+        house, operation_id = stuck()
+        world = dict(house.world)
+        outcome = house.engine("two").abandon(operation_id, "the volume is gone", by="alice")
+        assert outcome.changed
+        assert house.world == world
+        kept = house.journal.kept[operation_id]
+        assert (kept.state, kept.unfinished, bool(kept.ended)) == (ABANDONED, False, True)
+        told = kept.facts["abandoned"]
+        assert (told["by"], told["reason"], told["was"]) == ("alice", "the volume is gone", OPEN)
+        assert [(step.name, step.touches, kept.entry(step.name).state) for step in kept.left] == [
+            ("pods down", ("Key pods",), "done"),
+            ("volume new", ("Key volume",), "done"),
+            ("image c4", ("Key image",), "started"),
+        ]
+        other = switch_plan(("pods", "down", "up"), key="other")
+        assert house.engine().run(other).changed
+
+    def test_the_second_time_nothing_is_changed(self) -> None:
+        house, operation_id = stuck()
+        house.engine().abandon(operation_id, "gone")
+        writes = house.fuse.writes
+        again = house.engine().abandon(operation_id, "another reason")
+        assert (again.changed, house.fuse.writes) == (False, writes)
+        assert again.operation is not None
+        assert again.operation.facts["abandoned"]["reason"] == "gone"
+
+    def test_what_was_undone_or_there_before_is_not_left(self) -> None:
+        house = House({"pods": "down", "volume": "old", "image": "b3"})
+        plan = switch_plan(("pods", "up", "down"), ("volume", "old", "new"), ("image", "b3", "c4"))
+        operation_id = house.engine().run(plan).operation_id
+        house.fuse.left = 4  # into the second undo
+        with pytest.raises(Died):
+            house.engine().undo(operation_id)
+        house.fuse.left = 10**9
+        outcome = house.engine().abandon(operation_id, "gone")
+        assert outcome.operation is not None
+        assert [step.name for step in outcome.operation.left] == ["volume new"]
+
+    def test_only_what_is_unfinished(self) -> None:
+        house = fresh()
+        finished = house.engine().run(SWAP).operation_id
+        with pytest.raises(BadInput, match="nothing to abandon"):
+            house.engine().abandon(finished, "why not")
+        house.engine().undo(finished)
+        with pytest.raises(BadInput, match="nothing to abandon"):
+            house.engine().abandon(finished, "why not")
+
+    def test_not_without_a_reason(self) -> None:
+        house, operation_id = stuck()
+        with pytest.raises(BadInput, match="reason"):
+            house.engine().abandon(operation_id, "  ")
+
+    def test_it_is_neither_ended_nor_gone_on_with(self) -> None:
+        house, operation_id = stuck()
+        house.engine().abandon(operation_id, "gone")
+        engine = house.engine()
+        assert engine.ended("test", "ns/app", "k") is None
+        assert engine.unfinished("test", "ns/app", "k") is None
+        for way in (engine.resume, engine.undo):
+            with pytest.raises(Conflict, match="was abandoned"):
+                way(operation_id)
+
+    def test_the_same_task_again_is_a_new_operation(self) -> None:
+        house, operation_id = stuck()
+        house.engine().abandon(operation_id, "gone")
+        house.switch.broken = set()
+        assert house.engine().run(SWAP).operation_id != operation_id
+        assert house.world == AFTER
+
+    def test_a_run_that_is_still_at_it_is_not_taken_the_work_away(self) -> None:
+        house, operation_id = stuck()
+        engine = house.engine()
+        house.leases.held_by = "somebody"
+        with pytest.raises(Conflict, match="being worked on"):
+            engine.abandon(operation_id, "gone")
+        assert house.journal.kept[operation_id].state == OPEN
+
+    def test_another_unfinished_one_is_not_in_its_way(self) -> None:
+        """Of two that stand in each other's way one has to be given up first."""
+        house, operation_id = stuck()
+        house.journal.kept["other"] = replace(house.journal.kept[operation_id], id="other")
+        assert house.engine().abandon(operation_id, "gone").changed
+
+    def test_it_is_named_where_it_is_the_way_out(self) -> None:
+        house, _operation_id = stuck()
+        with pytest.raises(Conflict, match="state=abandoned"):
+            house.engine().run(switch_plan(("volume", "new", "newest"), key="other"))
+
+
+class TestAnUndoThatCannotSucceed:
+    def test_is_refused_before_it_changes_anything(self) -> None:
+        house = fresh()
+        operation_id = house.engine().run(SWAP).operation_id
+        house.switch.lost = {"volume new": "the old volume is gone", "image c4": "no such image"}
+        writes, world = house.fuse.writes, dict(house.world)
+        with pytest.raises(Conflict, match="cannot be put back") as caught:
+            house.engine().undo(operation_id)
+        assert "volume new: the old volume is gone" in caught.value.why
+        assert "image c4: no such image" in caught.value.why
+        assert not caught.value.changed
+        assert (house.fuse.writes, house.world) == (writes, world)
+        assert house.journal.kept[operation_id].state == FINISHED
+
+    def test_is_seen_without_trying(self) -> None:
+        house = fresh()
+        operation_id = house.engine().run(SWAP).operation_id
+        house.switch.lost = {"volume new": "the old volume is gone"}
+        with pytest.raises(Conflict, match="cannot be put back"):
+            house.engine().check_undo(house.journal.kept[operation_id])
+        assert house.leases.taken == 1
+
+    def test_an_unfinished_one_may_go_on_or_be_abandoned(self) -> None:
+        house, operation_id = stuck()
+        house.switch.lost = {"volume new": "the old volume is gone"}
+        with pytest.raises(Conflict, match="state=resumed.*state=abandoned"):
+            house.engine().undo(operation_id)
+        assert house.journal.kept[operation_id].state == OPEN
+
+    def test_steps_that_are_not_ours_to_undo_are_not_asked(self) -> None:
+        house = House({"pods": "down", "volume": "old", "image": "b3"})
+        plan = switch_plan(("pods", "up", "down"), ("volume", "old", "new"))
+        operation_id = house.engine().run(plan).operation_id
+        house.switch.lost = {"pods down": "not to be asked"}
+        assert house.engine().undo(operation_id).changed

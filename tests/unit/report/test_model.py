@@ -116,9 +116,10 @@ class TestVerdict:
         assert "but the restore was taken back" in report["verdict"]["sentence"]
         assert about(report, "Restore") == ["done and taken back, so what this report shows of it no longer holds"]
 
-    def test_an_unfinished_operation_makes_it_incomplete(self) -> None:
+    @pytest.mark.parametrize("state", ["open", "undoing", "abandoned"])
+    def test_an_unfinished_operation_makes_it_incomplete(self, state: str) -> None:
         steps = story.steps()
-        steps["operations"]["operations"][5]["state"] = "open"
+        steps["operations"]["operations"][5]["state"] = state
         assert told(steps)["verdict"]["sentence"].startswith("Incomplete: Certificate rotation unfinished, restored to")
 
 

@@ -315,8 +315,19 @@ class TestTheWayBack:
     def test_without_an_archive_there_is_no_way_back(self, desk: Open) -> None:
         at = desk()
         found = at.rotate(keep_previous_s=0.0)
-        with pytest.raises(NotFound, match="not kept any more"):
+        writes = at.world.fuse.writes
+        with pytest.raises(Conflict, match="not kept any more"):
             at.engine().undo(found["operation"])
+        assert at.world.fuse.writes == writes
+
+    def test_a_secret_made_anew_is_none_of_ours_to_put_back(self, desk: Open) -> None:
+        at = desk()
+        found = at.rotate()
+        at.world.secret["metadata"]["uid"] = "another"
+        writes = at.world.fuse.writes
+        with pytest.raises(Conflict, match="deleted and made anew"):
+            at.engine().undo(found["operation"])
+        assert at.world.fuse.writes == writes
 
 
 class TestForeignHands:
