@@ -346,7 +346,7 @@ def test_who_starts_the_application_in_the_middle_is_named(files: App) -> None:
 
 @pytest.mark.rig
 def test_killed_in_the_middle_of_the_swap_the_same_task_finishes(app: App) -> None:
-    app.workloads = ("StatefulSet/db",)
+    app.workloads, app.claims = ("StatefulSet/db",), ("data-db-0",)
     app.add(1, 500, "good")
     good = app.rows()
     point = app.point()

@@ -25,9 +25,15 @@ def last_warning(tools: Tools, obj: Object) -> str:
         events = tools.cluster.list("Event", meta.get("namespace"), field=field)
     except KnownGoodError:
         return ""
-    newest = max(events, key=_time, default=None)
-    return redact_text(f"{newest.get('reason')}: {newest.get('message')}")[:_LONGEST] if newest else ""
+    newest = max(events, key=event_time, default=None)
+    return warning_text(newest) if newest else ""
 
 
-def _time(event: Object) -> str:
+def warning_text(event: Object) -> str:
+    """Reason and message, without secrets, at most 400 characters."""
+    return redact_text(f"{event.get('reason')}: {event.get('message')}")[:_LONGEST]
+
+
+def event_time(event: Object) -> str:
+    """When it was last seen: a text that sorts."""
     return str(event.get("lastTimestamp") or event.get("eventTime") or event["metadata"]["creationTimestamp"])

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from .._cluster import ledger, resting, scale
+from .._cluster import freezing, ledger, resting, scale
 from .._cluster.client import Cluster
 from .._cluster.ledger import LedgerStore
 from .._cluster.state import engine as make_engine
@@ -52,6 +52,7 @@ def house(
     known = {
         **ledger.actions(cluster, state_namespace=state_namespace, clock=ticking, reporter=reporter),
         **scale.actions(cluster, state_namespace=state_namespace, clock=ticking, reporter=reporter),
+        **freezing.actions(cluster, state_namespace=state_namespace, clock=ticking, reporter=reporter),
         **resting.actions(cluster, state_namespace=state_namespace, clock=ticking, reporter=reporter),
         **actions(cluster, state_namespace=state_namespace, clock=ticking, reporter=reporter),
     }

@@ -20,10 +20,10 @@ from .._cluster.kinds import named
 from .._cluster.waits import wait_until
 from .._core.errors import Conflict, NotFound, NotProven, TimedOut
 from .._core.plan import Json
+from .binding import PV, PVC, bound_volume, wait_bound
 from .claim_facts import manifest, mounting
 from .names import OPERATION
 from .objects import Object, annotation, delete
-from .stage import PV, PVC, bound_volume, wait_bound
 from .tools import Tools
 
 WAIT_S = 120.0
@@ -158,6 +158,33 @@ def _why_taken(volume: Object | None, move: Move) -> str:
 def _reserved(volume: Object, move: Move) -> bool:
     back = volume["spec"].get("claimRef") or {}
     return (back.get("namespace"), back.get("name"), back.get("uid")) == (move.namespace, move.claim, None)
+
+
+def unreserve(tools: Tools, made: Mapping[str, Json], namespace: str, claim: str) -> None:
+    """Where a run died after it had reserved the staged volume (``made``) for the claim, the volume forgets that.
+
+    Else a claim of that name that is made without a volume would be given it. It names its staged claim again, which
+    is gone, so that it is released and nobody's.
+    """
+
+    def change(volume: Object) -> Object | None:
+        back = volume["spec"].get("claimRef") or {}
+        if (back.get("namespace"), back.get("name"), back.get("uid")) != (namespace, claim, None):
+            return None
+        return {"spec": {"claimRef": {"name": made["claim"], "namespace": namespace, "uid": made["claim_uid"]}}}
+
+    if made and tools.cluster.find(PV, made["volume"]) is not None:
+        amend(tools.cluster, Ref(PV, made["volume"], "", made["volume_uid"]), change)
+
+
+def make_unbound(tools: Tools, namespace: str, claim: str, again: Mapping[str, Json], operation_id: str) -> None:
+    """A claim that had no volume, as it was. One of that name that is there by then is left alone."""
+    wanted = manifest(namespace, claim, again)
+    wanted["metadata"]["annotations"][OPERATION] = operation_id
+    try:
+        tools.cluster.create(wanted)
+    except Conflict:
+        tools.cluster.get(PVC, claim, namespace)
 
 
 def _make(tools: Tools, move: Move) -> None:

@@ -23,7 +23,8 @@ from .._core.statements import RecoveryPoint
 from . import restore_plan
 from .claim_facts import ClaimFacts
 from .house import House, need_snapshots, run, shown
-from .restore_plan import VERIFY_LIVE, VERIFY_STAGED, Planned, Seen, StorageClass
+from .restore_plan import VERIFY_LIVE, VERIFY_STAGED
+from .restore_seen import Planned, Seen, StorageClass
 from .restore_wish import UNDO, RestoreWish, find_point
 
 _VERDICTS = (BadInput, NotProven, Rejected, TimedOut)
@@ -122,14 +123,17 @@ def _volumes(plan: Plan, operation: Operation | None) -> list[dict[str, Json]]:
     rows: list[dict[str, Json]] = []
     results = operation.results if operation else {}
     for step in plan.steps:
-        result = results.get(step.name, {})
+        made: Mapping[str, Mapping[str, Json]] = results.get(step.name, {}).get("volumes") or {}
         if step.action == "volumes.swap":
-            old = step.params["old"]["name"] if step.params["old"] else ""
-            kept = {"kept": old if result else "", "kept_until": result.get("kept_until", "")}
-            rows.append({"claim": step.params["claim"], "from": old, "to": result.get("to", ""), **kept})
+            for item in step.params["claims"]:
+                old, row = item["old"]["name"] if item["old"] else "", made.get(item["claim"], {})
+                kept = {"kept": old if row else "", "kept_until": row.get("kept_until", "")}
+                rows.append({"claim": item["claim"], "from": old, "to": row.get("to", ""), **kept})
         elif step.action == "volumes.stage" and step.params["final"]:
-            made = {"to": result.get("volume", ""), "kept": "", "kept_until": ""}
-            rows.append({"claim": step.params["name"], "from": "", **made, "of": step.params["claim"]})
+            for item in step.params["claims"]:
+                to = made.get(item["claim"], {}).get("volume", "")
+                new = {"claim": item["name"], "from": "", "to": to, "kept": "", "kept_until": ""}
+                rows.append({**new, "of": item["claim"]})
     return rows
 
 

@@ -9,15 +9,20 @@ PRIVATE to this collection.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from .._cluster.ledger import LedgerStore
 from .._core.operation import Context
 from .._core.plan import Json, Step
 from .._core.statements import RESTORED
+from .restore_wish import CLUSTER, NAMESPACE
+from .stage import staged
 from .tools import Tools
 
 
 class RecordRestore:
-    """``volumes.record_restore``. Params: ``target, point, incident, into, stages, swaps, images``."""
+    """``volumes.record_restore``. Params: ``target, point, incident, into, namespace, cluster,
+    stage, swap, images``."""
 
     def __init__(self, tools: Tools) -> None:
         self._store = LedgerStore(tools.cluster, tools.state_namespace, clock=tools.clock)
@@ -31,6 +36,7 @@ class RecordRestore:
             "operation": context.operation_id,
             "incident": params["incident"],
             "into": params["into"],
+            **_place(params),
             "volumes": _volumes(step, context),
             **({"images": params["images"]} if params["images"] else {}),
         }
@@ -46,6 +52,7 @@ class RecordRestore:
             "operation": context.operation_id,
             "incident": params["incident"],
             "into": params["into"],
+            **_place(params),
             "undone": True,
             "volumes": [{**v, "from": v["to"], "to": v["from"]} for v in _volumes(step, context)],
         }
@@ -60,15 +67,18 @@ def _key(context: Context) -> str:
     return f"{RESTORED}:{context.operation_id}"
 
 
+def _place(params: Mapping[str, Json]) -> dict[str, Json]:
+    """Where to, when that was another namespace or another cluster (its uid)."""
+    if params["into"] not in (NAMESPACE, CLUSTER):
+        return {}
+    return {"namespace": params["namespace"], **({"cluster": params["cluster"]} if params["cluster"] else {})}
+
+
 def _volumes(step: Step, context: Context) -> list[dict[str, Json]]:
     """``claim``, ``from`` and ``to`` (volumes); ``as`` is the claim that was made beside it."""
-    found: list[dict[str, Json]] = []
-    for claim, stage in step.params["stages"].items():
-        swap = step.params["swaps"].get(claim)
-        if swap:
-            done = context.results[swap]
-            found.append({"claim": claim, "from": done["from"], "to": done["to"]})
-        else:
-            made = context.results[stage]
-            found.append({"claim": claim, "as": made["claim"], "from": "", "to": made["volume"]})
-    return found
+    swap = step.params["swap"]
+    if swap:
+        swapped: Mapping[str, Mapping[str, Json]] = context.results[swap]["volumes"]
+        return [{"claim": claim, "from": row["from"], "to": row["to"]} for claim, row in swapped.items()]
+    made = staged(context, step.params["stage"])
+    return [{"claim": claim, "as": row["claim"], "from": "", "to": row["volume"]} for claim, row in made.items()]

@@ -20,14 +20,18 @@ from .._core.statements import RecoveryPoint
 from .names import suffixed
 from .probes import Probe
 
-IN_PLACE, CLAIM = "in_place", "claim"
+IN_PLACE, CLAIM, NAMESPACE, CLUSTER = "in_place", "claim", "namespace", "cluster"
 UNDO, HOLD = "undo", "hold"
 LATEST = "latest"
 
 
 @dataclass(frozen=True, slots=True)
 class RestoreWish:
-    """``claims``: those to restore, none means all of the point; ``names``: for target ``claim``, new name by claim.
+    """``claims``: those to restore, none means all of the point; ``names``: beside the old ones, new name by claim.
+
+    ``namespace``: where to, for the targets ``namespace`` and ``cluster`` (there it may be empty: the same);
+    ``cluster``: what tells the other cluster from this one. ``storage_class`` replaces every claim's class,
+    ``storage_classes`` one by another.
 
     ``images``: as :func:`images` reads them. ``keep_s``: how long the volume that was replaced is kept. ``isolated``:
     workloads that stand still by the time it runs. ``on_failure`` is about failures after the application was stopped.
@@ -37,6 +41,10 @@ class RestoreWish:
     target: str = IN_PLACE
     claims: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
+    namespace: str = ""
+    cluster: str = ""
+    storage_class: str = ""
+    storage_classes: Mapping[str, str] = field(default_factory=dict)
     images: Any = None
     verify: tuple[Probe, ...] = ()
     verify_from: str = "volume"
@@ -49,11 +57,18 @@ class RestoreWish:
     ready_timeout_s: float = 300.0
 
     @property
+    def beside(self) -> bool:
+        """Are new claims made, and nothing that is there touched?"""
+        return self.target != IN_PLACE
+
+    @property
     def key(self) -> str:
         """What makes asking again the same operation."""
         what = ",".join(sorted(self.claims)) or "*"
         names = ",".join(f"{claim}={name}" for claim, name in sorted(self.names.items()))
-        return " ".join(filter(None, (self.point, self.target, what, names, self.incident)))
+        classes = ",".join(f"{old}={new}" for old, new in sorted(self.storage_classes.items()))
+        place = (self.namespace, self.cluster, self.storage_class, classes)
+        return " ".join(filter(None, (self.point, self.target, what, names, *place, self.incident)))
 
 
 def find_point(points: Sequence[RecoveryPoint], wanted: str, where: str) -> RecoveryPoint:
@@ -99,14 +114,21 @@ def chosen_volumes(point: RecoveryPoint, claims: Sequence[str]) -> list[Mapping[
     return volumes
 
 
-def new_names(point: RecoveryPoint, volumes: Sequence[Mapping[str, Json]], names: Mapping[str, str]) -> dict[str, str]:
-    """The names of the claims that are made beside the old ones: ``<claim>-<date>-<time>-<hex>`` unless given."""
+def new_names(point: RecoveryPoint, volumes: Sequence[Mapping[str, Json]], wish: RestoreWish) -> dict[str, str]:
+    """The names of the claims that are made beside the old ones: those given, else ``<claim>-<date>-<time>-<hex>``, and
+    in another namespace the names they have.
+    """
     claims = [volume["claim"] for volume in volumes]
-    unknown = sorted(set(names) - set(claims))
+    unknown = sorted(set(wish.names) - set(claims))
     if unknown:
         raise BadInput("claim_names has claims that are not restored", why=", ".join(unknown))
     suffix = "-".join(point.id.split("-")[-3:])
-    return {claim: names.get(claim) or suffixed(claim, suffix) for claim in claims}
+    own = {claim: suffixed(claim, suffix) if wish.target == CLAIM else claim for claim in claims}
+    names = {claim: wish.names.get(claim) or own[claim] for claim in claims}
+    twice = sorted({name for name in names.values() if list(names.values()).count(name) > 1})
+    if twice:
+        raise BadInput("claim_names gives a name twice", why=", ".join(twice))
+    return names
 
 
 def images(given: Any, app: Application) -> dict[str, dict[str, str]]:

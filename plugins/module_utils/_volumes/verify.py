@@ -23,13 +23,14 @@ from .._core.errors import KnownGoodError, NotProven
 from .._core.operation import Context
 from .._core.plan import Json, Step
 from .._core.redact import fingerprint
+from .binding import POD, PVC
 from .claim_facts import from_claim, from_snapshot, manifest
 from .events import last_warning
 from .helper_pods import bare, from_workload
 from .names import OPERATION, short, suffixed, tail
 from .objects import Object, create, delete
 from .probes import LIVE, STAGED, Probe
-from .stage import POD, PVC
+from .stage import staged
 from .tools import Tools
 
 _PAUSE_S = 0.5
@@ -40,7 +41,7 @@ VOLUME, SNAPSHOT = "volume", "snapshot"
 class VerifyStaged:
     """``volumes.verify_staged``: probes on copies of the staged volumes, which are removed again whatever comes of it.
 
-    Params: ``namespace``, ``probes``, ``stages`` (step by claim), ``from`` (``volume``: the copy is a clone of the
+    Params: ``namespace``, ``probes``, ``stage`` (step), ``from`` (``volume``: the copy is a clone of the
     staged volume; ``snapshot``: a second volume from the same snapshot, for drivers that cannot clone), ``timeout_s``.
     Result: ``rows``, one a probe.
     """
@@ -74,7 +75,7 @@ class VerifyStaged:
         first = probes[0]
         if first.workload:
             kind, workload = first.workload.split("/")
-            found = self._tools.cluster.get(kind, workload, namespace)
+            found = self._tools.cluster.get(kind, workload, step.params["workloads_in"])
             found.setdefault("kind", kind)
             pod = from_workload(namespace, name, labels, found, first, copies)
         else:
@@ -87,16 +88,15 @@ class VerifyStaged:
     def _copies(self, step: Step, context: Context, mark: str) -> dict[str, str]:
         """A throwaway claim for each restored one."""
         namespace, copies = step.params["namespace"], {}
-        for claim, stage in step.params["stages"].items():
-            made = context.results[stage]
-            staged = self._tools.cluster.get(PVC, made["claim"], namespace)
+        for claim, made in staged(context, step.params["stage"]).items():
+            source_claim = self._tools.cluster.get(PVC, made["claim"], namespace)
             again = {
                 "labels": owned_by(context.operation_id, role="verify"),
                 "annotations": {},
-                "access_modes": staged["spec"]["accessModes"],
-                "request": staged["spec"]["resources"]["requests"]["storage"],
-                "storage_class": staged["spec"].get("storageClassName"),
-                "mode": staged["spec"].get("volumeMode") or "Filesystem",
+                "access_modes": source_claim["spec"]["accessModes"],
+                "request": source_claim["spec"]["resources"]["requests"]["storage"],
+                "storage_class": source_claim["spec"].get("storageClassName"),
+                "mode": source_claim["spec"].get("volumeMode") or "Filesystem",
             }
             clone = step.params["from"] == VOLUME
             source = from_claim(made["claim"]) if clone else from_snapshot(made["snapshot"])

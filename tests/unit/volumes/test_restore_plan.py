@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput
 from ansible_collections.knowngood.kube.plugins.module_utils._core.plan import Plan
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes import probes
-from ansible_collections.knowngood.kube.plugins.module_utils._volumes.restore_plan import Seen, StorageClass, plan
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.restore_plan import plan
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.restore_seen import Seen, StorageClass
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.restore_wish import RestoreWish, find_point
 from tests.unit.volumes.world import DRIVER, application, captured, facts, pod, point, points, seen, volume, workload
 
@@ -149,14 +150,14 @@ def test_whatever_the_application_the_order_is_safe(drawn: tuple[Seen, list[str]
     made = plan(world, point(claims), wish(claims=tuple(chosen), verify=())).plan
     position = {step.name: number for number, step in enumerate(made.steps)}
     wanted = chosen or claims
-    stages = [position[f"stage {c}"] for c in wanted]
-    swaps = [position[f"swap {c}"] for c in wanted]
+    stage, swap = (next(n for n, s in enumerate(made.steps) if s.action == f"volumes.{a}") for a in ("stage", "swap"))
     stops = [n for name, n in position.items() if name.startswith("stop ")]
     starts = [n for name, n in position.items() if name.startswith("start ")]
     # Everything is staged, then retained, then stopped, then swapped, then started.
-    assert max(stages) < position["retain volumes"] < min(swaps)
-    assert all(position["retain volumes"] < stop < min(swaps) for stop in stops)
-    assert all(max(swaps) < start < position["record"] for start in starts)
+    assert stage < position["retain volumes"] < swap
+    assert all(position["retain volumes"] < stop < swap for stop in stops)
+    assert all(swap < start < position["record"] for start in starts)
+    assert {item["claim"] for item in made.steps[stage].params["claims"]} == set(wanted)
     # Who is stopped is started, and each stop ends with its own start.
     assert {s.until for s in made.steps if s.action == "workloads.stop"} == {
         s.name for s in made.steps if s.action == "workloads.start"
@@ -166,7 +167,7 @@ def test_whatever_the_application_the_order_is_safe(drawn: tuple[Seen, list[str]
     assert {s.params["kind"] + "/" + s.params["name"] for s in made.steps if s.action == "workloads.stop"} == running
     # Every volume that a swap lets go of was retained before.
     retained = {v["name"] for s in made.steps if s.action == "volumes.retain_volumes" for v in s.params["old"].values()}
-    assert {s.params["old"]["name"] for s in made.steps if s.action == "volumes.swap"} == retained
+    assert {item["old"]["name"] for item in made.steps[swap].params["claims"]} == retained
 
 
 def test_claims_that_hold_the_point_already_are_left_alone() -> None:
@@ -184,10 +185,12 @@ def test_for_an_incident_they_are_restored_again() -> None:
 def test_a_claim_that_was_deleted_is_made_again_from_what_the_ledger_knows() -> None:
     world = Seen(shop().app, {}, {"fast": StorageClass("fast", DRIVER)})
 
-    swap = next(s for s in plan(world, point(["data-db-0"]), wish()).plan.steps if s.action == "volumes.swap")
+    (swap,) = next(s for s in plan(world, point(["data-db-0"]), wish()).plan.steps if s.action == "volumes.swap").params[
+        "claims"
+    ]
 
-    assert swap.params["old"] is None
-    assert swap.params["again"]["labels"] == {"tier": "db"}
+    assert swap["old"] is None
+    assert swap["again"]["labels"] == {"tier": "db"}
 
 
 @pytest.mark.parametrize(
@@ -206,14 +209,14 @@ def test_the_new_claim_asks_for_the_largest_size(size: str, restore_size: int, r
 
     made = plan(seen(shop().app, one), points((POINT, body))[0], wish()).plan
 
-    assert made.steps[0].params["again"]["request"] == asked
+    assert made.steps[0].params["claims"][0]["again"]["request"] == asked
 
 
 def test_beside_the_old_claims_no_workload_is_touched() -> None:
     made = plan(shop(), point(["data-db-0"]), wish(target="claim", verify=CHECK))
 
     assert names(made.plan) == ["stage data-db-0", "verify staged", "tidy", "record"]
-    assert made.plan.steps[0].params["name"] == "data-db-0-20261121-100000-abcd"
+    assert made.plan.steps[0].params["claims"][0]["name"] == "data-db-0-20261121-100000-abcd"
     assert [(row["on"], row["state"]) for row in made.left_out] == [("live", "skipped")]
 
 

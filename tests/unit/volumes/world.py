@@ -30,7 +30,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._core.statements im
     next_statement,
 )
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.claim_facts import ClaimFacts
-from ansible_collections.knowngood.kube.plugins.module_utils._volumes.restore_plan import Seen, StorageClass
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.restore_seen import Seen, StorageClass
 
 DRIVER = "csi.example"
 TARGET = "shop/shop"
