@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 def all_actions(cluster: Cluster, state_namespace: str, clock: Clock, reporter: Reporter) -> dict[str, Action]:
     """The actions of every package by name."""
-    from .._cluster import ledger, quarantine_actions, resting, scale
+    from .._cluster import freezing, ledger, quarantine_actions, resting, scale
     from .._tls import actions as tls
     from .._volumes import actions as volumes
 
     found: dict[str, Action] = {}
-    for package in (scale, resting, quarantine_actions, ledger, volumes, tls):
+    for package in (scale, freezing, resting, quarantine_actions, ledger, volumes, tls):
         found.update(package.actions(cluster, state_namespace=state_namespace, clock=clock, reporter=reporter))
     return found

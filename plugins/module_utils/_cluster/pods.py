@@ -9,7 +9,7 @@ PRIVATE to this collection.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .._core.clock import Clock
@@ -21,6 +21,7 @@ from .stopping import readiness
 from .waits import wait_until
 
 _BETWEEN = {"Deployment": "ReplicaSet", "CronJob": "Job"}
+_LOOK_S = 2.0
 
 
 def owner_uids(cluster: Cluster, ref: Ref) -> frozenset[str]:
@@ -42,25 +43,40 @@ def alive(pod: Mapping[str, Any]) -> bool:
     return not ended or bool(pod["metadata"].get("deletionTimestamp"))
 
 
-def wait_no_pods(cluster: Cluster, ref: Ref, *, timeout_s: float, clock: Clock) -> None:
-    """Until no pod of the workload is left. Raises TimedOut naming those that are."""
+def wait_no_pods(cluster: Cluster, ref: Ref, *, timeout_s: float, clock: Clock, look: Callable[[], None]) -> None:
+    """Until no pod of the workload is left. Raises TimedOut naming those that are.
+
+    ``look`` is called while there are pods that nobody has told to end, and every two seconds; it may raise to end the
+    wait.
+    """
     deadline = clock.monotonic() + timeout_s
     while True:
         owners = owner_uids(cluster, ref)
 
         def check(pods: Mapping[str, Object], owners: frozenset[str] = owners) -> str:
-            return "; ".join(_why_there(pod) for pod in pods.values() if alive(pod) and _controlled_by(pod, owners))
+            left = [pod for pod in pods.values() if alive(pod) and _controlled_by(pod, owners)]
+            if not all(pod["metadata"].get("deletionTimestamp") for pod in left):
+                look()
+            return "; ".join(_why_there(pod) for pod in left)
 
-        wait_until(
-            cluster,
-            "Pod",
-            ref.namespace,
-            check,
-            what=f"the pods of {ref.kind}/{ref.name} to end",
-            timeout_s=max(0.0, deadline - clock.monotonic()),
-            clock=clock,
-            next=f"kubectl -n {ref.namespace} describe pod shows what holds them",
-        )
+        left_s = max(0.0, deadline - clock.monotonic())
+        try:
+            wait_until(
+                cluster,
+                "Pod",
+                ref.namespace,
+                check,
+                what=f"the pods of {ref.kind}/{ref.name} to end",
+                timeout_s=min(left_s, _LOOK_S),
+                clock=clock,
+                next=f"kubectl -n {ref.namespace} describe pod shows what holds them",
+            )
+        except TimedOut as error:
+            look()
+            if left_s > _LOOK_S:
+                continue
+            error.why = f"after {timeout_s:g} s: {error.why.partition(': ')[2]}"
+            raise
         if owner_uids(cluster, ref) <= owners:  # no new ReplicaSet or Job was made meanwhile
             return
 

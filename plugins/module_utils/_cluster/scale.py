@@ -6,7 +6,7 @@
 
 StatefulSet, Deployment, ReplicaSet and ReplicationController go to zero, a DaemonSet to a node label that no node has,
 Job and CronJob are suspended. A bare pod is refused: nothing would start it again. An autoscaler leaves a workload at
-zero alone; it is named in the step all the same, and so is whoever might scale it up again.
+zero alone; who else might start it is frozen first (``freezing.py``), and who does all the same is named.
 
 PRIVATE to this collection.
 """
@@ -19,16 +19,17 @@ from typing import Any
 
 from .._core.application import Workload
 from .._core.clock import Clock
-from .._core.errors import BadInput, Conflict, KnownGoodError
+from .._core.errors import BadInput, KnownGoodError
 from .._core.operation import Action, Context
 from .._core.plan import Json, Step
 from .._core.progress import Reporter
-from .amend import Ref, amend, read, read_or_none
+from .amend import OfOneObject, Ref, amend, read, read_or_none
 from .client import Cluster, Object
+from .fighters import fought
 from .kinds import named
 from .owners import controller_of
 from .pods import pods_of, wait_no_pods, wait_ready
-from .stopping import STOPPABLE, is_stopped, protected_from, readiness, start_patch, stop_patch
+from .stopping import STOPPABLE, STOPPED, is_stopped, protected_from, readiness, start_patch, stop_patch
 
 STOP_TIMEOUT_S = 300
 READY_TIMEOUT_S = 300
@@ -40,12 +41,17 @@ _WITH_TEMPLATE = ("Deployment", "StatefulSet", "DaemonSet", "CronJob", "ReplicaS
 # -- steps: pure -------------------------------------------------------------------------------------------------
 
 
-def stop_step(workload: Workload, *, until: str = "", timeout_s: int = STOP_TIMEOUT_S) -> Step:
+def stop_step(
+    workload: Workload, *, until: str = "", timeout_s: int = STOP_TIMEOUT_S, settle_s: int | None = None
+) -> Step:
     """The step that stops a workload and waits until no pod of it is left. Raises BadInput for what cannot be stopped.
 
-    ``until``: the name of the step that starts it again.
+    ``until``: the name of the step that starts it again. ``settle_s``: how long it is watched then, unless given a
+    while for one that is managed by somebody.
     """
-    params = {**_params(workload), "timeout_s": timeout_s, "settle_s": SETTLE_S if workload.managed_by else 0}
+    if settle_s is None:
+        settle_s = SETTLE_S if workload.managed_by else 0
+    params = {**_params(workload), "timeout_s": timeout_s, "settle_s": settle_s}
     return Step(f"stop {workload.ref}", "workloads.stop", (_touched(workload),), params, until)
 
 
@@ -108,7 +114,7 @@ def refuse_unstoppable(workload: Workload) -> None:
         why, next_ = "nothing would start a bare pod again", "delete it yourself, or put it under a Deployment"
     else:
         why = f"a {workload.kind} ({workload.api_version}) is run by a controller of its own"
-        next_ = "stop it the way that controller offers, then run the same task again"
+        next_ = f"a pause recipe for {workload.ref} (option pause of restore), or stop it the way its controller offers"
     raise BadInput(f"{workload.ref} cannot be stopped", where=_touched(workload), why=why, next=next_)
 
 
@@ -116,47 +122,69 @@ def refuse_unstoppable(workload: Workload) -> None:
 
 
 def stop(
-    cluster: Cluster, ref: Ref, operation_id: str, *, timeout_s: float, settle_s: float = 0, clock: Clock
+    cluster: Cluster,
+    ref: Ref,
+    operation_id: str,
+    *,
+    timeout_s: float,
+    settle_s: float = 0,
+    keeper: str = "",
+    clock: Clock,
 ) -> dict[str, Json]:
     """Stops a workload and waits until its last pod is gone, and that it stays so for ``settle_s``.
 
-    Raises TimedOut naming the pods that stay, Conflict when somebody scales it up again meanwhile.
+    Raises TimedOut naming the pods that stay, NotProven naming who starts it again meanwhile. ``keeper``: who is known
+    to manage or scale it.
     """
+
+    def look() -> None:
+        now = read(cluster, ref)
+        if not is_stopped(now):
+            raise fought(now, keeper)
+
     started = clock.monotonic()
     amend(cluster, ref, lambda obj: stop_patch(obj, operation_id))
     if ref.kind == "CronJob":
         for job in _jobs(cluster, ref):
             amend(cluster, job, lambda obj: stop_patch(obj, operation_id))
-    wait_no_pods(cluster, ref, timeout_s=timeout_s, clock=clock)
+    wait_no_pods(cluster, ref, timeout_s=timeout_s, clock=clock, look=look)
     clock.sleep(settle_s)
     now = read(cluster, ref)
     if not is_stopped(now) or (settle_s and pods_of(cluster, ref)):
-        raise Conflict(
-            f"somebody started {ref.kind}/{ref.name} again while it was being stopped",
-            where=ref.where,
-            why=_who_wrote(now),
-            next="pause what manages it (GitOps, operator, autoscaler) and run the same task again",
-        )
+        raise fought(now, keeper)
     policy = protected_from(now)
     kept: dict[str, Json] = {"claims_protected_from": policy} if policy else {}
     return {"stopped_ms": round((clock.monotonic() - started) * 1000), **kept}
 
 
 def start(
-    cluster: Cluster, ref: Ref, replicas: int | None, *, release: bool = False, ready_timeout_s: float, clock: Clock
+    cluster: Cluster,
+    ref: Ref,
+    replicas: int | None,
+    *,
+    release: bool = False,
+    autoscaled: bool = False,
+    ready_timeout_s: float,
+    clock: Clock,
 ) -> dict[str, Json]:
     """Starts a workload that was stopped; what a quarantine holds only with ``release``.
 
-    With a timeout above zero waits until it is ready, else raises TimedOut.
+    With a timeout above zero waits until it is ready, else raises TimedOut. How many replicas one has that was started
+    and is ``autoscaled`` is not ours to say.
     """
     began = clock.monotonic()
-    amend(cluster, ref, lambda obj: start_patch(obj, replicas, release=release))
+    amend(cluster, ref, lambda obj: start_patch(obj, _wanted(obj, replicas, autoscaled), release=release))
     if ref.kind == "CronJob":
         for job in _jobs(cluster, ref):
             amend(cluster, job, lambda obj: start_patch(obj, None, release=release))
     if ready_timeout_s > 0:
         wait_ready(cluster, ref, timeout_s=ready_timeout_s, clock=clock)
     return {"started_ms": round((clock.monotonic() - began) * 1000)}
+
+
+def _wanted(obj: Object, replicas: int | None, autoscaled: bool) -> int | None:
+    started = not is_stopped(obj) and STOPPED not in (obj["metadata"].get("annotations") or {})
+    return None if autoscaled and started else replicas
 
 
 def _jobs(cluster: Cluster, ref: Ref) -> list[Ref]:
@@ -174,16 +202,8 @@ def _ended(job: Mapping[str, Any]) -> bool:
     return any(c["type"] in ("Complete", "Failed") and c["status"] == "True" for c in conditions)
 
 
-def _who_wrote(obj: Mapping[str, Any]) -> str:
-    """The field managers, newest first: who has just written is usually who fights."""
-    fields = [f for f in obj["metadata"].get("managedFields") or [] if f.get("subresource") != "status"]
-    newest = sorted(fields, key=lambda f: str(f.get("time", "")), reverse=True)
-    names = list(dict.fromkeys(str(f.get("manager", "?")) for f in newest if f.get("manager") != "knowngood"))
-    return "last written by: " + (", ".join(names[:3]) or "unknown")
-
-
 @dataclass(frozen=True, slots=True)
-class StopWorkload:
+class StopWorkload(OfOneObject):
     """``workloads.stop``: params kind, name, namespace, uid, replicas, timeout_s, settle_s."""
 
     cluster: Cluster
@@ -198,7 +218,8 @@ class StopWorkload:
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         ref, by = Ref.of(step.params), context.operation_id
         timeout, settle = step.params.get("timeout_s", STOP_TIMEOUT_S), step.params.get("settle_s", 0)
-        return stop(self.cluster, ref, by, timeout_s=timeout, settle_s=settle, clock=self.clock)
+        keeper = step.params.get("managed_by") or step.params.get("scaled_by") or ""
+        return stop(self.cluster, ref, by, timeout_s=timeout, settle_s=settle, keeper=keeper, clock=self.clock)
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         del context
@@ -209,7 +230,7 @@ class StopWorkload:
 
 
 @dataclass(frozen=True, slots=True)
-class StartWorkload:
+class StartWorkload(OfOneObject):
     """``workloads.start``: params kind, name, namespace, uid, replicas, ready_timeout_s."""
 
     cluster: Cluster
@@ -221,13 +242,14 @@ class StartWorkload:
         if obj is None:
             return False
         waits = step.params.get("ready_timeout_s", READY_TIMEOUT_S) > 0
-        return start_patch(obj, step.params["replicas"]) is None and not (waits and readiness(obj))
+        wanted = _wanted(obj, step.params["replicas"], bool(step.params.get("scaled_by")))
+        return start_patch(obj, wanted) is None and not (waits and readiness(obj))
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         del context
         ref, replicas = Ref.of(step.params), step.params["replicas"]
-        timeout = step.params.get("ready_timeout_s", READY_TIMEOUT_S)
-        return start(self.cluster, ref, replicas, ready_timeout_s=timeout, clock=self.clock)
+        timeout, autoscaled = step.params.get("ready_timeout_s", READY_TIMEOUT_S), bool(step.params.get("scaled_by"))
+        return start(self.cluster, ref, replicas, autoscaled=autoscaled, ready_timeout_s=timeout, clock=self.clock)
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         ref = Ref.of(step.params)
@@ -235,7 +257,7 @@ class StartWorkload:
 
 
 @dataclass(frozen=True, slots=True)
-class SetImages:
+class SetImages(OfOneObject):
     """``workloads.images``: params kind, name, namespace, uid, images, before, ready_timeout_s."""
 
     cluster: Cluster
