@@ -156,7 +156,7 @@ def test_with_ansible_killed_alone_the_module_ends_by_itself_and_the_next_run_wa
 
 
 def test_killed_in_the_swap_it_leaves_one_retained_volume_with_the_data(told: Told) -> None:
-    killed_in(told, "restore", "swap data-db-0")
+    killed_in(told, "restore", "swap data-db-0, uploads")
     (operation,) = told.operations("restore")
     assert operation["state"] == "open"
     volumes = told.cluster.get("persistentvolumes")["items"]
