@@ -21,7 +21,8 @@ from .._core.plan import Json
 from .claims import MISSING
 from .client import Cluster, Object
 from .graph import resolve
-from .rbac import APP, CLUSTER, STATE, Permission, permissions
+from .rbac import APP, CLUSTER, IF_SERVED, STATE, Permission, permissions
+from .reconcilers import groups
 from .state import ConfigMapJournal
 
 MAX_SKEW_S = 5.0
@@ -111,7 +112,8 @@ def clock_check(served: dt.datetime, before: dt.datetime, after: dt.datetime) ->
 
 def _allowed(cluster: Cluster, playbook: str, app_namespace: str, state_namespace: str) -> Check:
     namespaces = {APP: app_namespace, STATE: state_namespace, CLUSTER: None}
-    wanted = permissions(playbook)
+    served = groups(cluster)
+    wanted = [p for p in permissions(playbook) if p.group in served or p.group not in IF_SERVED]
 
     def granted(permission: Permission) -> bool:
         resource, slash, subresource = permission.resource.partition("/")

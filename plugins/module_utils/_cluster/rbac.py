@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 APP, STATE, CLUSTER = "app", "state", "cluster"
-_SNAPSHOT = "snapshot.storage.k8s.io"
+_SNAPSHOT, _GROUP_SNAPSHOT = "snapshot.storage.k8s.io", "groupsnapshot.storage.k8s.io"
 _PLACEHOLDERS = {APP: "app-namespace", STATE: "knowngood"}
 
 # capability -> lines of: scope, API group ("" is core), resources, verbs, and the only names it is needed for
@@ -52,6 +52,14 @@ _CAPABILITIES: dict[str, tuple[tuple[str, str, str, str, str], ...]] = {
         (APP, "apps", "replicasets", "get watch patch", ""),
         (APP, "batch", "jobs cronjobs", "get list patch", ""),
     ),
+    # freeze who would start workloads again and put it back; GitOps objects are in namespaces of their own
+    "freeze": (
+        (APP, "policy", "poddisruptionbudgets", "list", ""),
+        (APP, "keda.sh", "scaledobjects", "get list patch", ""),
+        (CLUSTER, "argoproj.io", "applications", "get list patch", ""),
+        (CLUSTER, "kustomize.toolkit.fluxcd.io", "kustomizations", "get patch", ""),
+        (CLUSTER, "helm.toolkit.fluxcd.io", "helmreleases", "get patch", ""),
+    ),
     "isolate": (
         (APP, "", "services", "list", ""),
         (APP, "networking.k8s.io", "networkpolicies", "get create update delete", ""),
@@ -61,6 +69,13 @@ _CAPABILITIES: dict[str, tuple[tuple[str, str, str, str, str], ...]] = {
         (APP, "", "events", "list", ""),
         (APP, _SNAPSHOT, "volumesnapshots", "get list watch create delete", ""),
         (CLUSTER, _SNAPSHOT, "volumesnapshotcontents", "get list watch create patch delete", ""),
+    ),
+    # claims cut as one group (only where that is asked for)
+    "group": (
+        (APP, "", "persistentvolumeclaims", "patch", ""),
+        (APP, _GROUP_SNAPSHOT, "volumegroupsnapshots", "get list watch create delete", ""),
+        (CLUSTER, _GROUP_SNAPSHOT, "volumegroupsnapshotclasses", "list", ""),
+        (CLUSTER, _GROUP_SNAPSHOT, "volumegroupsnapshotcontents", "get list watch create patch delete", ""),
     ),
     "swap": (
         (APP, "", "persistentvolumeclaims", "get watch create delete", ""),
@@ -75,7 +90,10 @@ _CAPABILITIES: dict[str, tuple[tuple[str, str, str, str, str], ...]] = {
     ),
 }
 
-_RESTORE = ("snapshot", "swap", "scale", "roll", "pods", "exec")
+IF_SERVED = ("keda.sh", "argoproj.io", "kustomize.toolkit.fluxcd.io", "helm.toolkit.fluxcd.io")
+"""API groups of tools that a cluster may not have: a role may leave them out there, and preflight asks for none."""
+
+_RESTORE = ("snapshot", "swap", "scale", "freeze", "roll", "pods", "exec")
 _ROTATION = ("certificates", "roll", "pods", "exec")
 _PLAYBOOKS: dict[str, tuple[str, ...]] = {
     "preflight": ("look",),

@@ -116,7 +116,7 @@ def find(cluster: Cluster, app: Application, recipes: Sequence[Recipe] = ()) -> 
     mounting = [w for w in app.workloads if w.mounts and w.kind in STOPPABLE]
     objects = {w.ref: cluster.find(w.kind, w.name, w.namespace) for w in mounting}
     workloads = {ref: obj for ref, obj in objects.items() if obj is not None}
-    look = _Look(cluster, app, workloads, _groups(cluster))
+    look = _Look(cluster, app, workloads, groups(cluster))
     _retention(look)
     recipe_objects = _recipes(look, recipes)
     _gitops(look, recipe_objects)
@@ -136,7 +136,7 @@ def find(cluster: Cluster, app: Application, recipes: Sequence[Recipe] = ()) -> 
     return Found(tuple(r for r in ordered if r.changes or r.stands_for), tuple(look.notes))
 
 
-def _groups(cluster: Cluster) -> dict[str, list[str]]:
+def groups(cluster: Cluster) -> dict[str, list[str]]:
     """The versions that the server has, by API group, the preferred one first. One request."""
     found = {}
     for group in cluster.call("GET", "/apis", where="API groups").get("groups") or []:
