@@ -96,6 +96,44 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """The operations on a target as they were at one moment, newest first.
+
+    Taken before the application is looked at and given to :meth:`Engine.run` with the plan, it tells a plan that is
+    still true from one that somebody was faster than.
+    """
+
+    target: str
+    operations: tuple[Operation, ...]
+
+    def unfinished(self, kind: str, key: str, *, planning: bool = False) -> Operation | None:
+        """The unfinished operation of this kind and key: the one that asking again means.
+
+        Raises ``Conflict`` when another operation on the target is unfinished: it has to be resumed, undone or
+        abandoned first. It is not in the way of ``planning``, a check run that shows what would be done after it.
+        """
+        open_ones = [op for op in self.operations if op.unfinished]
+        for op in open_ones:
+            if (op.plan.kind, op.plan.key) == (kind, key) and op.state == OPEN:
+                return op
+        if open_ones and not planning:
+            raise _in_the_way(open_ones[0])
+        return None
+
+    def ended(self, kind: str, key: str) -> Operation | None:
+        """The newest finished (and not undone) operation of this kind and key."""
+        for op in self.operations:
+            if (op.plan.kind, op.plan.key, op.state) == (kind, key, FINISHED):
+                return op
+        return None
+
+    def since(self, earlier: Seen) -> Operation | None:
+        """The newest operation that was begun, ended or undone after the earlier look."""
+        known = {(op.id, op.state) for op in earlier.operations}
+        return next((op for op in self.operations if (op.id, op.state) not in known), None)
+
+
+@dataclass(frozen=True, slots=True)
 class Engine:
     """Runs plans. ``stopping`` is asked between two steps: true ends the run in good order."""
 
@@ -109,38 +147,37 @@ class Engine:
 
     # -- finding what is there ----------------------------------------------------------------------------------
 
-    def unfinished(self, kind: str, target: str, key: str, *, planning: bool = False) -> Operation | None:
-        """The unfinished operation with this kind, target and key: the one that asking again means.
+    def mark(self, target: str) -> Seen:
+        """What there is now; taken before the application is observed, it is what ``run`` compares with."""
+        return Seen(target, tuple(self.journal.list(target)))
 
-        Raises ``Conflict`` when another operation on the same target is unfinished: it has to be resumed or undone
-        first. It is not in the way of ``planning``, a check run that shows what would be done after it.
-        """
-        open_ones = [op for op in self.journal.list(target) if op.unfinished]
-        for op in open_ones:
-            if (op.plan.kind, op.plan.key) == (kind, key) and op.state == OPEN:
-                return op
-        if open_ones and not planning:
-            raise _in_the_way(open_ones[0])
-        return None
+    def unfinished(self, kind: str, target: str, key: str, *, planning: bool = False) -> Operation | None:
+        """As :meth:`Seen.unfinished`, of this moment."""
+        return self.mark(target).unfinished(kind, key, planning=planning)
 
     def ended(self, kind: str, target: str, key: str) -> Operation | None:
-        """The newest finished (and not undone) operation with this kind, target and key."""
-        for op in self.journal.list(target):
-            if (op.plan.kind, op.plan.key, op.state) == (kind, key, FINISHED):
-                return op
-        return None
+        """As :meth:`Seen.ended`, of this moment."""
+        return self.mark(target).ended(kind, key)
 
     # -- forwards -----------------------------------------------------------------------------------------------
 
-    def run(self, plan: Plan, facts: Mapping[str, Json] | None = None) -> Outcome:
-        """Applies a plan. An empty one takes no lease and writes nothing. ``facts`` are kept with the operation."""
+    def run(self, plan: Plan, facts: Mapping[str, Json] | None = None, *, seen: Seen | None = None) -> Outcome:
+        """Applies a plan. An empty one takes no lease and writes nothing. ``facts`` are kept with the operation.
+
+        ``seen`` was taken before the plan was made: Conflict is raised, and nothing changed, where another operation
+        on the target was begun, ended or undone since.
+        """
         if plan.empty:
             return Outcome(False, plan)
         self._check_actions(plan)
         with self.leases.hold(plan.target, self.holder) as held:
-            there = self.unfinished(plan.kind, plan.target, plan.key)
+            now = self.mark(plan.target)
+            there = now.unfinished(plan.kind, plan.key)
             if there is None:
-                there = self.journal.create(self._fresh(plan, dict(facts or {})))
+                faster = now.since(seen) if seen else None
+                if faster:
+                    raise _outrun(faster)
+                there = self.journal.create(self._fresh(plan, now, dict(facts or {})))
             return self._forward(there, held)
 
     def resume(self, operation_id: str) -> Outcome:
@@ -248,23 +285,18 @@ class Engine:
                 next="run it with the version of knowngood.kube that started it",
             )
 
-    def _fresh(self, plan: Plan, facts: dict[str, Json]) -> Operation:
-        """A new journal record; its name is deterministic, so that two writers who start the same collide."""
-        before = sum(
-            (op.plan.kind, op.plan.target, op.plan.key) == (plan.kind, plan.target, plan.key)
-            for op in self.journal.list(plan.target)
-        )
-        name = plan.target.rpartition("/")[2][:40].rstrip("-.")  # the id is a label value, too: 63 characters
-        made = self._id(plan, name, before)
-        while self.journal.get(made) is not None:  # somebody has cleared away older journals
-            before += 1
-            made = self._id(plan, name, before)
-        now = rfc3339(self.clock.now())
-        return Operation(made, plan, OPEN, now, holder=self.holder, facts=facts)
+    def _fresh(self, plan: Plan, seen: Seen, facts: dict[str, Json]) -> Operation:
+        """A new journal record.
 
-    @staticmethod
-    def _id(plan: Plan, name: str, before: int) -> str:
-        return f"{plan.kind}-{name}-{digest([plan.kind, plan.target, plan.key, before])[:10]}"
+        Its id follows from the plan and the operation before it: two writers who start the same collide, and no id is
+        used again once its journal is cleared away, as the newest one always stays.
+        """
+        name = plan.target.rpartition("/")[2][:40].rstrip("-.")  # the id is a label value, too: 63 characters
+        taken = {op.id for op in seen.operations}
+        made = seen.operations[0].id if seen.operations else ""
+        while made in taken or not made:  # more than once only where clocks differ, so that the newest is not the last
+            made = f"{plan.kind}-{name}-{digest([plan.kind, plan.target, plan.key, made])[:10]}"
+        return Operation(made, plan, OPEN, rfc3339(self.clock.now()), holder=self.holder, facts=facts)
 
     def _forward(self, operation: Operation, held: Held) -> Outcome:
         changed = False
@@ -352,6 +384,16 @@ def _with_way_on(error: KnownGoodError, operation: Operation, step: Step, change
     if hint not in error.next:
         error.next = f"{error.next}; then {hint}" if error.next else hint
     return error
+
+
+def _outrun(operation: Operation) -> Conflict:
+    return Conflict(
+        f"the application was changed by {operation.id} since this plan was made",
+        where=operation.plan.target,
+        why=f"it is {operation.state}, started {operation.started} by {operation.holder}",
+        next="run the same task again",
+        details={"changed_by": operation.id},
+    )
 
 
 def _in_the_way(operation: Operation) -> Conflict:

@@ -304,8 +304,20 @@ def test_with_older_journals_cleared_away_a_new_operation_still_gets_an_id_of_it
     for _number in range(3):
         ids.append(house.engine().run(SWAP).operation_id)
         house.engine().undo(ids[-1])
-    del house.journal.kept[ids[0]]
+    for cleared in ids[:-1]:
+        del house.journal.kept[cleared]
     assert house.engine().run(SWAP).operation_id not in ids
+
+
+def test_where_clocks_differ_the_ids_differ_all_the_same() -> None:
+    house = fresh()
+    ahead = house.engine().run(switch_plan(("volume", "old", "old2"), key="ahead")).operation_id
+    house.journal.kept[ahead] = replace(house.journal.kept[ahead], started="2099-01-01T00:00:00Z")
+    ids = []
+    for _number in range(3):
+        ids.append(house.engine().run(SWAP).operation_id)
+        house.engine().undo(ids[-1])
+    assert len(set(ids)) == 3
 
 
 def test_what_was_there_before_us_and_went_away_is_ours_once_we_have_brought_it_back() -> None:
@@ -343,6 +355,69 @@ def stuck() -> tuple[House, str]:
     with pytest.raises(NotProven):
         house.engine().run(SWAP)
     return house, house.journal.list()[0].id
+
+
+class TestThePlanIsOlderThanTheLease:
+    OTHER = switch_plan(("volume", "old", "newest"), key="other")
+
+    def test_what_was_changed_since_it_was_made_is_named_and_nothing_is_changed(self) -> None:
+        house = fresh()
+        seen = house.engine("loser").mark(SWAP.target)
+        winner = house.engine("winner").run(self.OTHER).operation_id
+        writes, world = house.fuse.writes, dict(house.world)
+        with pytest.raises(Conflict, match=f"was changed by {winner} since this plan was made") as caught:
+            house.engine("loser").run(SWAP, seen=seen)
+        assert (caught.value.next, caught.value.changed) == ("run the same task again", False)
+        assert (house.fuse.writes, house.world) == (writes, world)
+
+    def test_an_undo_in_between_counts(self) -> None:
+        house = fresh()
+        other = house.engine().run(self.OTHER).operation_id
+        seen = house.engine().mark(SWAP.target)
+        house.engine().undo(other)
+        with pytest.raises(Conflict, match=f"was changed by {other}"):
+            house.engine().run(SWAP, seen=seen)
+
+    def test_the_same_task_that_was_faster_counts(self) -> None:
+        house = fresh()
+        seen = house.engine().mark(SWAP.target)
+        house.engine("winner").run(SWAP)
+        with pytest.raises(Conflict, match="since this plan was made"):
+            house.engine("loser").run(SWAP, seen=seen)
+
+    def test_what_was_there_before_and_other_targets_do_not_count(self) -> None:
+        house = fresh()
+        house.engine().run(self.OTHER)
+        seen = house.engine().mark(SWAP.target)
+        house.engine().run(replace(self.OTHER, target="ns/another"))
+        plan = switch_plan(("volume", "newest", "new"))
+        assert house.engine().run(plan, seen=seen).changed
+
+    def test_journals_cleared_in_between_do_not_count(self) -> None:
+        house = fresh()
+        cleared = house.engine().run(self.OTHER).operation_id
+        seen = house.engine().mark(SWAP.target)
+        del house.journal.kept[cleared]
+        assert house.engine().run(switch_plan(("volume", "newest", "new")), seen=seen).changed
+
+    def test_the_same_task_that_died_meanwhile_is_gone_on_with(self) -> None:
+        house = fresh()
+        seen = house.engine().mark(SWAP.target)
+        house.fuse.left = 3
+        with pytest.raises(Died):
+            house.engine("first").run(SWAP)
+        house.fuse.left = 10**9
+        assert house.engine("second").run(SWAP, seen=seen).changed
+        assert house.world == AFTER
+
+    def test_one_look_answers_what_is_there(self) -> None:
+        house, operation_id = stuck()
+        seen = house.engine().mark(SWAP.target)
+        found = seen.unfinished("test", "k")
+        assert (found and found.id, seen.ended("test", "k")) == (operation_id, None)
+        with pytest.raises(Conflict, match="is unfinished"):
+            seen.unfinished("test", "other")
+        assert seen.unfinished("test", "other", planning=True) is None
 
 
 class TestAbandoned:
