@@ -41,11 +41,11 @@ class Request:
 
     @property
     def is_write(self) -> bool:
-        """As the journal of a run counts them: neither dry runs, nor reviews, nor the renewals of a lease."""
+        """As the journal of a run counts them: neither dry runs nor reviews, and no stream."""
         return (
             self.method in WRITING
             and "dryRun" not in self.query
-            and not self.path.endswith(("accessreviews", "/exec", "/portforward"))
+            and not self.path.endswith(("reviews", "/exec", "/portforward"))
         )
 
     @property

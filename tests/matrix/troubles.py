@@ -26,7 +26,7 @@ from tests.matrix.scenarios import Bench, Task
 from tests.matrix.weather import Weather, draw
 
 Struck = tuple[bool, str, list[str]]
-_UNIQUE = re.compile(r"(?<=-)[0-9a-f]{4,}(?=\b|-)|\b[0-9a-f]{8}(?=-)")
+_UNIQUE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<=-)[0-9a-f]{6,}\b")
 # A request that hangs longer than this is given up by the client of a task in bad weather.
 _PATIENCE_S = 5
 

@@ -47,7 +47,7 @@ class Counter:
         self._lock = threading.Lock()
 
     def answered(self, method: str, path: str, query: Any) -> None:
-        if method not in _WRITING or "accessreviews" in path or (query or {}).get("dryRun"):
+        if method not in _WRITING or path.endswith("reviews") or (query or {}).get("dryRun"):
             return
         if threading.current_thread().name == _RENEWAL:
             return
