@@ -33,7 +33,7 @@ from .finding_store import read_findings, read_scans
 from .frame import Frame
 
 if TYPE_CHECKING:
-    from .._core.operation import Engine
+    from .._core.operation import Seen
 
 
 # -- recovery_point_info ------------------------------------------------------------------------------------------
@@ -82,25 +82,26 @@ def mark(frame: Frame) -> dict[str, Json]:
     spec, wanted = spec_of(frame.params), marking.Marking.from_options(frame.params)
     cluster, clock, namespace = frame.connect(), SystemClock(), frame.state_namespace
     store = LedgerStore(cluster, namespace, clock=clock)
+    known = actions(cluster, state_namespace=namespace, clock=clock, reporter=frame.reporter)
+    machine = engine(cluster, namespace, known, reporter=frame.reporter, stopping=frame.stopping, clock=clock)
+    seen = machine.mark(spec.target)
     points = store.points(spec.target)
     drafts = marking.drafts(points, wanted)
     steps = (append_step(f"state {wanted.state}", spec.target, drafts),) if drafts else ()
     plan = Plan("mark", spec.target, wanted.key, steps)
-    known = actions(cluster, state_namespace=namespace, clock=clock, reporter=frame.reporter)
-    machine = engine(cluster, namespace, known, reporter=frame.reporter, stopping=frame.stopping, clock=clock)
-    plan = _begun(machine, plan, frame.check_mode)
+    plan = _begun(seen, plan, frame.check_mode)
     if frame.check_mode:
         return {**_marked(plan, points, drafts, "", []), "changed": not plan.empty}
-    outcome = machine.run(plan)
+    outcome = machine.run(plan, seen=seen)
     made = {draft.key for draft in drafts} if outcome.changed else set()
     stated = [s.to_dict() for s in store.read(spec.target) if s.key in made] if made else []
     return {**_marked(plan, points, drafts, outcome.operation_id, stated), "changed": outcome.changed}
 
 
-def _begun(machine: Engine, plan: Plan, check_mode: bool) -> Plan:
+def _begun(seen: Seen, plan: Plan, check_mode: bool) -> Plan:
     """The plan of the same request that was begun and not ended; else the new one."""
     nothing_to_write = check_mode or plan.empty
-    there = machine.unfinished(plan.kind, plan.target, plan.key, planning=nothing_to_write)
+    there = seen.unfinished(plan.kind, plan.key, planning=nothing_to_write)
     return there.plan if there else plan
 
 

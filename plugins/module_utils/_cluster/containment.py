@@ -44,19 +44,20 @@ def contain(cluster: Cluster, engine: Engine, request: Request, *, check_mode: b
 
     An incident is isolated once: asked again, also after its release, nothing is written and what is seen is said.
     """
+    marked = engine.mark(request.spec.target)
     app = resolve(cluster, request.spec)
     seen = _observe(cluster, request, app)
     key = request.key(one.workload for one in seen)
     if request.state == ISOLATED and request.incident:
-        ended = engine.ended(KIND, request.spec.target, key)
+        ended = marked.ended(KIND, key)
         if ended is not None:
             return _known_already(request, seen, ended)
-    there = engine.unfinished(KIND, request.spec.target, key, planning=check_mode)
+    there = marked.unfinished(KIND, key, planning=check_mode)
     plan = there.plan if there else _plan(request, app, seen)
     if check_mode:
         shown = {"proof": [], "enforced": False, "released": False, "why": "check mode: nothing was tried"}
         return {**_head(not plan.empty, plan, there), **shown, **_tail(request, seen)}
-    outcome = engine.run(plan)
+    outcome = engine.run(plan, seen=marked)
     operation = outcome.operation or _last(engine, request, key, seen)
     now = _observe(cluster, request, resolve(cluster, request.spec)) if outcome.changed else seen
     return {**_head(outcome.changed, plan, operation), **_proof(request, operation), **_tail(request, now)}

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from .._cluster.client import Cluster
 from .._core.clock import Clock, rfc3339
 from .._core.errors import Conflict, Interrupted, KnownGoodError, Unreachable
-from .._core.operation import Engine
+from .._core.operation import Engine, Seen
 from .._core.plan import Json, Plan, digest
 from .._core.ports import DONE, TO_DO, Operation
 from .inventory import UNKNOWN, drift, served_by
@@ -72,11 +72,12 @@ def _one(
 ) -> Part:
     lease, key = request.lease(targets), request.plan_key(targets)
     observer = Observer(cluster, request, clock.now())
-    ended = engine.ended(KIND, lease, key) if request.incident else None
+    marked = engine.mark(lease)
+    ended = marked.ended(KIND, key) if request.incident else None
     if ended is not None:  # once for an incident: what has become of it since is said, not changed
         nothing = Plan(KIND, lease, key)
         return Part(targets, plan=nothing, operation=ended, notes=_looked_again(cluster, observer, targets, ended))
-    there = engine.unfinished(KIND, lease, key, planning=check_mode)
+    there = marked.unfinished(KIND, key, planning=check_mode)
     if there is not None:
         return _go_on(engine, targets, there, on_failure, clock, check_mode)
     seen = tuple(observer.look(target) for target in targets)
@@ -88,7 +89,7 @@ def _one(
         return part
     until = clock.now() + dt.timedelta(seconds=request.keep_previous_s)
     facts = {"undo_until": rfc3339(until.replace(microsecond=0))} if request.keep_previous_s else {}
-    return _run(engine, part, made, facts, on_failure, clock)
+    return _run(engine, part, made, facts, on_failure, clock, marked)
 
 
 def _go_on(
@@ -106,9 +107,17 @@ def _go_on(
     return Part(targets, plan=replace(operation.plan, steps=steps), operation=operation, changed=True)
 
 
-def _run(engine: Engine, part: Part, made: Plan, facts: Mapping[str, Json], on_failure: str, clock: Clock) -> Part:
+def _run(
+    engine: Engine,
+    part: Part,
+    made: Plan,
+    facts: Mapping[str, Json],
+    on_failure: str,
+    clock: Clock,
+    marked: Seen | None = None,
+) -> Part:
     try:
-        outcome = engine.run(made, facts)
+        outcome = engine.run(made, facts, seen=marked)
     except KnownGoodError as error:
         operation_id = str(error.details.get("operation", ""))
         if on_failure == UNDO and operation_id and not isinstance(error, _NOT_OURS_TO_UNDO):
