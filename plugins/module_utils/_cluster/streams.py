@@ -17,11 +17,12 @@ import re
 import socket
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from .._core.errors import BadInput, Denied, KnownGoodError, NotFound, TimedOut, Unreachable
+from .._core.errors import BadInput, Denied, KnownGoodError, NotFound, NotProven, TimedOut, Unreachable
 from .._core.redact import redact_text
 from .client import Cluster
 from .kinds import KINDS, named
@@ -80,6 +81,109 @@ def run_in_pod(
     finally:
         stream.close()
     return ExecResult(_exit_code("".join(out[_STATUS]), where), "".join(out[_STDOUT]), "".join(out[_STDERR]))
+
+
+class PodSession:
+    """A command in a pod whose stream stays open: it is talked to line by line until it ends or is let go.
+
+    Not for use by two threads at once. Losing the connection ends the session: ``alive`` is false from then on.
+    """
+
+    def __init__(self, stream: Any, where: str, command: str) -> None:
+        self._stream = stream
+        self._where = where
+        self._command = command
+        self._out: dict[int, list[str]] = {_STDOUT: [], _STDERR: [], _STATUS: []}
+        self._text = ""
+
+    def expect(self, token: str, timeout_s: float) -> str:
+        """What was written on stdout up to and with the line that ``token`` is in, and not asked for before.
+
+        Raises TimedOut, or NotProven when the command ended first (its output is not repeated).
+        """
+        end = time.monotonic() + timeout_s
+        while True:
+            found = self._take(token)
+            if found is not None:
+                return found
+            left = end - time.monotonic()
+            if not self._stream.is_open():
+                raise NotProven(f"command {self._command!r} ended", where=self._where, why=self._ending())
+            if left <= 0:
+                why = f"{timeout_s:g} s are over"
+                raise TimedOut(f"command {self._command!r} did not say that it is ready", where=self._where, why=why)
+            self._update(min(left, 5.0))
+
+    def send(self, text: str) -> None:
+        """Writes to its stdin. Raises Unreachable when the connection is lost."""
+        try:
+            self._stream.write_stdin(text)
+        except Exception as error:  # the client passes on whatever its socket raises
+            raise Unreachable("the connection into the pod is lost", where=self._where, why=str(error)) from error
+
+    def alive(self) -> bool:
+        """Is the connection there and the command not ended, as far as is known here?"""
+        self._update(0)
+        return bool(self._stream.is_open())
+
+    def said(self, token: str) -> bool:
+        """Is there a line with ``token`` that was not taken yet?"""
+        self._update(0)
+        return token in self._text
+
+    def end(self, timeout_s: float, text: str = "") -> int | None:
+        """Sends ``text``, closes stdin and waits for the end. Its exit code, None where it did not end or tell."""
+        try:
+            if text:
+                self._stream.write_stdin(text)
+            _end_of_input(self._stream)
+            until = time.monotonic() + timeout_s
+            while self._stream.is_open() and time.monotonic() < until:
+                self._update(max(0.0, min(until - time.monotonic(), 1.0)))
+            return _exit_code("".join(self._out[_STATUS]), self._where)
+        except Exception:  # lost, or not ended: nobody knows its exit code
+            return None
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Drops the connection: the command's stdin ends."""
+        with suppress(Exception):
+            self._stream.close()
+
+    def _update(self, timeout_s: float) -> None:
+        try:
+            self._stream.update(timeout=timeout_s)
+            _drain(self._stream, self._out)
+        except Exception:  # a connection that broke says so in as many ways as there are layers
+            self.close()
+        self._text += "".join(self._out[_STDOUT])
+        self._out[_STDOUT].clear()
+
+    def _take(self, token: str) -> str | None:
+        place = self._text.find(token)
+        end = self._text.find("\n", place) if place >= 0 else -1
+        if end < 0:
+            return None
+        found, self._text = self._text[: end + 1], self._text[end + 1 :]
+        return found
+
+    def _ending(self) -> str:
+        try:
+            return (
+                f"exit code {_exit_code(''.join(self._out[_STATUS]), self._where)}: nothing that it printed is repeated"
+            )
+        except KnownGoodError as error:
+            return error.why or error.what
+
+
+def open_session(cluster: Cluster, namespace: str, pod: str, argv: Sequence[str], *, container: str = "") -> PodSession:
+    """Starts ``argv`` (no shell) in a container with an open stdin. Raises NotFound (no such pod), Denied, BadInput."""
+    query = [("command", word) for word in argv] + [("stdout", "true"), ("stderr", "true"), ("stdin", "true")]
+    if container:
+        query.append(("container", container))
+    where = named("Pod", pod, namespace)
+    return PodSession(_websocket(cluster, KINDS["Pod"].path(namespace, pod, "exec"), query, where), where, argv[0])
 
 
 def dial(cluster: Cluster, namespace: str, pod: str, port: int) -> socket.socket:

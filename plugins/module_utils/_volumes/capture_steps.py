@@ -51,28 +51,29 @@ class Wave:
         spec = ApplicationSpec.from_dict(params["spec"])
         app = resolve(tools.cluster, spec)
         labels = _same_claims(app, params["volumes"], tools.cluster.list("PersistentVolumeClaim", spec.namespace))
-        runner = HookRunner(tools, app, Hooks.from_dict(params["hooks"]))
+        atomic = bool((params.get("group") or {}).get("atomic"))
+        runner = HookRunner(tools, app, Hooks.from_dict(params["hooks"]), params["cut_timeout_s"], atomic)
         runner.let_go()
         cutter = self._cutter(step, context)
         cutter.discard()
         claims = [str(volume["claim"]) for volume in params["volumes"]]
-        began = tools.clock.monotonic()
         try:
             runner.before()
-            cutter.cut(claims, params["cut_timeout_s"])
+            for together in runner.phases(claims):
+                cutter.cut(together, params["cut_timeout_s"])
+                runner.cut(together)
         finally:
             runner.after()
-        held_ms = round((tools.clock.monotonic() - began) * 1000) if runner.hooks.holding else 0
         cuts = cutter.ready(params["ready_timeout_s"])
         for claim in claims:
             cuts[claim]["labels"] = labels[claim]
-        return self._result(step, app, runner, cuts, held_ms, context)
+        return self._result(step, app, runner, cuts, context)
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         """Lets go what hooks hold and frees the snapshots, unless the ledger has the point."""
         spec = ApplicationSpec.from_dict(step.params["spec"])
         hooks = Hooks.from_dict(step.params["hooks"])
-        if hooks.holding:
+        if hooks.holding or hooks.velero_hooks:
             HookRunner(self._tools, resolve(self._tools.cluster, spec, strict=False), hooks).let_go()
         if recorded(self._tools, spec.target, context.operation_id):
             return {"kept": "the ledger has this recovery point"}
@@ -90,24 +91,23 @@ class Wave:
         app: Application,
         runner: HookRunner,
         cuts: dict[str, dict[str, Json]],
-        held_ms: int,
         context: Context,
     ) -> dict[str, Json]:
         times = {claim: str(cut["cut_at"]) for claim, cut in cuts.items()}
         mounted = {claim: pods for claim, pods in consistency.pods_on(app).items() if claim in cuts}
-        held = runner.held_pods()
         grouped = {cut.get("group", "") for cut in cuts.values()}
         judged = consistency.judge(
             mounted,
-            held,
+            runner.held_pods(),
             spread_s=capture_body.spread_s(times),
-            hook_names=[hook.name for hook in (*runner.hooks.pre, *runner.hooks.post)],
+            hook_names=runner.hooks.names,
             failures=runner.failures(),
             atomic=(step.params.get("group") or {}).get("atomic", "") if len(grouped) == 1 and all(grouped) else "",
+            evidence=runner.evidence(),
         )
+        frozen = runner.freeze_ms(mounted)
         for claim, cut in cuts.items():
-            frozen = held_ms if set(mounted[claim]) & held else 0
-            cut |= {"consistency": judged.claims[claim], "freeze_ms": frozen}
+            cut |= {"consistency": judged.claims[claim], "freeze_ms": frozen[claim], **runner.kept(claim)}
         running = capture_body.images(app)
         moments = [parse_time(cut) for cut in times.values() if cut]
         return {

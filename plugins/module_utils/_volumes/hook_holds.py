@@ -1,0 +1,367 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What holds the writers of one pod, from the freeze to the thaw.
+
+Each hold has something in the pod that lets go without us: a dead-man beside a command, a time limit around a session.
+Both see the end of their stdin as well, so that a controller that dies is noticed at once and not after the budget.
+
+PRIVATE to this collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .._cluster.streams import PodSession
+from .._core.errors import BadInput, KnownGoodError
+from .._core.plan import Json
+from . import hook_scripts as scripts
+from .hook_places import HookRun, Place
+from .hooks import Hook
+from .profiles import postgresql
+from .profiles.common import HELD as READY
+from .profiles.common import Backup
+
+ARMED, FREEZING, HELD, THAWED = "armed", "freezing", "held", "thawed"
+_START_S = 15.0
+_LATER_S = 1.0
+"""How much longer than the budget the pod waits before it lets go by itself: we are to be the first."""
+
+
+class Hold:
+    """One hook in one pod. ``claim``: it holds that claim and not the pod. ``problem``: why it does not count.
+
+    ``began`` and ``ended`` are moments of the monotonic clock, None before. ``stops_writers`` is false where nobody is
+    kept waiting.
+    """
+
+    stops_writers = True
+
+    def __init__(self, hook: Hook, place: Place, *, mark: str, role: str = "", covers: bool = True) -> None:
+        self.hook = hook
+        self.place = place
+        self.mark = mark
+        self.role = role
+        self.covers = covers
+        self.claim = ""
+        self.state = ARMED
+        self.problem = ""
+        self.began: float | None = None
+        self.ended: float | None = None
+
+    @property
+    def pod(self) -> str:
+        return self.place.pod
+
+    @property
+    def busy(self) -> bool:
+        """Is its stream in use by the freeze, so that no other thread may touch it?"""
+        return False
+
+    def arm(self, budget_s: float) -> None:
+        """Gets ready without touching the application. Raises BadInput with the reason where nothing could thaw."""
+        raise NotImplementedError
+
+    def freeze(self, timeout_s: float) -> HookRun:
+        """Freezes. What goes wrong is in the run, and in ``problem``."""
+        self.state, self.began = FREEZING, self._now()
+        rc, problem = self._freeze(timeout_s)
+        self.state = HELD
+        self.problem = self.problem or problem
+        return self._run("pre", rc, problem, self.began)
+
+    def check(self) -> None:
+        """Looks whether it is still held; what is lost stays lost."""
+        self.problem = self.problem or self._lost()
+
+    def thaw(self) -> HookRun:
+        """Lets go; harmless when run twice."""
+        began = self._now()
+        rc, problem = self._thaw()
+        self.state, self.ended = THAWED, self._now()
+        self.problem = self.problem or problem
+        return self._run("post", rc, problem, began)
+
+    def drop(self) -> None:
+        """Not needed any more, and nothing was frozen."""
+        self.state = THAWED
+
+    def _freeze(self, timeout_s: float) -> tuple[int | None, str]:
+        raise NotImplementedError
+
+    def _lost(self) -> str:
+        raise NotImplementedError
+
+    def _thaw(self) -> tuple[int | None, str]:
+        raise NotImplementedError
+
+    def _now(self) -> float:
+        return self.place.tools.clock.monotonic()
+
+    def _run(self, side: str, rc: int | None, problem: str, began: float) -> HookRun:
+        ms = round((self._now() - began) * 1000)
+        return HookRun(self.hook.name, side, self.pod, self.place.container, rc, ms, problem)
+
+    def _refused(self, why: str) -> BadInput:
+        return BadInput(
+            f"the hook {self.hook.name} is refused, nothing was frozen",
+            where=self.place.where,
+            why=f"nothing in the container could let go if this run died: {why}",
+            next="name a container that has sh, env, sleep and grep, or leave the hook out",
+        )
+
+
+class CommandHold(Hold):
+    """A command freezes, another one thaws, and a dead-man in the pod knows that other one, too."""
+
+    def __init__(
+        self,
+        hook: Hook,
+        place: Place,
+        freeze: Sequence[str],
+        thaw: Sequence[str],
+        *,
+        mark: str,
+        role: str = "",
+        thaw_place: Place | None = None,
+        thaw_timeout_s: float = 30.0,
+    ) -> None:
+        super().__init__(hook, place, mark=mark, role=role)
+        self._command = freeze
+        self._counterpart = thaw
+        self._thaw_place = thaw_place or place
+        self._thaw_timeout_s = thaw_timeout_s
+        self._guard: PodSession | None = None
+
+    def arm(self, budget_s: float) -> None:
+        try:
+            self._guard = self._thaw_place.open(scripts.dead_man(self.mark, budget_s + _LATER_S, self._counterpart))
+            said = self._guard.expect("KNOWNGOOD-", _START_S)
+        except KnownGoodError as error:
+            raise self._refused(error.why or error.what) from error
+        if scripts.ARMED not in said:
+            raise self._refused(said.partition(scripts.REFUSED)[2].strip())
+
+    def drop(self) -> None:
+        super().drop()
+        self._disarm()
+
+    def _freeze(self, timeout_s: float) -> tuple[int | None, str]:
+        return self.place.attempt(self._command, timeout_s)
+
+    def _lost(self) -> str:
+        if self._guard is None or self._guard.said(scripts.FIRED):
+            return "the dead-man in the pod let go before the cut"
+        return "" if self._guard.alive() else "the connection to the dead-man was lost, which lets go"
+
+    def _thaw(self) -> tuple[int | None, str]:
+        answer = self._thaw_place.attempt(self._counterpart, self._thaw_timeout_s)
+        if not answer[1]:
+            self._disarm()
+        elif self._guard is not None:
+            self._guard.close()  # the dead-man sees its stdin end and tries once more
+        return answer
+
+    def _disarm(self) -> None:
+        if self._guard is not None:
+            self._guard.end(2.0, scripts.DONE)
+
+
+class FreezeHold(CommandHold):
+    """``fsfreeze`` of one mount. That it was frozen until the thaw is what the thaw itself tells."""
+
+    def __init__(self, hook: Hook, place: Place, path: str, claim: str, *, mark: str) -> None:
+        super().__init__(
+            hook,
+            place,
+            ("fsfreeze", "--freeze", path),
+            ("fsfreeze", "--unfreeze", path),
+            mark=mark,
+            thaw_timeout_s=15.0,
+        )
+        self.claim = claim
+        self._path = path
+
+    def arm(self, budget_s: float) -> None:
+        why = _cannot_freeze(self.place, self._path)
+        if why:
+            raise BadInput(
+                f"the hook {self.hook.name} is refused, nothing was frozen",
+                where=self.place.where,
+                why=why,
+                next="see what fsfreeze needs in the documentation of hooks, or leave the hook out",
+            )
+        super().arm(budget_s)
+
+
+class SessionHold(Hold):
+    """A command that holds for as long as it runs: it says ``ready`` and lets go at ``release`` or at its stdin's end.
+
+    With ``opening`` it is started beforehand and holds when it was sent that.
+    """
+
+    def __init__(
+        self,
+        hook: Hook,
+        place: Place,
+        command: Sequence[str],
+        *,
+        ready: str,
+        release: str,
+        mark: str,
+        opening: str = "",
+        role: str = "",
+        covers: bool = True,
+    ) -> None:
+        super().__init__(hook, place, mark=mark, role=role, covers=covers)
+        self._command = command
+        self._ready = ready
+        self._release = release
+        self._opening = opening
+        self._budget_s = 0.0
+        self._session: PodSession | None = None
+
+    @property
+    def busy(self) -> bool:
+        return self.state == FREEZING
+
+    def arm(self, budget_s: float) -> None:
+        self._budget_s = budget_s
+        try:
+            answer = self.place.ask(("sh", "-c", "command -v env && command -v sleep"))
+            if answer.rc:
+                raise self._refused("it has no env or no sleep")
+            if self._opening:
+                self._session = self._open()
+        except BadInput as error:
+            raise error if error.what.startswith("the hook") else self._refused(error.why or error.what) from error
+
+    def drop(self) -> None:
+        super().drop()
+        if self._session is not None:
+            self._session.close()
+
+    def _open(self) -> PodSession:
+        return self.place.open(scripts.within(self.mark, self._budget_s + _LATER_S, self._command))
+
+    def _freeze(self, timeout_s: float) -> tuple[int | None, str]:
+        try:
+            self._session = self._session or self._open()
+            if self._opening:
+                self._session.send(self._opening)
+            self._said(self._session.expect(self._ready, timeout_s))
+        except KnownGoodError as error:
+            return None, str(error)
+        return 0, ""
+
+    def _said(self, text: str) -> None:
+        """What it printed up to the line that says that it holds."""
+
+    def _lost(self) -> str:
+        return "" if self._session is not None and self._session.alive() else "its session ended before the cut"
+
+    def _thaw(self) -> tuple[int | None, str]:
+        if self._session is None:
+            return None, ""
+        rc = self._session.end(5.0, self._release)
+        if rc is None and not self.problem:
+            self.place.attempt(scripts.clear(self.mark), _START_S)
+            return None, "its session did not end by itself and was ended"
+        return rc, ""
+
+
+class BackupHold(SessionHold):
+    """A base backup of PostgreSQL: nobody waits. ``backup``: where what lies; ``files``: what belongs to the data."""
+
+    stops_writers = False
+
+    def __init__(
+        self, hook: Hook, place: Place, session: SessionParts, backup: Backup, *, version: int, mark: str
+    ) -> None:
+        command, opening, release = session
+        super().__init__(hook, place, command, ready=READY, release=release, mark=mark, opening=opening, role="primary")
+        self.backup = backup
+        self.files: dict[str, str] = {}
+        self.complete = False
+        self._version = version
+        self._first_wal = ""
+
+    def arm(self, budget_s: float) -> None:
+        """Nobody waits for it, so its limit is that of two cuts and of what is asked between them."""
+        super().arm(2 * (budget_s + self.hook.timeout_s))
+
+    def finish(self) -> None:
+        """After what is not WAL was cut: ends the backup and keeps what belongs to it."""
+        line = self._ask(postgresql.stopping(self._version), postgresql.FILES)
+        if line:
+            self.files = postgresql.files(line)
+
+    def prove(self) -> None:
+        """After the WAL was cut: everything since the start of the backup has to be in it."""
+        line = self._ask(postgresql.asking_for_wal(self._first_wal), postgresql.KEPT_WAL) if self.files else ""
+        self.complete = line.partition(postgresql.KEPT_WAL)[2].strip() == "1"
+        if line and not self.complete:
+            self.problem = self.problem or "PostgreSQL had recycled WAL of the backup before it was cut"
+
+    def rows(self) -> list[dict[str, Json]]:
+        """What has to be written into the restored data volume, where, and owned like what."""
+        inside = self.place.path_in_claim(self.backup.data_path)
+        folder = f"{inside}/" if inside else ""
+        return [
+            {"path": folder + name, "text": text, "like": f"{folder}PG_VERSION"}
+            for name, text in sorted(self.files.items())
+        ]
+
+    def _said(self, text: str) -> None:
+        self._first_wal = text.rpartition(READY)[2].strip()
+
+    def _ask(self, text: str, token: str) -> str:
+        if self.problem or self._session is None:
+            return ""
+        try:
+            self._session.send(text)
+            return self._session.expect(token, self.hook.timeout_s)
+        except KnownGoodError as error:
+            self.problem = str(error)
+            return ""
+
+
+SessionParts = tuple[Sequence[str], str, str]
+"""Command, what opens it, what lets go."""
+
+_SYS_ADMIN = 1 << 21
+_SHARED = {"btrfs": "all volumes of that pool, and their snapshots, would stand still with it"}
+_CANNOT = ("overlay", "tmpfs", "nfs", "nfs4", "cifs", "ceph", "fuse", "9p", "virtiofs")
+
+
+def _cannot_freeze(place: Place, path: str) -> str:
+    """Why ``path`` cannot be frozen there, or must not be; empty where it can."""
+    if not path:
+        return "the claim is not mounted in that container"
+    try:
+        printed = place.ask(scripts.look()).stdout
+    except KnownGoodError as error:
+        return f"the container cannot be looked at, as it has no shell: {error.why or error.what}"
+    return cannot_freeze(printed, path)
+
+
+def cannot_freeze(printed: str, path: str) -> str:
+    """The same, from what :func:`hook_scripts.look` printed (lines of proc(5) status and mountinfo)."""
+    facts = [line.partition("=") for line in printed.splitlines()]
+    if ("tool", "=", "fsfreeze") not in facts:
+        return "the container has no fsfreeze"
+    rights = next((int(value, 16) for key, sign, value in facts if key == "capabilities"), 0)
+    if not rights & _SYS_ADMIN:
+        return "the container has no CAP_SYS_ADMIN"
+    mounts = [value.split(" ") for key, sign, value in facts if key == "mount"]
+    here = [words for words in mounts if words[4] == (path.rstrip("/") or "/")]
+    if not here:
+        return f"{path} is no mount of its own: freezing it would freeze the container's or the node's disk"
+    system = here[-1][here[-1].index("-") + 1]
+    if system in _SHARED:
+        return f"{path} is on {system}: {_SHARED[system]}"
+    if system.split(".")[0] in _CANNOT:
+        return f"{path} is on {system}, which cannot be frozen"
+    return ""
