@@ -13,7 +13,7 @@ PRIVATE to this collection.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from .._core.clock import Clock, SystemClock, rfc3339
@@ -42,6 +42,7 @@ LEDGER_LABEL = "knowngood.io/ledger"
 STATEMENT_LIMIT = 512 * 1024
 SIGNING_KEY, TRUSTED_KEYS = "KNOWNGOOD_LEDGER_KEY_FILE", "KNOWNGOOD_LEDGER_TRUSTED_KEYS_FILE"
 _TRIES = 100
+Check = Callable[[Sequence[Statement]], None]
 _DATA = "statement.json"
 
 
@@ -90,8 +91,13 @@ class LedgerStore:
         draft = Draft(kind, point, body, key or f"{kind}:{point}")
         return self.append_all(target, [draft], by=by)[0]
 
-    def append_all(self, target: str, drafts: Sequence[Draft], *, by: str = "") -> tuple[Statement, ...]:
-        """States facts in order, each once. After a crash the same call goes on where it stopped."""
+    def append_all(
+        self, target: str, drafts: Sequence[Draft], *, by: str = "", check: Check | None = None
+    ) -> tuple[Statement, ...]:
+        """States facts in order, each once. After a crash the same call goes on where it stopped.
+
+        ``check`` is asked before each write of the very chain that the statement will follow, and may raise.
+        """
         chain = self.read(target)
         name = by
         made: list[Statement] = []
@@ -99,14 +105,16 @@ class LedgerStore:
             there = _by_key(chain, draft.key)
             if there is None:
                 name = name or self._whoami()
-                chain, there = self._append(target, chain, draft, name)
+                chain, there = self._append(target, chain, draft, name, check)
             made.append(there)
         return tuple(made)
 
     def _append(
-        self, target: str, chain: tuple[Statement, ...], draft: Draft, by: str
+        self, target: str, chain: tuple[Statement, ...], draft: Draft, by: str, check: Check | None
     ) -> tuple[tuple[Statement, ...], Statement]:
         for _attempt in range(_TRIES):
+            if check:
+                check(chain)
             at = rfc3339(self._clock.now())
             statement = next_statement(chain, target, draft, at=at, by=by, signer=self._signer)
             try:
@@ -238,8 +246,12 @@ class AppendAction:
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         del context
-        _refuse_contradictions(self._store.read(step.params["target"]), _drafts(step))
-        return _told(self._store.append_all(step.params["target"], _drafts(step)))
+        drafts = _drafts(step)
+
+        def check(chain: Sequence[Statement]) -> None:
+            _refuse_contradictions(chain, drafts)
+
+        return _told(self._store.append_all(step.params["target"], drafts, check=check))
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         contrary = [

@@ -25,8 +25,8 @@ from .plan import Json, canonical, digest
 from .signatures import UNSIGNED, Signer, Verifier, well_formed
 
 CAPTURED, COPIED, DRILLED, JUDGED = "captured", "copied", "drilled", "judged"
-HELD, RELEASED, RESTORED, PRUNED = "held", "released", "restored", "pruned"
-KINDS = (CAPTURED, COPIED, DRILLED, JUDGED, HELD, RELEASED, RESTORED, PRUNED)
+HELD, RELEASED, RESTORED, PRUNED, EXPIRED = "held", "released", "restored", "pruned", "expired"
+KINDS = (CAPTURED, COPIED, DRILLED, JUDGED, HELD, RELEASED, RESTORED, PRUNED, EXPIRED)
 
 
 class LedgerBroken(KnownGoodError):
@@ -364,7 +364,7 @@ class _Folding:
         elif statement.kind == JUDGED:
             self.judged = {**body, "at": statement.at}
         elif statement.kind == PRUNED:
-            self.pruned = statement.at
+            self.pruned = self.pruned or statement.at  # marked; what was freed is stated after it
 
 
 def fold(chain: Iterable[Statement]) -> tuple[RecoveryPoint, ...]:

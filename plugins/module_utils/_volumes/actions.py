@@ -14,7 +14,7 @@ from .._core.clock import Clock
 from .._core.operation import Action
 from .._core.progress import Reporter
 from .capture_steps import RecordCapture, RetainContents, Wave
-from .prune_steps import Free
+from .prune_steps import Free, MarkPruned
 from .restore_record import RecordRestore
 from .stage import Stage, Tidy
 from .swap import RetainVolumes, Swap
@@ -29,6 +29,7 @@ def actions(cluster: Cluster, *, state_namespace: str, clock: Clock, reporter: R
         "volumes.wave": Wave(tools),
         "volumes.retain_contents": RetainContents(tools),
         "volumes.record_capture": RecordCapture(tools),
+        "volumes.mark_pruned": MarkPruned(tools),
         "volumes.free": Free(tools),
         "volumes.stage": Stage(tools),
         "volumes.verify_staged": VerifyStaged(tools),

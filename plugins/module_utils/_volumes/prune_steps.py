@@ -2,88 +2,119 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Freeing the snapshots of a point that was given up.
-
-A content that retains its snapshot never lets go of it by being deleted. Where its VolumeSnapshot is still there, the
-policy is set to Delete and the VolumeSnapshot deleted; where it is gone, the handle is imported anew with Delete and
-that pair deleted, which is the way the snapshot controller knows.
+"""The steps of giving a point up: marking it in the ledger, freeing its snapshots, stating that they are gone.
 
 PRIVATE to this collection.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
-from .._cluster.client import owned_by
-from .._cluster.kinds import named
+from .._cluster.ledger import LedgerStore
+from .._cluster.state import ConfigMapJournal
 from .._core.errors import Conflict
 from .._core.operation import Context
 from .._core.plan import Json, Step
-from . import snapshot_state as state
-from . import snapshots
-from .names import suffixed, tail
-from .objects import Object, delete
+from .._core.statements import PRUNED, Draft, RecoveryPoint, Statement, fold
+from .freeing import free_volumes
 from .tools import Tools
+from .usage import Seen, usage
 
 
-class Free:
-    """``volumes.free``: params ``namespace``, ``point``, ``volumes`` (as the statement has them)."""
+class _Wanted(Conflict):
+    """The point is held, or needed, since it was decided to give it up."""
+
+
+class MarkPruned:
+    """``volumes.mark_pruned``: from here on nobody restores from the point.
+
+    Params: ``target``, ``namespace``, ``point``, ``reason``. A plan may be older than a hold or a restore: a point that
+    is held or in use by now is left alone, which the result says (``kept``).
+    """
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
+        self._store = LedgerStore(tools.cluster, tools.state_namespace, clock=tools.clock)
 
     def done(self, step: Step, context: Context) -> bool:
-        return bool(context.results.get(step.name, {}).get("freed"))
+        del context
+        point = _find(self._store.read(step.params["target"]), step.params["point"])
+        return point is not None and bool(point.pruned)
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
-        volumes = step.params["volumes"]
-        handles = {(v["driver"], v["snapshot_handle"]) for v in volumes}
-        contents = [c for c in self._tools.cluster.list(snapshots.CONTENT) if _identity(c) in handles]
-        for volume in volumes:
-            same = [c for c in contents if _identity(c) == (volume["driver"], volume["snapshot_handle"])]
-            self._free(step.params["namespace"], volume, same, context)
-        return {"freed": [volume["snapshot_handle"] for volume in volumes]}
+        params, name = step.params, step.params["point"]
+        body = {"reason": params["reason"], "operation": context.operation_id}
+        draft = Draft(PRUNED, name, body, f"{PRUNED}:{name}")
+        try:
+            (made,) = self._store.append_all(params["target"], [draft], check=lambda chain: self._check(chain, step))
+        except _Wanted as error:
+            return {"kept": error.why}
+        return {"seq": made.seq, "hash": made.hash}
+
+    def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
+        """The ledger forgets nothing. What was marked and not freed is an orphan, and is found as one."""
+        del step, context
+        return None
+
+    def _check(self, chain: Sequence[Statement], step: Step) -> None:
+        """Asked of the very chain that the mark is appended to. Raises _Wanted."""
+        point = _find(chain, step.params["point"])
+        if point is None or point.pruned:
+            return
+        if point.held:
+            raise _Wanted(f"{point.id} is held", why="it was put on hold after this was planned")
+        needs = _needs(self._tools, step.params["namespace"], point)
+        if needs:
+            raise _Wanted(f"{point.id} is in use", why="; ".join(needs))
+
+
+class Free:
+    """``volumes.free``: params ``target``, ``namespace``, ``point``, ``volumes`` (as the statement has them), ``mark``:
+    the step that marked it. Its last act is to state what was freed.
+    """
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._store = LedgerStore(tools.cluster, tools.state_namespace, clock=tools.clock)
+
+    def done(self, step: Step, context: Context) -> bool:
+        result = context.results.get(step.name, {})
+        return bool(result.get("freed") or result.get("kept"))
+
+    def apply(self, step: Step, context: Context) -> dict[str, Json]:
+        params, name = step.params, step.params["point"]
+        kept = context.results.get(params["mark"], {}).get("kept")
+        if kept:
+            return {"kept": kept}
+        point = _find(self._store.read(params["target"]), name)
+        if point is None or not point.pruned:
+            raise Conflict(f"{name} is not marked as given up", why="nothing is freed that may still be restored")
+        waiting = [why for why in _needs(self._tools, params["namespace"], point) if "is being made from it" in why]
+        if waiting:
+            raise Conflict(
+                f"the snapshots of {name} are in use",
+                why="; ".join(waiting),
+                next="wait until those claims are bound, or delete them, then run the same task again",
+            )
+        free_volumes(self._tools, params["namespace"], params["volumes"], context.operation_id)
+        freed = [volume["snapshot_handle"] for volume in params["volumes"]]
+        body = {"freed": freed, "operation": context.operation_id}
+        self._store.append(params["target"], PRUNED, name, body, key=f"freed:{name}")
+        return {"freed": freed}
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         """What was freed is gone for good; the plan said so before it ran."""
         del step, context
         return None
 
-    def _free(self, namespace: str, volume: Mapping[str, Json], contents: list[Object], context: Context) -> None:
-        tools = self._tools
-        imported = suffixed(volume["claim"], f"free-{tail(context.operation_id)}")
-        own = {volume["content"], imported}
-        others = [c["metadata"]["name"] for c in contents if c["metadata"]["name"] not in own]
-        if others:
-            raise Conflict(
-                f"the snapshot of claim {volume['claim']} is used by another content",
-                where=", ".join(named(snapshots.CONTENT, name) for name in others),
-                why="freeing it would take the data of that one as well",
-                next="delete that content if it is not needed, then run the same task again",
-            )
-        for content in contents:
-            snapshot = self._bound(content)
-            if snapshot is not None:
-                snapshots.free(tools, snapshot, content)
-                return
-        for content in contents:
-            self._delete_shell(content)
-        labels = owned_by(context.operation_id)
-        made = snapshots.import_pair(tools, namespace, imported, volume, labels, policy=snapshots.DELETE, ready=False)
-        snapshots.free(tools, made, tools.cluster.get(snapshots.CONTENT, imported))
 
-    def _bound(self, content: Object) -> Object | None:
-        ref = content["spec"].get("volumeSnapshotRef") or {}
-        snapshot = self._tools.cluster.find(snapshots.SNAPSHOT, ref.get("name", ""), ref.get("namespace", ""))
-        return snapshot if snapshot is not None and state.points_to(content, snapshot) else None
-
-    def _delete_shell(self, content: Object) -> None:
-        """Removes a content whose snapshot object is gone; the physical snapshot stays for the import that follows."""
-        snapshots.set_policy(self._tools, content, snapshots.RETAIN)
-        meta = content["metadata"]
-        delete(self._tools, snapshots.CONTENT, meta["name"], None, meta["uid"])
+def _find(chain: Sequence[Statement], name: str) -> RecoveryPoint | None:
+    return next((point for point in fold(chain) if point.id == name), None)
 
 
-def _identity(content: Object) -> tuple[str, str]:
-    return content["spec"]["driver"], state.handle(content)
+def _needs(tools: Tools, namespace: str, point: RecoveryPoint) -> tuple[str, ...]:
+    """Who needs the snapshots of a point right now, whether it is marked or not."""
+    seen = Seen.of(tools.cluster, ConfigMapJournal(tools.cluster, tools.state_namespace), namespace)
+    unmarked = RecoveryPoint(point.id, point.captured)
+    return usage(seen, namespace, [unmarked], tools.clock.now()).in_use.get(point.id, ())

@@ -22,6 +22,7 @@ def test_each_point_is_marked_before_its_data_goes() -> None:
     made = plan(SPEC, there, {"p1": "old", "p2": "older"})
 
     assert [step.name for step in made.steps] == ["mark p1", "free p1", "mark p2", "free p2"]
+    assert made.steps[0].params["reason"] == "old"
     assert made.steps[3].touches == ("VolumeSnapshotContent snapcontent-a", "VolumeSnapshotContent snapcontent-b")
 
 
