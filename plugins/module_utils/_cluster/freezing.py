@@ -58,6 +58,11 @@ class Brackets:
     after: tuple[Step, ...] = ()
     paused: tuple[str, ...] = ()
 
+    @property
+    def frozen(self) -> frozenset[str]:
+        """The workloads that somebody would start again who is frozen."""
+        return frozenset(ref for step in (*self.before, *self.stops) for ref in step.params["of"])
+
 
 def brackets(found: Found, app: Application, stopped: Sequence[Workload], *, ready_timeout_s: int) -> Brackets:
     """The steps for what has to do with these workloads."""
@@ -103,8 +108,7 @@ def rest_step(
 
     It watches for a while where somebody is known to keep a workload and is not among what was frozen.
     """
-    frozen = {ref for step in held.before for ref in step.params["of"]}
-    watched = [w for w in stopped if _keeper(w) and w.ref not in frozen and w.ref not in held.paused]
+    watched = [w for w in stopped if _keeper(w) and w.ref not in held.frozen]
     params: dict[str, Json] = {
         "namespace": app.spec.namespace,
         "workloads": [_named(workload) for workload in stopped if workload.kind in STOPPABLE],

@@ -294,7 +294,7 @@ def _recipes(look: _Look, recipes: Sequence[Recipe]) -> dict[str, tuple[Object, 
             continue
         meta = obj["metadata"]
         meant = [w.ref for w in known.values() if w.uid == meta["uid"] and w.kind not in STOPPABLE]
-        of = recipe.workloads or tuple(sorted(known))
+        of = tuple(sorted({*(recipe.workloads or known), *meant}))
         one = replace(
             look.add(obj, kind, recipe.patch, of, _OPERATOR),
             stands_for=meant[0] if meant else "",
