@@ -94,6 +94,21 @@ options:
     type: list
     elements: str
     default: []
+  pause:
+    description:
+      - What makes an operator let go of the application while its data is exchanged, one entry an object. HPA, KEDA,
+        Argo CD and Flux need no entry, they are found and frozen. See C(docs/restore.md).
+      - Each has C(kind), C(name), C(api_version) (for kinds that are not of Kubernetes itself), C(namespace) (the
+        application's), C(patch) (a JSON merge patch of C(spec), annotations and labels) or C(annotations),
+        C(workloads) (C(Kind/name), those that it is for, all by default), C(wait_for) (a JMESPath expression over the
+        object that is true once it is paused) and C(timeout) (300 seconds).
+      - The values found are kept and put back after the start, and by an undo. They are kept in the journal, so no
+        secret values may be patched.
+      - A workload of a kind that cannot be stopped otherwise is stopped by the entry for that very object. It has to
+        make the controller take the pods away, and putting it back has to bring them back.
+    type: list
+    elements: dict
+    default: []
   on_failure:
     description:
       - What happens when a step after the stop fails, such as a probe on the live data. V(undo) puts everything back
@@ -312,6 +327,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.knowngood.kube.plugins.module_utils._ansible.application import APP_ARGS, spec_of
 from ansible_collections.knowngood.kube.plugins.module_utils._ansible.args import AUTH_ARGS, COMMON_ARGS
 from ansible_collections.knowngood.kube.plugins.module_utils._ansible.frame import Frame, run_door
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster import recipes
 from ansible_collections.knowngood.kube.plugins.module_utils._core.durations import seconds
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes import probes
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.house import house
@@ -332,6 +348,7 @@ ARGUMENTS = {
     "keep_previous_for": {"type": "str", "default": "72h"},
     "incident": {"type": "str", "default": ""},
     "isolated": {"type": "list", "elements": "str", "default": []},
+    "pause": {"type": "list", "elements": "dict", "default": []},
     "on_failure": {"type": "str", "choices": ["undo", "hold"], "default": "undo"},
     "stage_timeout": {"type": "int", "default": 600},
     "stop_timeout": {"type": "int", "default": 300},
@@ -352,6 +369,7 @@ def wish_of(frame: Frame) -> RestoreWish:
         keep_s=seconds(given["keep_previous_for"], "keep_previous_for"),
         incident=given["incident"],
         isolated=tuple(given["isolated"]),
+        pause=recipes.parse(given["pause"]),
         on_failure=given["on_failure"],
         stage_timeout_s=given["stage_timeout"],
         stop_timeout_s=given["stop_timeout"],

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from .._cluster.freezing import brackets, rest_step
+from .._cluster.reconcilers import notes as reconciler_notes
 from .._cluster.resting import rest_steps
 from .._cluster.scale import start_step, stop_step
 from .._core.errors import BadInput
@@ -76,21 +78,33 @@ def _in_place(
     if staged:
         steps.append(_verify_staged(seen, wish, staged, stage.name))
     steps.append(retain_step(RETAIN, seen, claims, stage.name))
-    starts = [start_step(w, ready_timeout_s=int(wish.ready_timeout_s)) for w in start_order(app, stoppable)]
+    # Frozen once nothing more can go wrong without downtime, put back once what was started has proven itself.
+    held = brackets(seen.reconcilers, app, stoppable, ready_timeout_s=int(wish.ready_timeout_s))
+    steps += held.before
+    ours = start_order(app, [workload for workload in stoppable if workload.ref not in held.paused])
+    starts = [start_step(w, ready_timeout_s=int(wish.ready_timeout_s)) for w in ours]
     start_names = {step.params["kind"] + "/" + step.params["name"]: step.name for step in starts}
     # First seen at rest, last put back by an undo: what stands still may need those that are stopped here.
     at_rest = [rest_steps(workload) for workload in resting]
     steps += [before for before, after in at_rest]
-    for workload in reversed(start_order(app, stoppable)):
-        steps.append(stop_step(workload, until=start_names[workload.ref], timeout_s=int(wish.stop_timeout_s)))
+    for workload in reversed(ours):
+        until, timeout_s = start_names[workload.ref], int(wish.stop_timeout_s)
+        steps.append(stop_step(workload, until=until, timeout_s=timeout_s, settle_s=0))
+    steps += held.stops
+    starts = [*held.starts, *starts]
+    if stoppable:
+        steps.append(rest_step(app, stoppable, claims, held, until=starts[0].name))
     steps.append(swap)
     steps += image_changes
     steps += [after for before, after in at_rest]
     steps += starts
     if live:
         steps.append(_verify_live(seen, live))
+    steps += held.after
     steps += _last(seen, point, wish, stage.name, swap.name, images_after(app, overrides))
-    return Planned(Plan(KIND, app.spec.target, wish.key, tuple(steps)), tuple(left_out), notes(app, stoppable))
+    told = notes(app, [workload for workload in stoppable if workload.ref not in held.frozen])
+    known = reconciler_notes(seen.reconcilers, stoppable)
+    return Planned(Plan(KIND, app.spec.target, wish.key, tuple(steps)), tuple(left_out), (*told, *known))
 
 
 def _verify_staged(seen: Seen, wish: RestoreWish, staged: Sequence[Probe], stage: str) -> Step:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .._cluster.reconcilers import Found
 from .._core.application import Application
 from .._core.plan import Json, Plan
 from .claim_facts import ClaimFacts
@@ -50,7 +51,8 @@ class Seen:
     """What was observed. ``claims`` are all of the application's namespace, by name.
 
     ``place``: where the data goes, when that is not the application's namespace. ``convertible``: claims whose snapshot
-    may become a volume of another mode, as an administrator has noted on its content.
+    may become a volume of another mode, as an administrator has noted on its content. ``reconcilers``: who would start
+    the application again while it is stopped.
     """
 
     app: Application
@@ -58,6 +60,7 @@ class Seen:
     classes: Mapping[str, StorageClass]
     place: Place | None = None
     convertible: frozenset[str] = frozenset()
+    reconcilers: Found = Found()
 
     @property
     def there(self) -> Place:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._cluster.recipes import Recipe
 from .._core.application import Application, Workload
 from .._core.errors import BadInput
 from .._core.plan import Json
@@ -34,7 +35,8 @@ class RestoreWish:
     ``storage_classes`` one by another.
 
     ``images``: as :func:`images` reads them. ``keep_s``: how long the volume that was replaced is kept. ``isolated``:
-    workloads that stand still by the time it runs. ``on_failure`` is about failures after the application was stopped.
+    workloads that stand still by the time it runs. ``pause``: what makes operators let go. ``on_failure`` is about
+    failures after the application was stopped.
     """
 
     point: str
@@ -51,6 +53,7 @@ class RestoreWish:
     keep_s: float = 72 * 3600.0
     incident: str = ""
     isolated: tuple[str, ...] = ()
+    pause: tuple[Recipe, ...] = ()
     on_failure: str = UNDO
     stage_timeout_s: float = 600.0
     stop_timeout_s: float = 300.0

@@ -45,6 +45,7 @@ def test_a_restore_stages_and_verifies_before_it_stops_and_proves_itself_afterwa
         "verify staged",
         "retain volumes",
         "stop StatefulSet/db",
+        "see that all of it stands still",
         "swap data-db-0",
         "start StatefulSet/db",
         "verify live",
