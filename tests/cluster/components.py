@@ -12,8 +12,6 @@ from .instance import DRIVERS, Instance
 
 _FAST = ("--kube-api-qps=100", "--kube-api-burst=200")
 _GROUPS = "--feature-gates=CSIVolumeGroupSnapshot=true"
-_HPA_TO_ZERO = "--feature-gates=HPAScaleToZero=true"
-"""Not for the scaling itself: an autoscaler that may scale to zero also scales up from there."""
 S3_PORT = 7070
 S3_KEY, S3_SECRET = "knowngood", "knowngood-secret"
 
@@ -88,7 +86,6 @@ def apiserver(instance: Instance) -> Component:
             f"--audit-policy-file={instance.run}/audit.yaml",
             f"--audit-log-path={instance.audit_log}",
             "--profiling=false",
-            _HPA_TO_ZERO,
         ),
     )
 
@@ -112,8 +109,6 @@ def controller_manager(instance: Instance) -> Component:
             f"--service-cluster-ip-range={instance.services}",
             "--bind-address=127.0.0.1",
             "--controllers=*",
-            "--horizontal-pod-autoscaler-sync-period=2s",
-            _HPA_TO_ZERO,
             "--kube-api-qps=200",
             "--kube-api-burst=400",
         ),
@@ -167,6 +162,7 @@ def csi_driver(instance: Instance, driver: str) -> Component:
             f"--endpoint={instance.csi_socket(driver)}",
             f"--state-dir={instance.volumes}/{driver}",
             f"--faults={instance.faults(driver)}",
+            f"--mounts={instance.run}/disks-{driver}",
             f"--node-id={instance.node}",
             f"--plugins-registry={instance.run}/kl/plugins_registry",
         ),

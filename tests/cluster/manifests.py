@@ -20,7 +20,9 @@ def _object(api: str, kind: str, name: str, annotations: dict[str, str] | None =
     return {"apiVersion": api, "kind": kind, "metadata": metadata, **fields}
 
 
-def _storage_class(name: str, driver: str, binding: str, *, default: bool = False) -> Manifest:
+def _storage_class(
+    name: str, driver: str, binding: str, *, backend: str = "subvolume", default: bool = False
+) -> Manifest:
     marks = {"storageclass.kubernetes.io/is-default-class": "true"} if default else None
     return _object(
         "storage.k8s.io/v1",
@@ -28,6 +30,7 @@ def _storage_class(name: str, driver: str, binding: str, *, default: bool = Fals
         name,
         marks,
         provisioner=DRIVERS[driver],
+        parameters={"backend": backend},
         volumeBindingMode=binding,
         reclaimPolicy="Delete",
     )
@@ -37,6 +40,19 @@ def _snapshot_class(name: str, driver: str, policy: str, *, default: bool = Fals
     marks = {"snapshot.storage.kubernetes.io/is-default-class": "true"} if default else None
     api = "snapshot.storage.k8s.io/v1"
     return _object(api, "VolumeSnapshotClass", name, marks, driver=DRIVERS[driver], deletionPolicy=policy)
+
+
+def _group_class(name: str, parameters: dict[str, str] | None = None, *, default: bool = False) -> Manifest:
+    marks = {"groupsnapshot.storage.kubernetes.io/is-default-class": "true"} if default else None
+    return _object(
+        "groupsnapshot.storage.k8s.io/v1",
+        "VolumeGroupSnapshotClass",
+        name,
+        marks,
+        driver=DRIVERS["local"],
+        deletionPolicy="Delete",
+        **({"parameters": parameters} if parameters else {}),
+    )
 
 
 def core() -> list[Manifest]:
@@ -67,6 +83,8 @@ def core() -> list[Manifest]:
         *drivers,
         _storage_class("local", "local", "Immediate", default=True),
         _storage_class("local-wait", "local", "WaitForFirstConsumer"),
+        _storage_class("local-ext4", "local", "Immediate", backend="image"),
+        _storage_class("local-ext4-wait", "local", "WaitForFirstConsumer", backend="image"),
         _storage_class("other", "other", "Immediate"),
         proxy,
     ]
@@ -77,14 +95,8 @@ def snapshot_classes() -> list[Manifest]:
         _snapshot_class("local", "local", "Delete", default=True),
         _snapshot_class("local-retain", "local", "Retain"),
         _snapshot_class("other", "other", "Delete", default=True),
-        _object(
-            "groupsnapshot.storage.k8s.io/v1",
-            "VolumeGroupSnapshotClass",
-            "local",
-            {"groupsnapshot.storage.kubernetes.io/is-default-class": "true"},
-            driver=DRIVERS["local"],
-            deletionPolicy="Delete",
-        ),
+        _group_class("local", default=True),
+        _group_class("local-atomic", {"atomic": "true"}),
     ]
 
 

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import cgroups, paths
+from . import cgroups, loops, paths
 from .errors import ClusterError, StartFailed
 from .instance import Instance
 
@@ -133,34 +133,20 @@ def destroy(instance: Instance, outer: Process | None) -> None:
     """Everything of the instance goes, whatever state it is in; raises when something stays."""
     if outer:
         outer.kill()
-    stuck = cgroups.end_all(instance.cgroup)
+    pool = instance.disk / "volumes.img"
+    stuck = cgroups.end_all(instance.cgroup, 3)
+    if stuck:
+        loops.thaw_all(instance.node, pool)
+        stuck = cgroups.end_all(instance.cgroup)
     subprocess.run(["ip", "link", "del", instance.link], capture_output=True, check=False)
     groups = cgroups.remove(instance.cgroup)
-    _detach_loops(instance.disk / "volumes.img")
+    devices = loops.free(instance.node, pool)
     for folder in (instance.run, instance.disk):
         shutil.rmtree(folder, ignore_errors=True)
     with suppress(OSError):
         instance.run.parent.rmdir()
     left = [f"process {pid}" for pid in sorted(stuck)] + [f"control group {group}" for group in groups]
+    left += devices
     left += [str(folder) for folder in (instance.run, instance.disk) if folder.exists()]
     if left:
         raise ClusterError(f"instance {instance.number} left behind: {', '.join(left)}")
-
-
-def loops_of(image: Path) -> list[str]:
-    """Loop devices that hold this very file (never all of the host's)."""
-    if not image.exists():
-        return []
-    shown = subprocess.run(
-        ["losetup", "-n", "-O", "NAME", "-j", str(image)], capture_output=True, text=True, check=False
-    )
-    return shown.stdout.split()
-
-
-def _detach_loops(image: Path) -> None:
-    # Autoclear frees the device when the last mount of a dead namespace goes, which may take the kernel a moment.
-    end = time.monotonic() + 5
-    while (loops := loops_of(image)) and time.monotonic() < end:
-        time.sleep(0.05)
-    for loop in loops:
-        subprocess.run(["losetup", "-d", loop], capture_output=True, check=False)

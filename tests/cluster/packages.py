@@ -21,6 +21,7 @@ PACKAGES: dict[str, str] = {
     "conntrack": "conntrack",
     "containerd": "containerd",
     "containernetworking-plugins": "/usr/lib/cni/bridge",
+    "e2fsprogs": "mkfs.ext4",
     "iproute2": "ip",
     "iptables": "iptables",
     "mmdebstrap": "mmdebstrap",

@@ -11,13 +11,14 @@ import secrets
 
 import pytest
 
-from tests.cluster import assets
+from tests.cluster import assets, loops
 from tests.cluster.handle import Cluster
 
 pytestmark = pytest.mark.rig
 
 
-def test_csi_sanity_passes(cluster: Cluster) -> None:
+@pytest.mark.parametrize(("backend", "access"), [("subvolume", "mount"), ("image", "mount"), ("image", "block")])
+def test_csi_sanity_passes(cluster: Cluster, backend: str, access: str) -> None:
     instance = cluster.own
     sanity = assets.resolve(("csi-sanity",))["csi-sanity"].path
     # On the Btrfs pool, so that subvolumes are what is tested, and apart from the cluster's own drivers.
@@ -26,12 +27,14 @@ def test_csi_sanity_passes(cluster: Cluster) -> None:
     script = f"""
 set -e
 mkdir -p {state} {work}
+echo 'backend: {backend}' >{work}/parameters.yaml
 {instance.bin}/csi-local --driver-name=sanity.csi.knowngood.test --endpoint={work}/s.sock --state-dir={state} \
-    --node-id=sanity >{work}/driver.log 2>&1 &
+    --mounts={work}/disks --node-id={name} >{work}/driver.log 2>&1 &
 driver=$!
 trap 'kill $driver; btrfs subvolume list -o {state} | wc -l; rm -rf {work}' EXIT
 for _ in $(seq 100); do [ -S {work}/s.sock ] && break; sleep 0.05; done
-{sanity} --ginkgo.no-color --csi.endpoint={work}/s.sock --csi.mountdir={work}/mount --csi.stagingdir={work}/stage
+{sanity} --ginkgo.no-color --csi.endpoint={work}/s.sock --csi.mountdir={work}/mount --csi.stagingdir={work}/stage \
+    --csi.testvolumeparameters={work}/parameters.yaml --csi.testvolumeaccesstype={access}
 """
     done = cluster.inside("bash", "-c", script, check=False)
     found = re.search(r"(\d+) Passed \| (\d+) Failed", done.stdout)
@@ -39,3 +42,4 @@ for _ in $(seq 100); do [ -S {work}/s.sock ] && break; sleep 0.05; done
     passed, failed = int(found[1]), int(found[2])
     assert failed == 0, done.stdout[-6000:]
     assert passed >= 60
+    assert [loop for loop in loops.attached() if loop.name.startswith(f"{name} ")] == []

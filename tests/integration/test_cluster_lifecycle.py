@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster import cgroups, lifecycle, namespaces, paths
+from tests.cluster import cgroups, lifecycle, loops, namespaces, paths
 from tests.cluster.__main__ import main
 from tests.cluster.errors import NotUp
 from tests.cluster.handle import Cluster
@@ -35,6 +35,7 @@ def traces(instance: Instance) -> list[str]:
         with contextlib.suppress(OSError):
             if entry.name.isdigit() and f"{instance.run}/".encode() in (entry / "cmdline").read_bytes():
                 found.append(f"process {entry.name}")
+    found += [loop.path for loop in loops.of_node(instance.node, loops.attached())]
     mounts = Path("/proc/self/mountinfo").read_text().splitlines()
     found += [line for line in mounts if f"{instance.run}/" in line or f"{instance.disk}/" in line]
     for command in (["losetup", "-a"], ["ip", "-o", "link"], ["ip", "route", "show", "table", "all"]):

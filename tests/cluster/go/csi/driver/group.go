@@ -17,7 +17,12 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// The CSI GroupController service: several volumes cut at once.
+// The CSI GroupController service: several volumes cut together.
+//
+// Disks in files (backend image) on Btrfs are cut at one moment: all lie in one subvolume, of which one snapshot is
+// taken, and the members are copied out of that. A write that was complete (flushed) before a write to another member
+// began is in the group where the later one is. Subvolumes can only be cut one after the other while writers go on:
+// such a group is not atomic. The class's parameter atomic: "true" makes the driver refuse a group it cannot cut so.
 
 func (d *driver) GroupControllerGetCapabilities(context.Context, *csi.GroupControllerGetCapabilitiesRequest) (*csi.GroupControllerGetCapabilitiesResponse, error) {
 	return &csi.GroupControllerGetCapabilitiesResponse{Capabilities: []*csi.GroupControllerServiceCapability{{
@@ -32,7 +37,9 @@ func (d *driver) toGroup(g *group) (*csi.VolumeGroupSnapshot, error) {
 		if err != nil {
 			return nil, status.Error(codes.Internal, err.Error())
 		}
-		out.Snapshots = append(out.Snapshots, d.toSnapshot(s))
+		member := d.toSnapshot(s)
+		out.ReadyToUse = out.ReadyToUse && member.ReadyToUse
+		out.Snapshots = append(out.Snapshots, member)
 	}
 	return out, nil
 }
@@ -46,19 +53,9 @@ func (d *driver) CreateVolumeGroupSnapshot(_ context.Context, r *csi.CreateVolum
 	id := idFor("group/" + r.Name)
 	g, err := load[group](d, "groups", id)
 	if err != nil {
-		g = &group{ID: id, Name: r.Name, Created: time.Now()}
-		for _, v := range r.SourceVolumeIds {
-			s, err := d.snap(r.Name+"/"+v, v, id)
-			if err != nil {
-				return nil, err
-			}
-			g.Snapshots = append(g.Snapshots, s.ID)
-		}
-		if err := os.MkdirAll(d.path("groups", id), 0o755); err != nil {
-			return nil, status.Error(codes.Internal, err.Error())
-		}
-		if err := save(d, "groups", id, g); err != nil {
-			return nil, status.Error(codes.Internal, err.Error())
+		g, err = d.cutGroup(id, r)
+		if err != nil {
+			return nil, asStatus(err)
 		}
 	} else {
 		have, want := []string{}, append([]string{}, r.SourceVolumeIds...)
@@ -77,6 +74,58 @@ func (d *driver) CreateVolumeGroupSnapshot(_ context.Context, r *csi.CreateVolum
 	return &csi.CreateVolumeGroupSnapshotResponse{GroupSnapshot: out}, err
 }
 
+// cutGroup makes the group anew; what a failure leaves half made is made again under the same names.
+func (d *driver) cutGroup(id string, r *csi.CreateVolumeGroupSnapshotRequest) (*group, error) {
+	atomic, err := d.atomic(r)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.erase("groups", id); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(d.path("groups", id), 0o755); err != nil {
+		return nil, err
+	}
+	g := &group{ID: id, Name: r.Name, Created: time.Now()}
+	from := ""
+	if atomic {
+		for _, v := range r.SourceVolumeIds { // what an earlier attempt cut is of another moment
+			if err := d.erase("snapshots", idFor(r.Name+"/"+v)); err != nil {
+				return nil, err
+			}
+		}
+		from = d.data("groups", id, backendSubvolume)
+		if err := run("btrfs", "subvolume", "snapshot", "-r", d.images(), from); err != nil {
+			return nil, err
+		}
+		defer run("btrfs", "subvolume", "delete", from)
+	}
+	for _, v := range r.SourceVolumeIds {
+		s, err := d.snap(r.Name+"/"+v, v, id, from)
+		if err != nil {
+			return nil, err
+		}
+		g.Snapshots = append(g.Snapshots, s.ID)
+	}
+	return g, save(d, "groups", id, g)
+}
+
+// atomic: whether all members can be cut at one moment; an error where the class asks for it and they cannot.
+func (d *driver) atomic(r *csi.CreateVolumeGroupSnapshotRequest) (bool, error) {
+	can := d.btrfs
+	for _, id := range r.SourceVolumeIds {
+		v, err := load[volume](d, "volumes", id)
+		if err != nil {
+			return false, status.Error(codes.NotFound, "no such volume")
+		}
+		can = can && v.Backend == backendImage
+	}
+	if r.Parameters["atomic"] == "true" && !can {
+		return false, status.Error(codes.FailedPrecondition, "only volumes of the backend "+backendImage+" can be cut at one moment")
+	}
+	return can, nil
+}
+
 func (d *driver) DeleteVolumeGroupSnapshot(_ context.Context, r *csi.DeleteVolumeGroupSnapshotRequest) (*csi.DeleteVolumeGroupSnapshotResponse, error) {
 	if r.GroupSnapshotId == "" {
 		return nil, status.Error(codes.InvalidArgument, "group snapshot id is required")
@@ -92,7 +141,7 @@ func (d *driver) DeleteVolumeGroupSnapshot(_ context.Context, r *csi.DeleteVolum
 			return nil, err
 		}
 	}
-	return &csi.DeleteVolumeGroupSnapshotResponse{}, os.RemoveAll(d.path("groups", g.ID))
+	return &csi.DeleteVolumeGroupSnapshotResponse{}, d.erase("groups", g.ID)
 }
 
 func (d *driver) GetVolumeGroupSnapshot(_ context.Context, r *csi.GetVolumeGroupSnapshotRequest) (*csi.GetVolumeGroupSnapshotResponse, error) {

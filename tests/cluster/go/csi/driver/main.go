@@ -2,8 +2,9 @@
 // GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-// Command csi-local is a CSI driver for one node: a volume is a Btrfs subvolume, a snapshot a
-// read-only one, so both are O(1) and atomic. Where the state directory is not on Btrfs it copies.
+// Command csi-local is a CSI driver for one node with two backends, chosen by the StorageClass: a volume is a Btrfs
+// subvolume and a snapshot a read-only one, or a volume is a disk in a file and a snapshot a reflink of it. Either is
+// O(1) and one moment of the volume. Where the state directory is not on Btrfs the driver copies.
 package main
 
 import (
@@ -26,10 +27,11 @@ type driver struct {
 	csi.UnimplementedControllerServer
 	csi.UnimplementedNodeServer
 	csi.UnimplementedGroupControllerServer
-	name, node, state, faults string
-	btrfs                     bool
-	capacity                  int64
-	mu                        sync.Mutex
+	name, node, state, faults, mounts string
+	btrfs                             bool
+	capacity                          int64
+	mu                                sync.Mutex
+	seen                              counters
 }
 
 func listen(path string) net.Listener {
@@ -49,13 +51,17 @@ func main() {
 	flag.StringVar(&d.node, "node-id", "", "node name")
 	flag.StringVar(&d.state, "state-dir", "", "directory of volumes and snapshots")
 	flag.StringVar(&d.faults, "faults", "", "file of faults to inject; empty: faults.json in the state directory")
+	flag.StringVar(&d.mounts, "mounts", "", "directory where this node mounts disks; empty: mounts in the state directory")
 	flag.Int64Var(&d.capacity, "capacity", 0, "largest volume in bytes; 0: no limit")
 	flag.Parse()
 	if d.faults == "" {
 		d.faults = filepath.Join(d.state, "faults.json")
 	}
-	for _, kind := range []string{"volumes", "snapshots", "groups"} {
-		if err := os.MkdirAll(filepath.Join(d.state, kind), 0o755); err != nil {
+	if d.mounts == "" {
+		d.mounts = filepath.Join(d.state, "mounts")
+	}
+	for _, folder := range []string{d.path("volumes", ""), d.path("snapshots", ""), d.path("groups", ""), d.mounts} {
+		if err := os.MkdirAll(folder, 0o755); err != nil {
 			log.Fatal(err)
 		}
 	}
@@ -64,6 +70,9 @@ func main() {
 		log.Fatal(err)
 	}
 	d.btrfs = fs.Type == 0x9123683E
+	if err := d.prepareImages(); err != nil {
+		log.Fatal(err)
+	}
 	log.Printf("state %s, btrfs %v", d.state, d.btrfs)
 	s := grpc.NewServer(grpc.UnaryInterceptor(d.inject))
 	csi.RegisterIdentityServer(s, d)

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/container-storage-interface/spec/lib/go/csi"
@@ -19,12 +20,22 @@ import (
 // The CSI Controller service: snapshots.
 
 func (d *driver) toSnapshot(s *snapshot) *csi.Snapshot {
-	ready := time.Since(s.Created) >= d.fault("CreateSnapshot").NotReady
+	ready := !d.heldBack(s)
 	return &csi.Snapshot{SnapshotId: s.ID, SourceVolumeId: s.Volume, SizeBytes: s.Bytes,
 		CreationTime: timestamppb.New(s.Created), ReadyToUse: ready, GroupSnapshotId: s.Group}
 }
 
-func (d *driver) snap(name, source, group string) (*snapshot, error) {
+// heldBack: a fault keeps the snapshot cut but not ready to use.
+func (d *driver) heldBack(s *snapshot) bool {
+	call := "CreateSnapshot"
+	if s.Group != "" {
+		call = "CreateVolumeGroupSnapshot"
+	}
+	return time.Since(s.Created) < d.notReady(call, s.Name+" "+s.Volume)
+}
+
+// snap cuts one volume; from, where it is not "", holds the disks of all volumes as they were at the group's cut.
+func (d *driver) snap(name, source, group, from string) (*snapshot, error) {
 	id := idFor(name)
 	if s, err := load[snapshot](d, "snapshots", id); err == nil {
 		if s.Volume != source {
@@ -42,9 +53,13 @@ func (d *driver) snap(name, source, group string) (*snapshot, error) {
 	if err := os.MkdirAll(d.path("snapshots", id), 0o755); err != nil {
 		return nil, status.Error(codes.Internal, err.Error())
 	}
-	s := &snapshot{ID: id, Name: name, Volume: source, Group: group, Bytes: v.Bytes, Created: time.Now()}
-	if err := d.clone(d.data("volumes", source), d.data("snapshots", id), true); err != nil {
-		return nil, err
+	s := &snapshot{ID: id, Name: name, Volume: source, Group: group, Backend: v.Backend, Bytes: v.Bytes, Created: time.Now()}
+	data := d.data("volumes", source, v.Backend)
+	if from != "" {
+		data = filepath.Join(from, filepath.Base(data))
+	}
+	if err := d.clone(v.Backend, data, d.data("snapshots", id, v.Backend), true); err != nil {
+		return nil, asStatus(err)
 	}
 	return s, save(d, "snapshots", id, s)
 }
@@ -55,7 +70,7 @@ func (d *driver) CreateSnapshot(_ context.Context, r *csi.CreateSnapshotRequest)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s, err := d.snap(r.Name, r.SourceVolumeId, "")
+	s, err := d.snap(r.Name, r.SourceVolumeId, "", "")
 	if err != nil {
 		return nil, err
 	}

@@ -20,15 +20,15 @@ import (
 // What the driver keeps: one folder a volume, snapshot or group, with meta.json beside the data.
 
 type volume struct {
-	ID, Name, Source string
-	Bytes            int64
-	Block            bool
+	ID, Name, Source, Backend string
+	Bytes                     int64
+	Block                     bool
 }
 
 type snapshot struct {
-	ID, Name, Volume, Group string
-	Bytes                   int64
-	Created                 time.Time
+	ID, Name, Volume, Group, Backend string
+	Bytes                            int64
+	Created                          time.Time
 }
 
 type group struct {
@@ -38,7 +38,6 @@ type group struct {
 }
 
 func (d *driver) path(kind, id string) string { return filepath.Join(d.state, kind, id) }
-func (d *driver) data(kind, id string) string { return filepath.Join(d.state, kind, id, "data") }
 
 func idFor(name string) string {
 	sum := sha256.Sum256([]byte(name))
@@ -83,33 +82,18 @@ func list[T any](d *driver, kind string) ([]*T, error) {
 	return out, nil
 }
 
+// asStatus keeps an error that has a code of its own.
+func asStatus(err error) error {
+	if _, ok := status.FromError(err); ok {
+		return err
+	}
+	return status.Error(codes.Internal, err.Error())
+}
+
 func run(name string, args ...string) error {
 	out, err := exec.Command(name, args...).CombinedOutput()
 	if err != nil {
 		return status.Errorf(codes.Internal, "%s %v: %v: %s", name, args, err, out)
 	}
 	return nil
-}
-
-// clone makes dst a point-in-time copy of src.
-func (d *driver) clone(src, dst string, readonly bool) error {
-	if d.btrfs {
-		args := []string{"subvolume", "snapshot"}
-		if readonly {
-			args = append(args, "-r")
-		}
-		return run("btrfs", append(args, src, dst)...)
-	}
-	return run("cp", "-a", "--reflink=auto", src, dst)
-}
-
-func (d *driver) erase(kind, id string) error {
-	if d.btrfs {
-		if _, err := os.Stat(d.data(kind, id)); err == nil {
-			if err := run("btrfs", "subvolume", "delete", d.data(kind, id)); err != nil {
-				return err
-			}
-		}
-	}
-	return os.RemoveAll(d.path(kind, id))
 }

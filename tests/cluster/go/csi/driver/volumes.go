@@ -49,10 +49,13 @@ func (d *driver) CreateVolume(_ context.Context, r *csi.CreateVolumeRequest) (*c
 	if r.Name == "" || len(r.VolumeCapabilities) == 0 {
 		return nil, status.Error(codes.InvalidArgument, "name and volume capabilities are required")
 	}
-	for _, c := range r.VolumeCapabilities {
-		if c.GetBlock() != nil {
-			return nil, status.Error(codes.InvalidArgument, "block volumes are not supported")
-		}
+	backend, err := backendOf(r.Parameters)
+	if err != nil {
+		return nil, err
+	}
+	block := r.VolumeCapabilities[0].GetBlock() != nil
+	if block && backend != backendImage {
+		return nil, status.Error(codes.InvalidArgument, "only the backend "+backendImage+" has block volumes")
 	}
 	want := bytesOf(r.CapacityRange)
 	if d.capacity > 0 && want > d.capacity {
@@ -68,40 +71,34 @@ func (d *driver) CreateVolume(_ context.Context, r *csi.CreateVolumeRequest) (*c
 		}
 		return &csi.CreateVolumeResponse{Volume: d.toVolume(v, r.VolumeContentSource)}, nil
 	}
-	v := &volume{ID: id, Name: r.Name, Bytes: want}
+	v := &volume{ID: id, Name: r.Name, Backend: backend, Block: block, Bytes: want}
 	if err := d.erase("volumes", id); err != nil { // what a crash left half made
 		return nil, err
 	}
 	if err := os.MkdirAll(d.path("volumes", id), 0o755); err != nil {
 		return nil, status.Error(codes.Internal, err.Error())
 	}
-	var err error
 	switch src := r.GetVolumeContentSource(); {
 	case src.GetSnapshot() != nil:
 		s, e := load[snapshot](d, "snapshots", src.GetSnapshot().SnapshotId)
 		if e != nil {
 			return nil, status.Error(codes.NotFound, "no such snapshot")
 		}
-		v.Source, err = s.ID, d.clone(d.data("snapshots", s.ID), d.data("volumes", id), false)
+		v.Source, err = s.ID, d.fill(v, d.data("snapshots", s.ID, s.Backend), s.Backend, s.Bytes)
 	case src.GetVolume() != nil:
 		s, e := load[volume](d, "volumes", src.GetVolume().VolumeId)
 		if e != nil {
 			return nil, status.Error(codes.NotFound, "no such volume")
 		}
-		v.Source, err = s.ID, d.clone(d.data("volumes", s.ID), d.data("volumes", id), false)
-	case d.btrfs:
-		err = run("btrfs", "subvolume", "create", d.data("volumes", id))
+		v.Source, err = s.ID, d.fill(v, d.data("volumes", s.ID, s.Backend), s.Backend, s.Bytes)
 	default:
-		err = os.Mkdir(d.data("volumes", id), 0o755)
-	}
-	if err == nil && r.GetVolumeContentSource() == nil {
-		err = os.Chmod(d.data("volumes", id), 0o777)
+		err = d.create(v)
 	}
 	if err == nil {
 		err = save(d, "volumes", id, v)
 	}
 	if err != nil {
-		return nil, status.Error(codes.Internal, err.Error())
+		return nil, asStatus(err)
 	}
 	return &csi.CreateVolumeResponse{Volume: d.toVolume(v, r.VolumeContentSource)}, nil
 }
@@ -112,8 +109,14 @@ func (d *driver) DeleteVolume(_ context.Context, r *csi.DeleteVolumeRequest) (*c
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if _, err := load[volume](d, "volumes", r.VolumeId); errors.Is(err, os.ErrNotExist) {
+	v, err := load[volume](d, "volumes", r.VolumeId)
+	if errors.Is(err, os.ErrNotExist) {
 		return &csi.DeleteVolumeResponse{}, nil
+	}
+	if err == nil && v.Backend == backendImage {
+		if device, err := attached(d.data("volumes", v.ID, v.Backend)); device != "" || err != nil {
+			return nil, status.Errorf(codes.FailedPrecondition, "volume %s is in use (%s %v)", v.ID, device, err)
+		}
 	}
 	return &csi.DeleteVolumeResponse{}, d.erase("volumes", r.VolumeId)
 }
