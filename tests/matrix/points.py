@@ -50,9 +50,18 @@ def by_ansible() -> list[Point]:
 
 
 def storms(seed: int, count: int) -> list[Point]:
-    """Schedules 1 to ``count``, sorted by scenario so that a lane keeps its application."""
-    found = [Point(scenario(STORMY[n % 3]), Storm(seed, n), WAYS[n // 3 % 2]) for n in range(1, count + 1)]
-    return sorted(found, key=lambda point: STORMY.index(point.scenario.name))
+    """Schedules 1 to ``count``."""
+    return [Point(scenario(STORMY[n % 3]), Storm(seed, n), WAYS[n // 3 % 2]) for n in range(1, count + 1)]
+
+
+def some_kills(seed: int, each: int) -> list[Point]:
+    """``each`` kills of every scenario at points that the seed draws, the ways in turn."""
+    chance = random.Random(seed)
+    return [
+        Point(one, Kill(chance.randint(1, one.writes)), WAYS[(index + number) % 2])
+        for index, one in enumerate(SCENARIOS)
+        for number in range(each)
+    ]
 
 
 def sample(points: Sequence[Point], count: int, seed: int) -> list[Point]:

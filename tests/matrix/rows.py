@@ -52,27 +52,24 @@ class Row:
 
 
 class Lane:
-    """One application at a time, in namespaces of its own, and the processes that work on it."""
+    """One application of each size, in namespaces of their own, and the processes that work on them."""
 
     def __init__(self, cluster: Cluster, folder: Path) -> None:
         self._cluster = cluster
         self._doors = Doors(folder)
         self._site = Site(cluster, folder)
-        self._bench: Bench | None = None
-        self._name = ""
+        self._benches: dict[int, Bench] = {}
 
     def bench(self, scenario: Scenario) -> Bench:
-        """The application for the scenario: the one of the row before, where it was the same scenario."""
-        if self._bench is None or self._name != scenario.name:
-            self.drop()
-            self._bench = Bench(Tiny.deployed(self._cluster, scenario.claims), self._doors)
-            self._name = scenario.name
-        return self._bench
+        """The application for the scenario; rows of one size share one."""
+        if scenario.claims not in self._benches:
+            self._benches[scenario.claims] = Bench(Tiny.deployed(self._cluster, scenario.claims), self._doors)
+        return self._benches[scenario.claims]
 
     def drop(self) -> None:
-        if self._bench is not None:
-            self._bench.tiny.remove()
-            self._bench = None
+        """A row went wrong: the next one finds new applications."""
+        while self._benches:
+            self._benches.popitem()[1].tiny.remove()
 
     def close(self) -> None:
         self.drop()

@@ -13,6 +13,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._cluster.client imp
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.client import connect
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.ledger import LedgerStore
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.state import ConfigMapJournal
+from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import NotFound
 from tests.cluster import lifecycle
 from tests.cluster.handle import Cluster
 from tests.cluster.objects import claim
@@ -287,13 +289,12 @@ class Tiny:
 
     def remove(self) -> None:
         """The namespaces, and what is retained for them."""
-        for content in self.api.list("VolumeSnapshotContent"):
+        kind = "VolumeSnapshotContent"
+        for content in self.api.list(kind):
             if (content["spec"].get("volumeSnapshotRef") or {}).get("namespace") == self.namespace:
                 meta = content["metadata"]
-                self.api.patch(
-                    "VolumeSnapshotContent", meta["name"], None, {"spec": {"deletionPolicy": "Delete"}}, uid=meta["uid"]
-                )
-                self.api.delete("VolumeSnapshotContent", meta["name"], None, uid=meta["uid"])
+                self._set(kind, meta, {"deletionPolicy": "Delete"})
+                self.api.delete(kind, meta["name"], None, uid=meta["uid"])
         for volume in self.volumes():
             self._delete_with(volume)
         for name in (self.namespace, self.state):
@@ -301,9 +302,12 @@ class Tiny:
             self.api.delete("Namespace", name, None, uid=found["metadata"]["uid"])
 
     def _delete_with(self, volume: Manifest) -> None:
-        meta = volume["metadata"]
-        patch = {"spec": {"persistentVolumeReclaimPolicy": "Delete"}}
-        self.api.patch("PersistentVolume", meta["name"], None, patch, uid=meta["uid"])
+        self._set("PersistentVolume", volume["metadata"], {"persistentVolumeReclaimPolicy": "Delete"})
+
+    def _set(self, kind: str, meta: Manifest, spec: Manifest) -> None:
+        """Patches one of the objects that are cleared up; one that is gone by itself is fine."""
+        with suppress(NotFound):
+            self.api.patch(kind, meta["name"], None, {"spec": spec}, uid=meta["uid"])
 
 
 def _handle(volume: Manifest) -> str:
