@@ -50,6 +50,7 @@ options:
       - C(gate) is the severity from which on findings count (V(high)). An unknown severity always counts.
       - C(data_min) is the worst verdict that may be chosen in mode V(strict) (V(clean)).
       - C(allow_unverified) lets the other modes choose points of which too little is known (V(false)).
+      - C(allow_partial) lets every mode choose points that do not hold all claims of the application (V(false)).
       - C(min_grade) is the weakest evidence (V(A) to V(E)) that ties an image to its commit (V(E)). What C(sources)
         declares is of grade V(E).
       - C(evidence_margin) is how long before C(evidence_at) a point must have been cut (C(0), for example C(12h)).
@@ -170,6 +171,10 @@ candidates:
       description: V(application), V(crash) or V(fuzzy).
       type: str
       sample: crash
+    left_out:
+      description: Claims that it does not hold, with the reason. Empty for a whole point.
+      type: dict
+      sample: {}
     purpose:
       description: What it was taken for.
       type: str

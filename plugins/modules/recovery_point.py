@@ -19,7 +19,7 @@ description:
     declared to hold the writers and that ran well before and after all cuts, in every pod that mounts a volume. One
     volume without them is V(crash), several volumes with separate cuts are V(fuzzy).
   - A claim that cannot be captured (not on a CSI volume, not bound, being deleted, without a VolumeSnapshotClass) is
-    named, and nothing is changed.
+    named, and nothing is changed. With O(allow_partial=true) it is left out, and the point says so for ever.
   - A capture that fails or was killed leaves no snapshots behind. A killed one is made anew by the next run.
   - With O(state=absent) it gives up the points that no rule of O(retention) keeps. Each is marked in the ledger first,
     then its snapshots are freed. This cannot be undone.
@@ -37,6 +37,8 @@ options:
     description:
       - Changes nothing when the newest point is at most that old, holds all claims, and its snapshots are there. A span
         such as V(6h), V(90m), V(2d), or seconds.
+      - This takes three requests where the namespace has no other claims than the application's, or C(app.claims) names
+        them. Otherwise the application is resolved first, which takes about fifteen.
       - Points taken with O(purpose=forensic) do not count.
     type: str
   hooks:
@@ -54,6 +56,39 @@ options:
       - Without it, each volume gets the default class of its driver.
     type: str
     default: ""
+  group:
+    description:
+      - Whether the volumes are cut by one VolumeGroupSnapshot instead of one VolumeSnapshot each.
+      - V(auto) makes a group where all volumes are of one driver, that driver is named in O(atomic_group_drivers), and
+        there is a VolumeGroupSnapshotClass for it. Elsewhere a group proves nothing and couples its members, which can
+        only be freed together.
+      - V(always) makes one whatever is declared, and fails where it cannot be made.
+      - Of the versions of the API (v1, v1beta2, v1beta1) the newest is spoken that the cluster serves.
+    type: str
+    choices: [auto, never, always]
+    default: auto
+  atomic_group_drivers:
+    description:
+      - CSI drivers that are known to cut all volumes of a group at one moment. Only you, or the maker of the storage,
+        can know that. The API does not promise it.
+      - A group of such a driver makes a point of several volumes V(crash), not V(fuzzy).
+    type: list
+    elements: str
+    default: []
+  max_parallel:
+    description:
+      - How many snapshots a driver is asked for at a time, by driver. The next is made when one is cut.
+      - A driver that is not named is asked for all of them at once.
+    type: dict
+    default: {}
+  allow_partial:
+    description:
+      - Captures the claims that can be captured and leaves out the others, named with the reason in
+        RV(recovery_points[].left_out).
+      - Such a point is chosen to go back to only where the policy of M(knowngood.kube.known_good) allows it
+        (C(allow_partial)).
+    type: bool
+    default: false
   purpose:
     description:
       - What the point is taken for. V(forensic) keeps evidence and is left out when a point to go back to is looked
@@ -123,6 +158,22 @@ EXAMPLES = r"""
           workload: StatefulSet/db
           command: [psql, -U, postgres, -c, CHECKPOINT]
 
+- name: All volumes at one moment, by a driver that is known to do so
+  knowngood.kube.recovery_point:
+    app:
+      name: shop
+      namespace: shop
+    atomic_group_drivers: [csi.storage.example]
+
+- name: What can be captured, four snapshots at a time
+  knowngood.kube.recovery_point:
+    app:
+      name: shop
+      namespace: shop
+    allow_partial: true
+    max_parallel:
+      csi.storage.example: 4
+
 - name: Evidence, once for this incident
   knowngood.kube.recovery_point:
     app:
@@ -167,6 +218,10 @@ recovery_points:
       description: Why it is that and no more.
       type: str
       sample: "one volume, its writers were not held: there are no hooks"
+    left_out:
+      description: Claims that it does not hold, with the reason (see O(allow_partial)). Empty for a whole point.
+      type: dict
+      sample: {scratch: "it is not on a CSI volume (pv-scratch)"}
     freeze_ms:
       description: How long hooks held the writers of each claim, in milliseconds.
       type: dict
@@ -290,7 +345,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._ansible.frame impo
 from ansible_collections.knowngood.kube.plugins.module_utils._catalogue.retention import Retention, retain
 from ansible_collections.knowngood.kube.plugins.module_utils._core.durations import seconds
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.capture import capture
-from ansible_collections.knowngood.kube.plugins.module_utils._volumes.capture_plan import CaptureWish
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.capture_plan import CaptureWish, limits
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.hooks import Hooks
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.house import House, house
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.prune import prune
@@ -303,6 +358,10 @@ ARGUMENTS = {
     "not_older_than": {"type": "str"},
     "hooks": {"type": "dict"},
     "snapshot_class": {"type": "str", "default": ""},
+    "group": {"type": "str", "choices": ["auto", "never", "always"], "default": "auto"},
+    "atomic_group_drivers": {"type": "list", "elements": "str", "default": []},
+    "max_parallel": {"type": "dict", "default": {}},
+    "allow_partial": {"type": "bool", "default": False},
     "purpose": {"type": "str", "choices": ["scheduled", "forensic", "manual"], "default": "scheduled"},
     "incident": {"type": "str", "default": ""},
     "cut_timeout": {"type": "int", "default": 60},
@@ -331,6 +390,10 @@ def present(frame: Frame) -> dict[str, object]:
         incident=given["incident"],
         cut_timeout_s=given["cut_timeout"],
         ready_timeout_s=given["ready_timeout"],
+        group=given["group"],
+        atomic_drivers=tuple(given["atomic_group_drivers"]),
+        max_parallel=limits(given["max_parallel"]),
+        allow_partial=given["allow_partial"],
     )
     age = given["not_older_than"]
     limit = None if age is None else seconds(age, "not_older_than")

@@ -82,6 +82,10 @@ recovery_points:
       description: Why not better.
       type: str
       sample: one volume, no hook held its writers
+    left_out:
+      description: Claims of the application that it does not hold, with the reason. Empty for a whole point.
+      type: dict
+      sample: {scratch: "it is not on a CSI volume (pv-scratch)"}
     freeze_ms:
       description: How long writers of each claim were held, in milliseconds.
       type: dict

@@ -52,6 +52,7 @@ class Candidate:
             "id": point.id,
             "cut_at": point.cut_at,
             "consistency": point.consistency,
+            "left_out": dict(point.left_out),
             "purpose": point.purpose,
             "held": point.held,
             "state": point.state,
@@ -120,7 +121,7 @@ def decide(
     """
     points, histories = fold(statements), lineage(statements, narrower)
     until = judge.incident.time or judge.now
-    candidates = [_candidate(point, judge.point(point, histories), judge.incident, until) for point in points]
+    candidates = [_candidate(point, judge.point(point, histories), judge, until) for point in points]
     choices = _choices(candidates, judge.policy, judge.incident)
     candidates = [_with_mode(candidate, choices, judge) for candidate in candidates]
     by_id = {candidate.point.id: candidate for candidate in candidates}
@@ -143,8 +144,9 @@ def decide(
     )
 
 
-def _candidate(point: RecoveryPoint, judged: Judgement, incident: Incident, until: dt.datetime) -> Candidate:
-    barred = _barred(point, incident)
+def _candidate(point: RecoveryPoint, judged: Judgement, judge: Judge, until: dt.datetime) -> Candidate:
+    incident = judge.incident
+    barred = _barred(point, incident, judge.policy)
     speaks_for: list[str] = []
     against = list(barred)
     if judged.verdict == CLEAN:
@@ -160,6 +162,8 @@ def _candidate(point: RecoveryPoint, judged: Judgement, incident: Incident, unti
         against.append("its volumes were cut at different moments (fuzzy)")
     else:
         speaks_for.append(f"its consistency is {point.consistency}")
+    if point.left_out and judge.policy.allow_partial:
+        against.append(f"it is partial, it does not hold {', '.join(sorted(point.left_out))}")
     against += judged.data.assumed
     (speaks_for if point.verified else against).append(judged.evidence.reasons[0])
     if point.held:
@@ -169,8 +173,12 @@ def _candidate(point: RecoveryPoint, judged: Judgement, incident: Incident, unti
     return Candidate(point, judged, tuple(speaks_for), tuple(dict.fromkeys(against)), barred, loss, before)
 
 
-def _barred(point: RecoveryPoint, incident: Incident) -> tuple[str, ...]:
+def _barred(point: RecoveryPoint, incident: Incident, policy: Policy) -> tuple[str, ...]:
     found = []
+    if point.left_out and not policy.allow_partial:
+        found.append(
+            f"it is partial, it does not hold {', '.join(sorted(point.left_out))}: policy.allow_partial accepts that"
+        )
     if point.pruned:
         found.append(f"it was pruned {point.pruned}")
     if point.forensic:
@@ -220,8 +228,10 @@ def _with_mode(candidate: Candidate, choices: Mapping[str, Candidate | None], ju
 def _why(mode: str, chosen: Candidate | None, candidates: Sequence[Candidate], judge: Judge) -> tuple[str, ...]:
     if chosen:
         verdict = chosen.judgement.verdict
+        lacks = ", ".join(sorted(chosen.point.left_out))
         return (
             f"{chosen.point.id} is the newest point that mode {mode} accepts; its verdict is {verdict}",
+            *([f"it is partial: it does not hold {lacks}"] if lacks else []),
             *shortened(chosen.judgement.data.notes),
             *chosen.judgement.data.assumed,
         )

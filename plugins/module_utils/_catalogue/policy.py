@@ -26,6 +26,7 @@ _KEYS = (
     "gate",
     "data_min",
     "allow_unverified",
+    "allow_partial",
     "min_grade",
     "evidence_margin",
     "first_point",
@@ -68,18 +69,19 @@ class Policy:
 
     ``gate``: findings from this severity on count; an unknown severity always does. ``data_min``: the worst verdict
     that may be chosen. ``allow_unverified``: the evidence and disclosure modes may choose points of which too little is
-    known. ``min_grade``: the weakest evidence (A to E) that ties an image to a commit. ``evidence_margin``: how long
-    before the first evidence a point must have been cut. ``first_point``: whether the images seen at the first point
-    are taken to be the only ones that wrote before it (``assume``) or nothing is known of that time (``unknown``).
-    ``unseen_deployments``: whether commits between two that were seen may have run between the points
-    (``unverified``) or not (``ignore``). ``comparable``: what lets a scan speak about absence: ``rules`` (it listed the
-    rule, or has the ruleset that found it) or ``version`` (also the same version of the tool). ``required_tools``:
-    each must have an ok scan of a commit.
+    known. ``allow_partial``: points that do not hold all claims of the application may be chosen. ``min_grade``: the
+    weakest evidence (A to E) that ties an image to a commit. ``evidence_margin``: how long before the first evidence a
+    point must have been cut. ``first_point``: whether the images seen at the first point are taken to be the only ones
+    that wrote before it (``assume``) or nothing is known of that time (``unknown``). ``unseen_deployments``: whether
+    commits between two that were seen may have run between the points (``unverified``) or not (``ignore``).
+    ``comparable``: what lets a scan speak about absence: ``rules`` (it listed the rule, or has the ruleset that found
+    it) or ``version`` (also the same version of the tool). ``required_tools``: each must have an ok scan of a commit.
     """
 
     gate: Severity = Severity.HIGH
     data_min: str = CLEAN
     allow_unverified: bool = False
+    allow_partial: bool = False
     min_grade: str = "E"
     evidence_margin: dt.timedelta = dt.timedelta()
     first_point: str = "assume"
@@ -93,13 +95,15 @@ class Policy:
         """Raises BadInput naming the key."""
         given = values.mapping(data, "policy")
         values.only(given, _KEYS, "policy")
-        allow = given.get("allow_unverified", False)
-        if not isinstance(allow, bool):
-            raise BadInput("policy.allow_unverified is not true or false", why=f"got {allow!r}")
+        allow = {key: given.get(key, False) for key in ("allow_unverified", "allow_partial")}
+        for key, value in allow.items():
+            if not isinstance(value, bool):
+                raise BadInput(f"policy.{key} is not true or false", why=f"got {value!r}")
         return cls(
             gate=Severity(values.choice(given.get("gate", "high"), [s.value for s in _GATES], "policy.gate")),
             data_min=values.choice(given.get("data_min", CLEAN), RANKED, "policy.data_min"),
-            allow_unverified=allow,
+            allow_unverified=allow["allow_unverified"],
+            allow_partial=allow["allow_partial"],
             min_grade=values.choice(given.get("min_grade", "E"), GRADES[:-1], "policy.min_grade"),
             evidence_margin=values.span(given.get("evidence_margin"), "policy.evidence_margin"),
             first_point=values.choice(given.get("first_point", "assume"), ("assume", "unknown"), "policy.first_point"),

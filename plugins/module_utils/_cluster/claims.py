@@ -58,6 +58,8 @@ def volume_of(claim: Object, volume: Object | None, mounted_by: tuple[str, ...])
         mounted_by=mounted_by,
         deleting=bool(meta.get("deletionTimestamp")),
         restored_from=_restored_from(claim),
+        fs_type=str(csi.get("fsType") or ""),
+        ephemeral=any(owner["kind"] == "Pod" for owner in meta.get("ownerReferences") or []),
     )
 
 

@@ -20,6 +20,7 @@ from .._core.clock import Clock, SystemClock, rfc3339
 from .._core.errors import BadInput, Conflict, Denied, NotFound
 from .._core.operation import Action, Context
 from .._core.plan import Json, Step
+from .._core.ports import FINISHED, UNDONE
 from .._core.progress import Reporter
 from .._core.signatures import Signer, Verifier
 from .._core.statements import (
@@ -36,7 +37,7 @@ from .._core.statements import (
 )
 from .client import Cluster, Object
 from .kinds import named
-from .state import no_state_namespace, target_label
+from .state import JOURNAL_LABEL, STATE_LABEL, TARGET_LABEL, no_state_namespace, target_label
 
 LEDGER_LABEL = "knowngood.io/ledger"
 STATEMENT_LIMIT = 512 * 1024
@@ -76,6 +77,19 @@ class LedgerStore:
         chain = sorted((self._statement(item, target) for item in items), key=lambda s: s.seq)
         verify_chain(target, chain, self._verifier, where=f"namespace {self._namespace}")
         return tuple(chain)
+
+    def standing(self, target: str) -> tuple[tuple[Statement, ...], tuple[str, ...]]:
+        """The whole chain, verified, and the names of the application's unfinished journals, by one request.
+
+        Raises LedgerBroken as :meth:`read` does; also for a chain whose first statements lack the label that finds
+        them here. :meth:`read` finds those.
+        """
+        selector = f"{TARGET_LABEL}={target_label(target)},{STATE_LABEL} notin ({FINISHED},{UNDONE})"
+        items = self._cluster.list("ConfigMap", self._namespace, selector=selector)
+        stated = [item for item in items if LEDGER_LABEL in item["metadata"]["labels"]]
+        chain = tuple(sorted((self._statement(item, target) for item in stated), key=lambda s: s.seq))
+        verify_chain(target, chain, self._verifier, where=f"namespace {self._namespace}")
+        return chain, tuple(item["metadata"]["name"] for item in items if JOURNAL_LABEL in item["metadata"]["labels"])
 
     def points(self, target: str) -> tuple[RecoveryPoint, ...]:
         """The recovery points of an application, in the order of capture."""
@@ -176,6 +190,7 @@ class LedgerStore:
                 "labels": {
                     "app.kubernetes.io/managed-by": "knowngood",
                     LEDGER_LABEL: target_label(statement.target),
+                    TARGET_LABEL: target_label(statement.target),
                     "knowngood.io/statement": statement.kind,
                 },
             },

@@ -29,6 +29,7 @@ _CAPABILITIES: dict[str, tuple[tuple[str, str, str, str, str], ...]] = {
         (APP, "apps", "deployments statefulsets daemonsets replicasets", "list", ""),
         (APP, "batch", "jobs cronjobs", "list", ""),
         (APP, "autoscaling", "horizontalpodautoscalers", "list", ""),
+        (APP, "keda.sh", "scaledobjects", "list", ""),
         (STATE, "", "namespaces", "get", ""),
         (CLUSTER, "", "namespaces", "get", "kube-system"),
         (CLUSTER, "", "persistentvolumes", "get list", ""),
@@ -81,6 +82,13 @@ _CAPABILITIES: dict[str, tuple[tuple[str, str, str, str, str], ...]] = {
         (APP, "", "persistentvolumeclaims", "get watch create delete", ""),
         (CLUSTER, "", "persistentvolumes", "watch patch", ""),
         (CLUSTER, "storage.k8s.io", "storageclasses", "list", ""),
+        # is there room: quotas, and what the driver publishes; both may be denied, then it is found while staging
+        (APP, "", "resourcequotas", "list", ""),
+        (CLUSTER, "storage.k8s.io", "csistoragecapacities", "list", ""),
+        # another namespace as the target
+        (APP, "", "namespaces", "get", ""),
+        # http probes
+        (APP, "", "pods/portforward", "get create", ""),
     ),
     "certificates": (
         (APP, "", "secrets", "get list create update delete", ""),
@@ -90,17 +98,17 @@ _CAPABILITIES: dict[str, tuple[tuple[str, str, str, str, str], ...]] = {
     ),
 }
 
-IF_SERVED = ("keda.sh", "argoproj.io", "kustomize.toolkit.fluxcd.io", "helm.toolkit.fluxcd.io")
+IF_SERVED = (_GROUP_SNAPSHOT, "keda.sh", "argoproj.io", "kustomize.toolkit.fluxcd.io", "helm.toolkit.fluxcd.io")
 """API groups of tools that a cluster may not have: a role may leave them out there, and preflight asks for none."""
 
-_RESTORE = ("snapshot", "swap", "scale", "freeze", "roll", "pods", "exec")
+_RESTORE = ("snapshot", "group", "swap", "scale", "freeze", "roll", "pods", "exec")
 _ROTATION = ("certificates", "roll", "pods", "exec")
 _PLAYBOOKS: dict[str, tuple[str, ...]] = {
     "preflight": ("look",),
-    "backup": ("look", "journal", "snapshot", "exec"),
+    "backup": ("look", "journal", "snapshot", "group", "exec"),
     "restore": ("look", "journal", *_RESTORE),
     "rotate_certificates": ("look", "journal", *_ROTATION),
-    "maintenance": ("look", "journal", "snapshot", *_ROTATION),
+    "maintenance": ("look", "journal", "snapshot", "group", *_ROTATION),
     "incident_response": ("look", "journal", "isolate", *_RESTORE, *_ROTATION),
 }
 PLAYBOOKS = tuple(sorted(_PLAYBOOKS))

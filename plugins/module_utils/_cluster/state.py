@@ -33,6 +33,7 @@ from .kinds import named
 JOURNAL_LIMIT = 512 * 1024
 JOURNAL_LABEL = "knowngood.io/journal"
 TARGET_LABEL = "knowngood.io/target"
+STATE_LABEL = "knowngood.io/state"
 _OPERATION_ID = re.compile(r"[a-z0-9]([a-z0-9.-]{0,180}[a-z0-9])?")
 
 
@@ -97,7 +98,7 @@ class ConfigMapJournal:
                     "app.kubernetes.io/managed-by": "knowngood",
                     JOURNAL_LABEL: operation.plan.kind,
                     TARGET_LABEL: target_label(operation.plan.target),
-                    "knowngood.io/state": operation.state,
+                    STATE_LABEL: operation.state,
                 },
             },
             "data": {"plan.json": plan, "log.json": log},

@@ -178,7 +178,11 @@ class PodView:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """A claim and the volume behind it. ``size`` is a quantity (``10Gi``); ``driver`` is empty where it is not CSI."""
+    """A claim and the volume behind it. ``size`` is a quantity (``10Gi``); ``driver`` is empty where it is not CSI.
+
+    ``fs_type`` is what the volume says, empty where it leaves that to the driver. An ``ephemeral`` claim is of one pod
+    and goes with it.
+    """
 
     claim: str
     claim_uid: str
@@ -194,6 +198,8 @@ class Volume:
     mounted_by: tuple[str, ...] = ()
     deleting: bool = False
     restored_from: str = ""
+    fs_type: str = ""
+    ephemeral: bool = False
 
 
 @dataclass(frozen=True, slots=True)

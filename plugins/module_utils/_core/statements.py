@@ -258,6 +258,11 @@ class RecoveryPoint:
         return str(self.captured.get("consistency") or "fuzzy")
 
     @property
+    def left_out(self) -> Mapping[str, str]:
+        """Claims of the application that it does not hold, with the reason: such a point is partial."""
+        return {str(item["claim"]): str(item["reason"]) for item in self.captured.get("left_out") or ()}
+
+    @property
     def purpose(self) -> str:
         return str(self.captured.get("purpose") or "")
 
@@ -303,6 +308,7 @@ class RecoveryPoint:
             "cut_at": self.cut_at,
             "consistency": self.consistency,
             "consistency_reason": str(self.captured.get("consistency_reason") or ""),
+            "left_out": dict(self.left_out),
             "freeze_ms": {v["claim"]: v.get("freeze_ms") for v in volumes},
             "snapshots": [_snapshot(v) for v in volumes],
             "digests": self.digests(),

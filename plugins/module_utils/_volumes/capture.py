@@ -9,19 +9,20 @@ PRIVATE to this collection.
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from .._cluster.graph import resolve
 from .._core.application import Application, ApplicationSpec
 from .._core.errors import BadInput, Denied, KnownGoodError, NotFound, NotProven, Rejected, TimedOut
-from .._core.plan import Json
+from .._core.plan import Json, Plan
 from .._core.statements import RecoveryPoint
 from . import capture_plan, snapshots
-from .capture_plan import CaptureWish
+from .capture_plan import CaptureWish, Sorted
 from .capture_steps import RECORD
 from .classes import SnapshotClass
+from .grouping import group_for
 from .house import House, need_snapshots, run, shown
+from .young import at_a_glance, fresh, kept
 
 
 def capture(house: House, spec: ApplicationSpec, wish: CaptureWish, not_older_than_s: float | None) -> dict[str, Json]:
@@ -30,25 +31,30 @@ def capture(house: House, spec: ApplicationSpec, wish: CaptureWish, not_older_th
     Returns ``changed``, ``plan``, ``plan_hash``, ``operation``, ``recovery_points`` (rows) and ``notes``. Raises
     BadInput naming every claim that cannot be captured before anything is changed.
     """
+    if not_older_than_s is not None and not wish.incident:
+        young = at_a_glance(house, spec, not_older_than_s)
+        if young is not None:
+            return _unchanged(young, [_young(not_older_than_s)])
     points = house.store.points(spec.target)
     there = _of_incident(points, wish)
     if there is not None:
         return _unchanged(there, [f"incident {wish.incident} has this point already"])
     need_snapshots(house.cluster)
-    unfinished = house.engine.unfinished(capture_plan.KIND, spec.target, wish.key, planning=house.check_mode)
+    seen = house.engine.mark(spec.target)
+    unfinished = seen.unfinished(capture_plan.KIND, wish.key, planning=house.check_mode)
     if unfinished is not None:
         plan, notes = unfinished.plan, [f"going on with the unfinished {unfinished.id}"]
     else:
         app = resolve(house.cluster, spec)
-        if not_older_than_s is not None:
-            young = _young_enough(house, points, app, not_older_than_s)
-            if young is not None:
-                return _unchanged(young, [f"not older than {not_older_than_s:g} s"])
         classes = [SnapshotClass.of(item) for item in house.cluster.list("VolumeSnapshotClass")]
-        plan, notes = capture_plan.plan(app, classes, wish), list(app.notes)
+        if not_older_than_s is not None:
+            found = _young_enough(house, points, app, capture_plan.sort_out(app, classes, wish), not_older_than_s)
+            if found is not None:
+                return _unchanged(found, [_young(not_older_than_s)])
+        plan, notes = _planned(house, app, classes, wish)
     if house.check_mode:
         return {**shown(plan, changed=True, operation=unfinished), "recovery_points": [], "notes": notes}
-    outcome = run(house, plan, {}, _puts_back)
+    outcome = run(house, plan, {}, _puts_back, seen)
     made = str(outcome.result(RECORD).get("point", ""))
     rows = [point.row() for point in house.store.points(spec.target) if point.id == made]
     told = shown(plan, changed=outcome.changed, operation=outcome.operation)
@@ -70,24 +76,36 @@ def _of_incident(points: Sequence[RecoveryPoint], wish: CaptureWish) -> Recovery
     return next((point for point in reversed(found) if not point.pruned), None)
 
 
+def _planned(
+    house: House, app: Application, classes: Sequence[SnapshotClass], wish: CaptureWish
+) -> tuple[Plan, list[str]]:
+    drivers = capture_plan.sort_out(app, classes, wish).drivers
+    grouping = group_for(house.cluster, drivers, wish.group, wish.atomic_drivers)
+    plan = capture_plan.plan(app, classes, wish, grouping.params)
+    return plan, [*app.notes, *([grouping.note] if grouping.note else [])]
+
+
 def _young_enough(
-    house: House, points: Sequence[RecoveryPoint], app: Application, limit_s: float
+    house: House, points: Sequence[RecoveryPoint], app: Application, found: Sorted, limit_s: float
 ) -> RecoveryPoint | None:
-    """The newest point that holds all claims as they are now, is young enough and still in the cluster."""
-    claims = {(volume.claim, volume.claim_uid) for volume in app.volumes}
+    """The newest point that holds all claims that can be captured now, is young enough and still in the cluster.
+
+    What it left out has to be just what would be left out now.
+    """
+    uids = {volume.claim: volume.claim_uid for volume in app.volumes if volume.claim not in found.left_out}
     for point in reversed(points):
-        if point.forensic or point.pruned or point.earliest is None:
+        if point.forensic or point.pruned or not fresh(point, house.clock.now(), limit_s):
             continue
-        if {(v["claim"], v["claim_uid"]) for v in point.volumes} != claims:
+        held = {volume["claim"]: volume["claim_uid"] for volume in point.volumes}
+        if held != uids or set(point.left_out) != set(found.left_out):
             continue
-        age = house.clock.now() - point.earliest
-        if dt.timedelta(0) <= age <= dt.timedelta(seconds=limit_s) and _there(house, point.volumes):
+        if kept(point.volumes, snapshots.contents(house.cluster, [v["content"] for v in point.volumes]).values()):
             return point
     return None
 
 
-def _there(house: House, volumes: Sequence[Mapping[str, Json]]) -> bool:
-    return all(house.cluster.find(snapshots.CONTENT, volume["content"]) is not None for volume in volumes)
+def _young(limit_s: float) -> str:
+    return f"not older than {limit_s:g} s"
 
 
 def _unchanged(point: RecoveryPoint, notes: list[str]) -> dict[str, Json]:

@@ -25,7 +25,7 @@ from .cutting import Cutter, Group
 from .groups import GroupApi
 from .hook_runs import HookRunner
 from .hooks import Hooks
-from .names import CAPTURE, OPERATION, POINT, point_id
+from .names import CAPTURE, OPERATION, POINT, point_id, point_label
 from .objects import Object
 from .tools import Tools, in_parallel
 
@@ -146,7 +146,7 @@ class RetainContents:
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         del step
         wave = context.results[WAVE]
-        labels = {OPERATION: context.operation_id, POINT: wave["point"]}
+        labels = {OPERATION: context.operation_id, POINT: point_label(wave["point"])}
 
         def one(cut: Mapping[str, Json]) -> str:
             meta = {"name": cut["content"], "uid": cut["content_uid"]}
@@ -217,7 +217,7 @@ def _groups(cuts: Mapping[str, Mapping[str, Json]]) -> dict[str, Mapping[str, Js
 def _contents(tools: Tools, cuts: Iterable[Mapping[str, Json]]) -> dict[str, Object]:
     """The contents of the cuts that are still those that were made."""
     uids = {str(cut["content"]): cut["content_uid"] for cut in cuts}
-    found = snapshots.contents(tools, uids)
+    found = snapshots.contents(tools.cluster, uids)
     return {name: content for name, content in found.items() if content["metadata"]["uid"] == uids[name]}
 
 

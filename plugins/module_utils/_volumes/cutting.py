@@ -117,7 +117,7 @@ class Cutter:
                 why=f"its content {one.content['metadata']['name']} does not name it with its uid",
             )
         names = {claim: str(state.status(m).get("boundVolumeSnapshotContentName")) for claim, m in members.items()}
-        contents = snapshots.contents(self.tools, names.values())
+        contents = snapshots.contents(self.tools.cluster, names.values())
         meta = one.content["metadata"]
         about = {
             "group": group["metadata"]["name"],

@@ -21,6 +21,7 @@ OPERATION = "knowngood.io/operation"
 CLAIM = "knowngood.io/claim"
 POINT = "knowngood.io/recovery-point"
 CAPTURE = "knowngood.io/capture"
+GROUP_CONTENT = "knowngood.io/group-content"
 KEPT = "knowngood.io/kept"
 KEEP_UNTIL = "knowngood.io/keep-until"
 LONGEST = 253
@@ -47,3 +48,8 @@ def suffixed(name: str, suffix: str) -> str:
 def point_id(app: str, moment: dt.datetime, operation_id: str) -> str:
     """``<app>-<yyyymmdd>-<hhmmss>-<4 hex>``, UTC."""
     return f"{app}-{moment.astimezone(dt.UTC):%Y%m%d-%H%M%S}-{digest(operation_id)[:4]}"
+
+
+def point_label(point: str) -> str:
+    """The id of a recovery point as a label's value, which holds 63 characters."""
+    return point if len(point) <= 63 else f"{point[:50].rstrip('-.')}-{short(point)}"

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from .._cluster.client import Cluster
 from .._cluster.kinds import named
 from .._cluster.waits import wait_gone, wait_until
 from .._core.errors import Conflict, NotProven
 from .._core.plan import Json
+from . import groups
 from . import snapshot_state as state
-from .names import OPERATION
-from .objects import Object, create, delete, label
+from .names import GROUP_CONTENT, OPERATION, suffixed, tail
+from .objects import Object, annotation, create, delete, label
 from .tools import Tools, in_parallel
 
 SNAPSHOT, CONTENT = "VolumeSnapshot", "VolumeSnapshotContent"
@@ -63,12 +65,12 @@ def wait_ready(
     )
 
 
-def contents(tools: Tools, names: Iterable[str]) -> dict[str, Object]:
+def contents(cluster: Cluster, names: Iterable[str]) -> dict[str, Object]:
     """The contents of these names that exist: singly while they are few, else one list."""
     wanted = sorted(set(names))
     if len(wanted) > _SINGLE_READS:
-        return {c["metadata"]["name"]: c for c in tools.cluster.list(CONTENT) if c["metadata"]["name"] in wanted}
-    found = ((name, tools.cluster.find(CONTENT, name)) for name in wanted)
+        return {c["metadata"]["name"]: c for c in cluster.list(CONTENT) if c["metadata"]["name"] in wanted}
+    found = ((name, cluster.find(CONTENT, name)) for name in wanted)
     return {name: content for name, content in found if content is not None}
 
 
@@ -106,9 +108,12 @@ def import_pair(
 
     ``volume``: as a ``captured`` statement holds it (``driver``, ``snapshot_handle``, ``snapshot_class``, ``mode``,
     ``deletion_secret``). Made again after a crash it is the same pair. That the driver calls it ready is no proof that
-    it exists: only a restore is.
+    it exists: only a restore is. For a member of a group (``group_handle``) the snapshot controller looks for a content
+    of that group before it calls anything ready: where there is none, one is made beside the pair.
     """
-    meta: Object = {"name": name, "labels": dict(labels), "annotations": dict(volume.get("deletion_secret") or {})}
+    beside = {GROUP_CONTENT: name} if _group_content_made(tools, namespace, name, volume, labels) else {}
+    notes = {**(volume.get("deletion_secret") or {}), **beside}
+    meta: Object = {"name": name, "labels": dict(labels), "annotations": notes}
     spec: Object = {
         "driver": volume["driver"],
         "deletionPolicy": policy,
@@ -138,6 +143,20 @@ def import_pair(
     return snapshot
 
 
+def _group_content_made(
+    tools: Tools, namespace: str, name: str, volume: Mapping[str, Json], labels: Mapping[str, str]
+) -> bool:
+    """Makes a content for the group of a member, where there is none but perhaps one that this operation made."""
+    if not volume.get("group_handle"):
+        return False
+    api = groups.needed(tools.cluster)
+    found = [c for c in tools.cluster.list(api.content) if groups.handle(c) == volume["group_handle"]]
+    if any(label(content, OPERATION) != labels[OPERATION] for content in found):
+        return False
+    groups.import_content(tools, api, namespace, name, [volume], labels[OPERATION])
+    return True
+
+
 def _wait_bound(tools: Tools, name: str, snapshot: Object, timeout_s: float) -> None:
     wait_until(
         tools.cluster,
@@ -157,11 +176,22 @@ def drop_pair(tools: Tools, namespace: str, name: str, operation_id: str) -> Non
     for kind, where in ((SNAPSHOT, namespace), (CONTENT, None)):
         found = tools.cluster.find(kind, name, where)
         if found is not None and label(found, OPERATION) == operation_id:
+            _drop_group_content(tools, found)
             delete(tools, kind, name, where, found["metadata"]["uid"], check=_keeps_physical)
 
 
+def _drop_group_content(tools: Tools, content: Object) -> None:
+    """The content of a group that was made for an imported member goes before the member's own."""
+    name = annotation(content, GROUP_CONTENT)
+    if name:
+        api = groups.needed(tools.cluster)
+        found = tools.cluster.find(api.content, name)
+        if found is not None and label(found, OPERATION) == label(content, OPERATION):
+            delete(tools, api.content, name, None, found["metadata"]["uid"], check=_keeps_physical)
+
+
 def _keeps_physical(obj: Object) -> None:
-    if obj["kind"] == CONTENT and obj["spec"]["deletionPolicy"] != RETAIN:
+    if obj["kind"] != SNAPSHOT and obj["spec"]["deletionPolicy"] != RETAIN:
         raise Conflict(
             f"{named(CONTENT, obj['metadata']['name'])} would take the physical snapshot with it",
             why="its deletionPolicy was changed to Delete since it was made",
@@ -185,6 +215,56 @@ def free(tools: Tools, snapshot: Object, content: Object, *, timeout_s: float = 
     meta, inner = snapshot["metadata"], content["metadata"]
     delete(tools, SNAPSHOT, meta["name"], meta["namespace"], meta["uid"], timeout_s=timeout_s)
     wait_gone(tools.cluster, CONTENT, inner["name"], None, inner["uid"], timeout_s=timeout_s, clock=tools.clock)
+
+
+def free_group(
+    tools: Tools, namespace: str, volumes: Sequence[Mapping[str, Json]], operation_id: str, *, timeout_s: float = 120.0
+) -> None:
+    """Frees the group snapshot that these volumes are the members of: the driver deletes all of them together.
+
+    ``volumes``: every row of the statement with the same ``group_handle`` (``claim``, ``driver``, ``content``,
+    ``snapshot_handle``, ``group``, ``group_content``, ``group_handle``, ``deletion_secret``). Where the group's objects
+    are gone it is imported anew and deleted, which is the way the snapshot controller knows. Called again after a crash
+    it goes on. Raises Conflict where a content that is not of the point uses a member.
+    """
+    api = groups.needed(tools.cluster)
+    first = volumes[0]
+    handle, name = first["group_handle"], suffixed(first["claim"], f"free-{tail(operation_id)}")
+    stored = [c for c in tools.cluster.list(CONTENT) if state.handle(c) in {v["snapshot_handle"] for v in volumes}]
+    _refuse_others(volumes, [c for c in stored if c["spec"]["driver"] == first["driver"]])
+    contents = [c for c in tools.cluster.list(api.content) if groups.handle(c) == handle]
+    there = [group for group in (_group_of(tools, api, content) for content in contents) if group is not None]
+    if not there:
+        for content in contents:
+            meta = content["metadata"]
+            groups.set_policy(tools, api, meta["name"], meta["uid"], RETAIN, {})
+            delete(tools, api.content, meta["name"], None, meta["uid"], timeout_s=timeout_s)
+        there = [groups.import_group(tools, api, namespace, name, volumes, operation_id, timeout_s=timeout_s)]
+    groups.free(tools, api, there[0], timeout_s=timeout_s)
+    for volume in volumes:
+        content = tools.cluster.find(CONTENT, volume["content"])
+        if content is not None:
+            set_policy(tools, content, RETAIN)  # its data went with the group, the driver is not to be asked for it
+            delete(tools, CONTENT, volume["content"], None, content["metadata"]["uid"], timeout_s=timeout_s)
+
+
+def _group_of(tools: Tools, api: groups.GroupApi, content: Object) -> Object | None:
+    """The group snapshot that a content belongs to, when it is there and the two name each other."""
+    ref = content["spec"].get("volumeGroupSnapshotRef") or {}
+    found = tools.cluster.find(api.group, ref.get("name", ""), ref.get("namespace", ""))
+    return found if found is not None and groups.is_bound(found, content) else None
+
+
+def _refuse_others(volumes: Sequence[Mapping[str, Json]], contents: Iterable[Object]) -> None:
+    own = {volume["content"] for volume in volumes}
+    others = sorted(c["metadata"]["name"] for c in contents if c["metadata"]["name"] not in own)
+    if others:
+        raise Conflict(
+            "members of a group snapshot are used by other contents",
+            where=", ".join(named(CONTENT, other) for other in others),
+            why="freeing the group would take the data of those as well",
+            next="delete them if they are not needed, then run the same task again",
+        )
 
 
 def discard(tools: Tools, namespace: str, selector: str) -> int:
