@@ -34,9 +34,58 @@ options:
     description:
       - V(in_place) binds the application's claims to the restored volumes.
       - V(claim) makes new claims beside them and touches no workload.
+      - V(namespace) makes claims in O(target_namespace). The snapshot is imported there, and the claims have the labels
+        that were captured without those of GitOps tools and Helm, and no owners.
+      - V(cluster) does the same in another cluster whose storage is the same, reached by O(target_kubeconfig),
+        O(target_context) or O(target_host). Where its driver is another one, or its storage does not know the
+        snapshot, the restore fails and says that an off-cluster copy is the way. Journal and ledger stay in the
+        application's own cluster.
     type: str
-    choices: [in_place, claim]
+    choices: [in_place, claim, namespace, cluster]
     default: in_place
+  target_namespace:
+    description:
+      - With O(target=namespace) or O(target=cluster), the namespace to make the claims in. It has to exist. Without it,
+        in another cluster, the namespace of the application.
+    type: str
+    default: ""
+  target_kubeconfig:
+    description:
+      - With O(target=cluster), path of the kubeconfig of the other cluster. The path and O(target_context) are kept in
+        the journal, so that M(knowngood.kube.operation) can go on; the other options of access are not.
+    type: path
+  target_context:
+    description: Context in O(target_kubeconfig).
+    type: str
+  target_host:
+    description: URL of the other cluster's API server.
+    type: str
+  target_api_key:
+    description: Token for O(target_host).
+    type: str
+  target_validate_certs:
+    description: Whether the other cluster's certificate is checked.
+    type: bool
+  target_ca_cert:
+    description: Path of the authority that signed it.
+    type: path
+  target_client_cert:
+    description: Path of a client certificate for O(target_host).
+    type: path
+  target_client_key:
+    description: Path of its key.
+    type: path
+  storage_class:
+    description:
+      - StorageClass of the new claims. Without it the class that the claim has now, else the one it was captured with.
+        Its driver has to be the one that made the snapshot.
+    type: str
+    default: ""
+  storage_class_map:
+    description:
+      - StorageClass by the class that takes its place. Goes before O(storage_class).
+    type: dict
+    default: {}
   claims:
     description:
       - The claims to restore. Without it all that the point holds.
@@ -45,8 +94,8 @@ options:
     default: []
   claim_names:
     description:
-      - With O(target=claim), the name of the new claim by claim. Without it, the claim's name and the time of the
-        point.
+      - Beside the application's claims, the name of the new claim by claim. Without it, the claim's name and the time
+        of the point with O(target=claim), and the claim's own name elsewhere.
     type: dict
     default: {}
   image_overrides:
@@ -57,10 +106,11 @@ options:
   verify:
     description:
       - Probes that prove the data. Without it C(app.probes) is used.
-      - Each has C(name), C(kind) (V(exec) with C(command), a list of words, or V(sql) with C(query), C(user),
-        C(database) and C(host), run by C(psql) in the pod), C(on) (V(staged), V(live) or V(both)), C(workload)
+      - Each has C(name), C(kind) (V(exec) with C(command), a list of words, V(sql) with C(query), C(user),
+        C(database) and C(host), run by C(psql) in the pod, or V(http) with C(port), C(path), C(scheme) and C(host),
+        asked for by port-forward), C(on) (V(staged), V(live) or V(both)), C(workload)
         (C(Kind/name)), C(container), C(timeout_s) (60) and C(expect) (C(rc), C(stdout_contains), C(stdout_equals),
-        C(stdout_regex)).
+        C(stdout_regex); for V(http) C(status) instead of C(rc), and the texts are those of the page).
       - On the staged data a probe runs in a pod made from the workload's template, with throwaway copies of the
         restored volumes. C(image), C(start) (what its container runs) and C(env) replace the template's. Without a
         workload, C(image), C(claim) and C(mount_path) say what the pod is. Secrets are given by C(valueFrom) only, as
@@ -75,6 +125,27 @@ options:
     type: str
     choices: [volume, snapshot]
     default: volume
+  manifest:
+    description:
+      - Makes a manifest of what each new volume holds, before anything is stopped. A line a path with type, SHA-256,
+        mode, uid, gid and size, and for a raw block volume one line for the device. Its SHA-256 and counts are stated
+        in the ledger. Where an earlier restore of the same point has stated another one, the restore fails.
+      - It reads every byte of the volume. Extended attributes and hard links are not looked at.
+    type: dict
+    suboptions:
+      dest:
+        description: Folder on the controller for the manifests. Without it only their sums are kept.
+        type: path
+      image:
+        description:
+          - Image of the pod that reads the volume. It needs a shell, C(find), C(stat), C(sha256sum), C(sort), C(paste),
+            C(sed), C(awk), C(dd) and C(base64). Without it that of a workload that mounts the claim.
+        type: str
+        default: ""
+      user:
+        description: The uid that reads. Root reads everything and has no other right in the pod.
+        type: int
+        default: 0
   keep_previous_for:
     description:
       - How long the replaced volumes are kept and the restore can be undone. A span such as V(72h), or seconds.
@@ -183,6 +254,17 @@ EXAMPLES = r"""
     claims: [data-db-0]
     claim_names:
       data-db-0: data-to-look-at
+
+- name: The data of yesterday in a namespace of its own, with proof of what it holds
+  knowngood.kube.restore:
+    app:
+      name: shop
+      namespace: shop
+    recovery_point: shop-20261121-140305-9f2c
+    target: namespace
+    target_namespace: shop-look
+    manifest:
+      dest: /var/lib/knowngood/manifests
 """
 
 RETURN = r"""
@@ -218,7 +300,7 @@ volumes:
       type: str
       sample: "2026-11-24T14:10:00Z"
     of:
-      description: With O(target=claim), the claim whose data it is.
+      description: Beside the application's claims, the claim whose data it is.
       type: str
       sample: data-db-0
 downtime_s:
@@ -247,6 +329,10 @@ verification:
       description: V(staged) or V(live).
       type: str
       sample: staged
+    path:
+      description: With V(http) V(port_forward), the way that the request took.
+      type: str
+      sample: port_forward
     state:
       description: V(passed) or V(skipped). A probe that fails fails the restore.
       type: str
@@ -256,7 +342,7 @@ verification:
       type: str
       sample: Deployment/orders does not run
     rc:
-      description: Its exit code.
+      description: Its exit code, or the status of the page.
       type: int
       sample: 0
     stdout:
@@ -275,6 +361,18 @@ verification:
       description: How long it took, in milliseconds.
       type: int
       sample: 84
+manifests:
+  description: What each new volume holds, by claim. Empty without O(manifest).
+  returned: success
+  type: dict
+  sample:
+    files:
+      sha256: 4f5c0f343b0931126a20f133d67c2b018a3b1c9e0d4f5a6b7c8d9e0f1a2b3c4d
+      entries: 14
+      files: 11
+      bytes: 73400320
+      skipped: 0
+      path: /var/lib/knowngood/manifests/shop-20261121-140305-9f2c-files.manifest
 undo_until:
   description: Until when the restore can be undone. Empty in check mode.
   returned: success
@@ -330,21 +428,42 @@ from ansible_collections.knowngood.kube.plugins.module_utils._ansible.frame impo
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster import recipes
 from ansible_collections.knowngood.kube.plugins.module_utils._core.durations import seconds
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes import probes
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.content_manifest import ManifestWish
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.house import house
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.other_cluster import OtherCluster, target_auth
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.restore import restore
-from ansible_collections.knowngood.kube.plugins.module_utils._volumes.restore_wish import RestoreWish
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.restore_wish import CLUSTER, RestoreWish
 
 ARGUMENTS = {
     **AUTH_ARGS,
     **COMMON_ARGS,
     **APP_ARGS,
     "recovery_point": {"type": "str", "required": True},
-    "target": {"type": "str", "choices": ["in_place", "claim"], "default": "in_place"},
+    "target": {"type": "str", "choices": ["in_place", "claim", "namespace", "cluster"], "default": "in_place"},
+    "target_namespace": {"type": "str", "default": ""},
+    "target_kubeconfig": {"type": "path"},
+    "target_context": {"type": "str"},
+    "target_host": {"type": "str"},
+    "target_api_key": {"type": "str", "no_log": True},
+    "target_validate_certs": {"type": "bool"},
+    "target_ca_cert": {"type": "path"},
+    "target_client_cert": {"type": "path"},
+    "target_client_key": {"type": "path", "no_log": False},
+    "storage_class": {"type": "str", "default": ""},
+    "storage_class_map": {"type": "dict", "default": {}},
     "claims": {"type": "list", "elements": "str", "default": []},
     "claim_names": {"type": "dict", "default": {}},
     "image_overrides": {"type": "dict"},
     "verify": {"type": "list", "elements": "dict"},
     "verify_from": {"type": "str", "choices": ["volume", "snapshot"], "default": "volume"},
+    "manifest": {
+        "type": "dict",
+        "options": {
+            "dest": {"type": "path"},
+            "image": {"type": "str", "default": ""},
+            "user": {"type": "int", "default": 0},
+        },
+    },
     "keep_previous_for": {"type": "str", "default": "72h"},
     "incident": {"type": "str", "default": ""},
     "isolated": {"type": "list", "elements": "str", "default": []},
@@ -356,16 +475,21 @@ ARGUMENTS = {
 }
 
 
-def wish_of(frame: Frame) -> RestoreWish:
+def wish_of(frame: Frame, elsewhere: OtherCluster | None) -> RestoreWish:
     given, declared = frame.params, spec_of(frame.params).probes
     return RestoreWish(
         point=given["recovery_point"],
         target=given["target"],
         claims=tuple(given["claims"]),
         names={str(claim): str(name) for claim, name in given["claim_names"].items()},
+        namespace=given["target_namespace"],
+        cluster=elsewhere.where["uid"] if elsewhere else "",
+        storage_class=given["storage_class"],
+        storage_classes={str(old): str(new) for old, new in given["storage_class_map"].items()},
         images=given["image_overrides"],
         verify=probes.parse(declared if given["verify"] is None else given["verify"]),
         verify_from=given["verify_from"],
+        manifest=ManifestWish.of(given["manifest"]),
         keep_s=seconds(given["keep_previous_for"], "keep_previous_for"),
         incident=given["incident"],
         isolated=tuple(given["isolated"]),
@@ -378,13 +502,16 @@ def wish_of(frame: Frame) -> RestoreWish:
 
 
 def run(frame: Frame) -> dict[str, object]:
-    wish = wish_of(frame)
+    access = target_auth(frame.params) if frame.params["target"] == CLUSTER else None
+    elsewhere = OtherCluster.of(access) if access else None
+    wish = wish_of(frame, elsewhere)
     at_work = house(
         frame.connect(),
         frame.state_namespace,
         reporter=frame.reporter,
         stopping=frame.stopping,
         check_mode=frame.check_mode,
+        elsewhere=elsewhere,
     )
     return restore(at_work, spec_of(frame.params), wish)
 

@@ -13,7 +13,9 @@ from .._cluster.client import Cluster
 from .._core.clock import Clock
 from .._core.operation import Action
 from .._core.progress import Reporter
+from .backup_label import WriteFiles
 from .capture_steps import RecordCapture, RetainContents, Wave
+from .manifest_steps import MakeManifests
 from .prune_steps import Free, MarkPruned
 from .restore_record import RecordRestore
 from .stage import Stage, Tidy
@@ -22,9 +24,16 @@ from .tools import Tools
 from .verify import VerifyLive, VerifyStaged
 
 
-def actions(cluster: Cluster, *, state_namespace: str, clock: Clock, reporter: Reporter) -> dict[str, Action]:
-    """All ``volumes.*`` actions."""
-    tools = Tools(cluster, state_namespace, clock, reporter)
+def actions(
+    cluster: Cluster,
+    *,
+    state_namespace: str,
+    clock: Clock,
+    reporter: Reporter,
+    elsewhere: Cluster | None = None,
+) -> dict[str, Action]:
+    """All ``volumes.*`` actions. ``elsewhere``: another cluster that this call was given access to."""
+    tools = Tools(cluster, state_namespace, clock, reporter, elsewhere)
     return {
         "volumes.wave": Wave(tools),
         "volumes.retain_contents": RetainContents(tools),
@@ -32,6 +41,8 @@ def actions(cluster: Cluster, *, state_namespace: str, clock: Clock, reporter: R
         "volumes.mark_pruned": MarkPruned(tools),
         "volumes.free": Free(tools),
         "volumes.stage": Stage(tools),
+        "volumes.write_files": WriteFiles(tools),
+        "volumes.manifest": MakeManifests(tools),
         "volumes.verify_staged": VerifyStaged(tools),
         "volumes.retain_volumes": RetainVolumes(tools),
         "volumes.swap": Swap(tools),

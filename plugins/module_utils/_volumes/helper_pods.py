@@ -129,6 +129,43 @@ def bare(namespace: str, name: str, labels: Mapping[str, str], probe: Probe, cop
     return _pod(namespace, name, labels, spec)
 
 
+def reader(
+    namespace: str, name: str, labels: Mapping[str, str], image: str, claim: str, path: str, user: int, *, block: bool
+) -> Object:
+    """A pod that may read everything of a claim and change nothing of it, with room for its notes at ``/kg``."""
+    limits: Object = {
+        "runAsUser": user,
+        "runAsNonRoot": user != 0,
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        # Files of every owner are read: root needs nothing else for that.
+        "capabilities": {"drop": ["ALL"], **({} if user else {"add": ["DAC_OVERRIDE"]})},
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    container: Object = {
+        "name": "read",
+        "image": image,
+        "command": ["sleep", "86400"],
+        "securityContext": limits,
+        "volumeMounts": [{"name": "notes", "mountPath": "/kg"}],
+    }
+    if block:
+        container["volumeDevices"] = [{"name": "data", "devicePath": path}]
+    else:
+        container["volumeMounts"].append({"name": "data", "mountPath": path, "readOnly": True})
+    spec: Object = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "terminationGracePeriodSeconds": 1,
+        "containers": [container],
+        "volumes": [
+            {"name": "notes", "emptyDir": {}},
+            {"name": "data", "persistentVolumeClaim": {"claimName": claim, "readOnly": not block}},
+        ],
+    }
+    return _pod(namespace, name, labels, spec)
+
+
 def _volumes(
     workload: Mapping[str, Any], template: Mapping[str, Any], copies: Mapping[str, str]
 ) -> list[dict[str, Json]]:

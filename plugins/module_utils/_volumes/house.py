@@ -18,24 +18,29 @@ from .._cluster.ledger import LedgerStore
 from .._cluster.state import engine as make_engine
 from .._core.clock import Clock, SystemClock
 from .._core.errors import BadInput, KnownGoodError
-from .._core.operation import Engine, Outcome
+from .._core.operation import Engine, Outcome, Seen
 from .._core.plan import Json, Plan
 from .._core.ports import Operation
 from .._core.progress import Reporter
 from .actions import actions
+from .other_cluster import OtherCluster
 
 _HINT = "run the same task again to go on"
 
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """One call's tools. ``check_mode``: plans are made and shown, nothing is written."""
+    """One call's tools. ``check_mode``: plans are made and shown, nothing is written.
+
+    ``elsewhere``: a second cluster to restore into.
+    """
 
     cluster: Cluster
     engine: Engine
     store: LedgerStore
     clock: Clock
     check_mode: bool
+    elsewhere: OtherCluster | None = None
 
 
 def house(
@@ -46,6 +51,7 @@ def house(
     stopping: Callable[[], bool],
     check_mode: bool,
     clock: Clock | None = None,
+    elsewhere: OtherCluster | None = None,
 ) -> House:
     """The tools for this cluster."""
     ticking = clock or SystemClock()
@@ -54,10 +60,17 @@ def house(
         **scale.actions(cluster, state_namespace=state_namespace, clock=ticking, reporter=reporter),
         **freezing.actions(cluster, state_namespace=state_namespace, clock=ticking, reporter=reporter),
         **resting.actions(cluster, state_namespace=state_namespace, clock=ticking, reporter=reporter),
-        **actions(cluster, state_namespace=state_namespace, clock=ticking, reporter=reporter),
+        **actions(
+            cluster,
+            state_namespace=state_namespace,
+            clock=ticking,
+            reporter=reporter,
+            elsewhere=elsewhere.cluster if elsewhere else None,
+        ),
     }
     engine = make_engine(cluster, state_namespace, known, reporter=reporter, stopping=stopping, clock=ticking)
-    return House(cluster, engine, LedgerStore(cluster, state_namespace, clock=ticking), ticking, check_mode)
+    store = LedgerStore(cluster, state_namespace, clock=ticking)
+    return House(cluster, engine, store, ticking, check_mode, elsewhere)
 
 
 def need_snapshots(cluster: Cluster) -> None:
@@ -88,14 +101,20 @@ def shown(plan: Plan, *, changed: bool, operation: Operation | None = None) -> d
 
 
 def run(
-    house: House, plan: Plan, facts: Mapping[str, Json], undo_after: Callable[[str, KnownGoodError], bool]
+    house: House,
+    plan: Plan,
+    facts: Mapping[str, Json],
+    undo_after: Callable[[str, KnownGoodError], bool],
+    seen: Seen | None = None,
 ) -> Outcome:
     """Runs a plan. Where it fails and ``undo_after(step, error)`` says so, what was done is put back at once.
+
+    ``seen``: the operations there were before the plan was made (:meth:`Engine.run`).
 
     The error goes on to the caller and says which of the two it is.
     """
     try:
-        return house.engine.run(plan, facts)
+        return house.engine.run(plan, facts, seen=seen)
     except KnownGoodError as error:
         operation = str(error.details.get("operation") or "")
         if operation and undo_after(str(error.details.get("step") or ""), error):

@@ -13,17 +13,39 @@ PRIVATE to this collection.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from .._cluster.auth import AuthOptions
 from .._cluster.client import Cluster, connect
 from .._core.errors import BadInput
 from .._core.plan import Json
 
+_OPTIONS = ("kubeconfig", "context", "host", "api_key", "validate_certs", "ca_cert", "client_cert", "client_key")
 
-def where(cluster: Cluster, auth: AuthOptions) -> dict[str, str]:
-    """What a plan keeps of it: ``uid``, ``server``; ``kubeconfig`` and ``context``, empty where none were given."""
-    path = auth.kubeconfig if isinstance(auth.kubeconfig, str) else ""
-    return {"uid": cluster.uid(), "server": cluster.server, "kubeconfig": path, "context": auth.context or ""}
+
+@dataclass(frozen=True, slots=True)
+class OtherCluster:
+    """The second cluster of a call. ``where`` is what a plan keeps of it: ``uid``, ``server``; ``kubeconfig`` (a path)
+    and ``context``, empty where none were given.
+    """
+
+    cluster: Cluster
+    where: dict[str, str]
+
+    @classmethod
+    def of(cls, auth: AuthOptions) -> OtherCluster:
+        """Raises BadInput, Unreachable or Denied. What is not in ``auth`` comes from the environment's kubeconfig."""
+        cluster = connect(auth)
+        path = auth.kubeconfig if isinstance(auth.kubeconfig, str) else ""
+        where = {"uid": cluster.uid(), "server": cluster.server, "kubeconfig": path, "context": auth.context or ""}
+        return cls(cluster, where)
+
+
+def target_auth(params: Mapping[str, Json]) -> AuthOptions | None:
+    """The access to it out of the options ``target_kubeconfig``, ``target_context`` ...; None where none is given."""
+    given: dict[str, Any] = {key: params.get(f"target_{key}") for key in _OPTIONS}
+    return AuthOptions(**given) if any(value is not None for value in given.values()) else None
 
 
 def reach(given: Cluster | None, wanted: Mapping[str, Json]) -> Cluster:

@@ -31,6 +31,9 @@ _KEYS = (
     "user",
     "database",
     "host",
+    "port",
+    "path",
+    "scheme",
     "claim",
     "image",
     "mount_path",
@@ -39,7 +42,8 @@ _KEYS = (
     "timeout_s",
     "expect",
 )
-_EXPECT = ("rc", "stdout_contains", "stdout_equals", "stdout_regex")
+_EXPECT = ("rc", "stdout_contains", "stdout_equals", "stdout_regex", "status")
+_OK = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,9 @@ class Probe:
     It runs ``command`` in a container of ``workload``. On the staged volume that is a pod of its own, made from the
     workload's template with the restored claims replaced by throwaway copies; ``image``, ``start`` (what the container
     runs meanwhile) and ``env`` replace the template's. Without a workload the pod is made from ``image`` with the copy
-    of ``claim`` at ``mount_path``. It is tried until it is good or ``timeout_s`` are over: servers need time to start.
+    of ``claim`` at ``mount_path``. With ``http`` (``port``, ``path``, ``scheme``, ``host``) no command is run, but the
+    page asked for; its status is expected as ``rc`` and its body as the output. It is tried until it is good or
+    ``timeout_s`` are over: servers need time to start.
     """
 
     name: str
@@ -86,6 +92,7 @@ class Probe:
     env: tuple[Mapping[str, Json], ...] = ()
     timeout_s: float = 60.0
     expect: Expect = field(default_factory=Expect)
+    http: Mapping[str, Json] | None = None
 
     def to_dict(self) -> dict[str, Json]:
         return {
@@ -119,9 +126,10 @@ def parse(items: Any) -> tuple[Probe, ...]:
 
 def _probe(item: Any, where: str) -> Probe:
     data = fields.known(item, _KEYS, where)
+    page = _page(data, where)
     probe = Probe(
         name=fields.text(data, "name", where, required=True),
-        command=_command(data, where),
+        command=() if page else _command(data, where),
         on=fields.choice(data, "on", where, (STAGED, LIVE, BOTH), BOTH),
         workload=fields.text(data, "workload", where),
         container=fields.text(data, "container", where),
@@ -131,7 +139,8 @@ def _probe(item: Any, where: str) -> Probe:
         start=fields.argv(data, "start", where),
         env=_env(data.get("env") or [], where),
         timeout_s=fields.number(data, "timeout_s", where, 60.0),
-        expect=_expect(data.get("expect") or {}, f"{where}.expect"),
+        expect=_expect(data.get("expect") or {}, f"{where}.expect", page=page is not None),
+        http=page,
     )
     if not probe.workload and probe.on != STAGED:
         raise BadInput(f"{where} needs a workload", why="it runs on the live application", next="or set on: staged")
@@ -140,8 +149,22 @@ def _probe(item: Any, where: str) -> Probe:
     return probe
 
 
+def _page(data: Mapping[str, Any], where: str) -> dict[str, Json] | None:
+    """What an ``http`` probe asks for; None for another kind."""
+    if data.get("kind") != "http":
+        return None
+    port = data.get("port", 80)
+    if isinstance(port, bool) or not str(port).isdigit() or not 0 < int(port) < 65536:
+        raise BadInput(f"{where}.port is not a port", why=f"got {port!r}", next="1 to 65535")
+    path = fields.text(data, "path", where) or "/"
+    if not path.startswith("/"):
+        raise BadInput(f"{where}.path has to begin with /", why=f"got {path!r}")
+    scheme = fields.choice(data, "scheme", where, ("http", "https"), "http")
+    return {"port": int(port), "path": path, "scheme": scheme, "host": fields.text(data, "host", where)}
+
+
 def _command(data: Mapping[str, Any], where: str) -> tuple[str, ...]:
-    kind = fields.choice(data, "kind", where, ("exec", "sql"), "exec")
+    kind = fields.choice(data, "kind", where, ("exec", "sql", "http"), "exec")
     if kind == "exec":
         return fields.argv(data, "command", where, required=True)
     query = fields.text(data, "query", where, required=True)
@@ -159,12 +182,15 @@ def _env(items: Any, where: str) -> tuple[Mapping[str, Json], ...]:
     return tuple(dict(item) for item in items)
 
 
-def _expect(item: Any, where: str) -> Expect:
+def _expect(item: Any, where: str, *, page: bool) -> Expect:
     data = fields.known(item, _EXPECT, where)
-    rc = data.get("rc", 0)
+    key, other = ("status", "rc") if page else ("rc", "status")
+    if other in data:
+        raise BadInput(f"{where}.{other} is not read for this kind of probe", next=f"give {key}")
+    rc = data.get(key, _OK if page else 0)
     if isinstance(rc, bool) or not isinstance(rc, int):
-        raise BadInput(f"{where}.rc has to be a whole number", why=f"got {rc!r}")
-    texts = {key: None if data.get(key) is None else str(data[key]) for key in _EXPECT[1:]}
+        raise BadInput(f"{where}.{key} has to be a whole number", why=f"got {rc!r}")
+    texts = {key: None if data.get(key) is None else str(data[key]) for key in _EXPECT[1:4]}
     try:
         re.compile(texts["stdout_regex"] or "")
     except re.error as error:

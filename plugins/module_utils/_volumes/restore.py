@@ -13,20 +13,23 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from .._cluster.graph import resolve
+from .._cluster.reconcilers import find
 from .._core.application import ApplicationSpec
 from .._core.clock import parse_time, rfc3339
-from .._core.errors import BadInput, Denied, KnownGoodError, NotFound, NotProven, Rejected, TimedOut
+from .._core.errors import BadInput, Conflict, Denied, KnownGoodError, NotFound, NotProven, Rejected, TimedOut
+from .._core.operation import Seen as Marked
 from .._core.plan import Json, Plan
 from .._core.ports import Operation
 from .._core.statements import RecoveryPoint
 from . import restore_plan
-from .claim_facts import ClaimFacts
 from .house import House, need_snapshots, run, shown
-from .restore_plan import VERIFY_LIVE, VERIFY_STAGED
-from .restore_seen import Planned, Seen, StorageClass
+from .restore_look import look
+from .restore_plan import MANIFEST, VERIFY_LIVE, VERIFY_STAGED
+from .restore_room import check_room
+from .restore_seen import Planned, Seen
 from .restore_wish import UNDO, RestoreWish, find_point
 
+_BEFORE_THE_STOP = ("volumes.stage", "volumes.write_files", "volumes.manifest", "volumes.verify_staged")
 _VERDICTS = (BadInput, NotProven, Rejected, TimedOut)
 
 
@@ -35,40 +38,42 @@ def restore(house: House, spec: ApplicationSpec, wish: RestoreWish) -> dict[str,
 
     Returns what every changing door returns, and ``recovery_point``, ``volumes`` (``claim``, ``from``, ``to``,
     ``kept``, ``kept_until``), ``downtime_s`` (None when nothing had to be stopped), ``verified``, ``verification``
-    (rows), ``undo_until``, ``notes`` and ``diff``. Raises BadInput before anything is changed for what can be known
-    to fail; a failure after that leaves the application as it was, or says how to go on.
+    (rows), ``manifests``, ``undo_until``, ``notes`` and ``diff``. Raises BadInput before anything is changed for what
+    can be known to fail; a failure after that leaves the application as it was, or says how to go on.
     """
-    where = f"ledger of {spec.target}"
+    marked, where = house.engine.mark(spec.target), f"ledger of {spec.target}"
     point = find_point(house.store.points(spec.target), wish.point, where)
     wish = replace(wish, point=point.id)
     if wish.incident:
-        ended = house.engine.ended(restore_plan.KIND, spec.target, wish.key)
+        ended = marked.ended(restore_plan.KIND, wish.key)
         if ended is not None:
             return _ended(house, spec, point, ended)
-    unfinished = house.engine.unfinished(restore_plan.KIND, spec.target, wish.key, planning=house.check_mode)
+    unfinished = marked.unfinished(restore_plan.KIND, wish.key, planning=house.check_mode)
     if unfinished is not None:
         notes = (f"going on with the unfinished {unfinished.id}",)
-        return _run(house, wish, point, Planned(unfinished.plan, notes=notes), unfinished)
+        return _run(house, wish, point, Planned(unfinished.plan, notes=notes), unfinished, marked)
     need_snapshots(house.cluster)
-    planned = restore_plan.plan(_see(house, spec), point, wish)
-    return _run(house, wish, point, planned, None)
+    seen = _with_reconcilers(house, look(house, spec, point, wish), point, wish)
+    planned = restore_plan.plan(seen, point, wish)
+    there = house.elsewhere.cluster if house.elsewhere and seen.there.where else house.cluster
+    room = check_room(there, planned.plan, planning=house.check_mode)
+    return _run(house, wish, point, replace(planned, notes=(*planned.notes, *room)), None, marked)
 
 
-def _see(house: House, spec: ApplicationSpec) -> Seen:
-    claims = house.cluster.list("PersistentVolumeClaim", spec.namespace)
-    facts = {}
-    for claim in claims:
-        name = claim["spec"].get("volumeName")
-        volume = house.cluster.find("PersistentVolume", name) if name else None
-        facts[claim["metadata"]["name"]] = ClaimFacts.of(claim, volume)
-    classes = [StorageClass.of(item) for item in house.cluster.list("StorageClass")]
-    # Claims that the point holds and that somebody deleted are no reason to stop: they are what is brought back.
-    app = resolve(house.cluster, spec, strict=False)
-    return Seen(app, facts, {storage.name: storage for storage in classes})
+def _with_reconcilers(house: House, seen: Seen, point: RecoveryPoint, wish: RestoreWish) -> Seen:
+    """Who would start the application again is asked for where it is going to be stopped."""
+    if wish.beside or (not wish.incident and restore_plan.already(seen, point, wish)):
+        return seen
+    return replace(seen, reconcilers=find(house.cluster, seen.app, wish.pause))
 
 
 def _run(
-    house: House, wish: RestoreWish, point: RecoveryPoint, planned: Planned, unfinished: Operation | None
+    house: House,
+    wish: RestoreWish,
+    point: RecoveryPoint,
+    planned: Planned,
+    unfinished: Operation | None,
+    marked: Marked,
 ) -> dict[str, Json]:
     plan = planned.plan
     rows = list(planned.left_out)
@@ -78,7 +83,7 @@ def _run(
         return {**told, **_report(plan, unfinished, point, rows, planned.notes)}
     until = rfc3339((house.clock.now() + dt.timedelta(seconds=wish.keep_s)).replace(microsecond=0))
     facts: dict[str, Json] = {"undo_until": until, "left_out": rows}
-    outcome = run(house, plan, facts, lambda step, error: _puts_back(plan, wish, step, error))
+    outcome = run(house, plan, facts, lambda step, error: _puts_back(plan, wish, step, error), marked)
     told = shown(plan, changed=outcome.changed, operation=outcome.operation)
     return {**told, **_report(plan, outcome.operation, point, rows, planned.notes)}
 
@@ -89,8 +94,10 @@ def _puts_back(plan: Plan, wish: RestoreWish, step: str, error: KnownGoodError) 
     A lost connection, a lost race or a person's stop are no verdict on the data: those are gone on with.
     """
     action = next((s.action for s in plan.steps if s.name == step), "")
-    if action in ("volumes.stage", "volumes.verify_staged"):
+    if action in _BEFORE_THE_STOP:
         return isinstance(error, (*_VERDICTS, Denied, NotFound))
+    if action == "workloads.freeze":
+        return isinstance(error, (*_VERDICTS, Conflict, Denied))
     if not isinstance(error, _VERDICTS):
         return False
     return wish.on_failure == UNDO and action not in ("volumes.tidy", "volumes.record_restore")
@@ -113,6 +120,7 @@ def _report(
         "downtime_s": _downtime(plan, operation),
         "verified": bool(rows) and not skipped,
         "verification": [*rows, *skipped],
+        "manifests": results.get(MANIFEST, {}).get("manifests") or {},
         "undo_until": str(operation.facts.get("undo_until") or "") if operation else "",
         "notes": list(notes),
         "diff": _diff(plan, volumes, point),
@@ -142,8 +150,8 @@ def _downtime(plan: Plan, operation: Operation | None) -> float | None:
 
     Both are read from the journal, so that a run that was killed in between counts what it really took.
     """
-    stops = [number for number, step in enumerate(plan.steps) if step.action == "workloads.stop"]
-    starts = [step.name for step in plan.steps if step.action == "workloads.start"]
+    stops = [n for n, step in enumerate(plan.steps) if step.action in ("workloads.stop", "workloads.pause")]
+    starts = [step.name for step in plan.steps if step.action in ("workloads.start", "workloads.resume")]
     if operation is None or not stops or not starts:
         return None
     begun = operation.entry(plan.steps[stops[0] - 1].name).at

@@ -23,6 +23,8 @@ from .._core.errors import BadInput
 from .._core.plan import Json, Plan, Step
 from .._core.statements import RecoveryPoint
 from . import probes as probing
+from .backup_label import write_step
+from .manifest_steps import manifest_step
 from .probes import Probe
 from .restore_seen import Planned, Seen
 from .restore_volumes import Volumes, elsewhere, retain_step, stage_step, swap_step, titled
@@ -30,6 +32,7 @@ from .restore_wish import RestoreWish, chosen_volumes, images, new_names
 from .restore_workloads import image_steps, images_after, notes, rests, start_order, to_stop, touched
 
 KIND = "restore"
+MANIFEST = "manifest"
 VERIFY_STAGED, VERIFY_LIVE, RETAIN, TIDY, RECORD = "verify staged", "verify live", "retain volumes", "tidy", "record"
 
 
@@ -74,9 +77,7 @@ def _in_place(
 
     stage = stage_step(seen, point, wish, volumes, until=titled("swap", claims))
     swap = swap_step(seen, point, wish, volumes, stage.name)
-    steps = [stage]
-    if staged:
-        steps.append(_verify_staged(seen, wish, staged, stage.name))
+    steps = [stage, *_proofs(seen, point, wish, volumes, staged, stage.name)]
     steps.append(retain_step(RETAIN, seen, claims, stage.name))
     # Frozen once nothing more can go wrong without downtime, put back once what was started has proven itself.
     held = brackets(seen.reconcilers, app, stoppable, ready_timeout_s=int(wish.ready_timeout_s))
@@ -105,6 +106,19 @@ def _in_place(
     told = notes(app, [workload for workload in stoppable if workload.ref not in held.frozen])
     known = reconciler_notes(seen.reconcilers, stoppable)
     return Planned(Plan(KIND, app.spec.target, wish.key, tuple(steps)), tuple(left_out), (*told, *known))
+
+
+def _proofs(
+    seen: Seen, point: RecoveryPoint, wish: RestoreWish, volumes: Volumes, staged: Sequence[Probe], stage: str
+) -> list[Step]:
+    """What the staged volumes have to stand before anything else is touched."""
+    completed = write_step(seen, wish, volumes, stage, verifies=bool(staged))
+    steps = [completed] if completed else []
+    if wish.manifest:
+        steps.append(manifest_step(MANIFEST, seen, point, wish.manifest, volumes, stage, wish.stage_timeout_s))
+    if staged:
+        steps.append(_verify_staged(seen, wish, staged, stage))
+    return steps
 
 
 def _verify_staged(seen: Seen, wish: RestoreWish, staged: Sequence[Probe], stage: str) -> Step:
@@ -140,6 +154,7 @@ def _last(
         "cluster": seen.there.where.get("uid", ""),
         "stage": stage,
         "swap": swap,
+        "manifest": MANIFEST if wish.manifest else "",
         "images": dict(images_set),
     }
     return [
@@ -166,8 +181,6 @@ def _beside(seen: Seen, point: RecoveryPoint, wish: RestoreWish, volumes: Volume
         )
     staged, _live, left_out = probing.sorted_out(wish.verify, app, claims, (), live=False)
     stage = stage_step(seen, point, wish, volumes, finals=finals)
-    steps = [stage]
-    if staged:
-        steps.append(_verify_staged(seen, wish, staged, stage.name))
+    steps = [stage, *_proofs(seen, point, wish, volumes, staged, stage.name)]
     steps += _last(seen, point, wish, stage.name, "", {})
     return Planned(Plan(KIND, app.spec.target, wish.key, tuple(steps)), tuple(left_out), app.notes)

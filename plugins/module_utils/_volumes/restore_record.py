@@ -22,7 +22,7 @@ from .tools import Tools
 
 class RecordRestore:
     """``volumes.record_restore``. Params: ``target, point, incident, into, namespace, cluster,
-    stage, swap, images``."""
+    stage, swap, manifest, images``."""
 
     def __init__(self, tools: Tools) -> None:
         self._store = LedgerStore(tools.cluster, tools.state_namespace, clock=tools.clock)
@@ -38,6 +38,7 @@ class RecordRestore:
             "into": params["into"],
             **_place(params),
             "volumes": _volumes(step, context),
+            **_manifests(step, context),
             **({"images": params["images"]} if params["images"] else {}),
         }
         statement = self._store.append(params["target"], RESTORED, params["point"], body, key=_key(context))
@@ -72,6 +73,13 @@ def _place(params: Mapping[str, Json]) -> dict[str, Json]:
     if params["into"] not in (NAMESPACE, CLUSTER):
         return {}
     return {"namespace": params["namespace"], **({"cluster": params["cluster"]} if params["cluster"] else {})}
+
+
+def _manifests(step: Step, context: Context) -> dict[str, Json]:
+    """By claim, without the path on the controller."""
+    made = context.results.get(step.params["manifest"], {}).get("manifests") or {}
+    rows = {claim: {k: v for k, v in row.items() if k != "path"} for claim, row in made.items()}
+    return {"manifests": rows} if rows else {}
 
 
 def _volumes(step: Step, context: Context) -> list[dict[str, Json]]:

@@ -18,6 +18,7 @@ from .._core.application import Application, Workload
 from .._core.errors import BadInput
 from .._core.plan import Json
 from .._core.statements import RecoveryPoint
+from .content_manifest import ManifestWish
 from .names import suffixed
 from .probes import Probe
 
@@ -50,6 +51,7 @@ class RestoreWish:
     images: Any = None
     verify: tuple[Probe, ...] = ()
     verify_from: str = "volume"
+    manifest: ManifestWish | None = None
     keep_s: float = 72 * 3600.0
     incident: str = ""
     isolated: tuple[str, ...] = ()
@@ -102,6 +104,7 @@ def find_point(points: Sequence[RecoveryPoint], wanted: str, where: str) -> Reco
 def chosen_volumes(point: RecoveryPoint, claims: Sequence[str]) -> list[Mapping[str, Json]]:
     """The point's volumes to restore. Raises BadInput for claims it does not hold, and without a snapshot handle."""
     by_claim = {volume["claim"]: volume for volume in point.volumes}
+    _refuse_left_out(point, claims)
     unknown = sorted(set(claims) - set(by_claim))
     if unknown or not by_claim:
         why = f"it holds: {', '.join(sorted(by_claim)) or 'none'}"
@@ -115,6 +118,21 @@ def chosen_volumes(point: RecoveryPoint, claims: Sequence[str]) -> list[Mapping[
                 why=f"its statement has no {', '.join(missing)}",
             )
     return volumes
+
+
+def _refuse_left_out(point: RecoveryPoint, claims: Sequence[str]) -> None:
+    """A partial point brings back what it holds only where that is asked for by name. Raises BadInput."""
+    lacking = {claim: reason for claim, reason in point.left_out.items() if not claims or claim in claims}
+    if lacking:
+        raise BadInput(
+            f"the recovery point {point.id} does not hold {', '.join(sorted(lacking))}",
+            why="; ".join(f"{claim} was left out: {reason}" for claim, reason in sorted(lacking.items())),
+            next=f"name the claims to restore (claims), or another point; it holds: {_held(point)}",
+        )
+
+
+def _held(point: RecoveryPoint) -> str:
+    return ", ".join(sorted(volume["claim"] for volume in point.volumes)) or "none"
 
 
 def new_names(point: RecoveryPoint, volumes: Sequence[Mapping[str, Json]], wish: RestoreWish) -> dict[str, str]:

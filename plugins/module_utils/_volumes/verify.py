@@ -13,6 +13,7 @@ PRIVATE to this collection.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from .._cluster.client import owned_by
@@ -25,15 +26,17 @@ from .._core.plan import Json, Step
 from .._core.redact import fingerprint
 from .binding import POD, PVC
 from .claim_facts import from_claim, from_snapshot, manifest
-from .events import last_warning
 from .helper_pods import bare, from_workload
+from .http_probe import get_page
 from .names import OPERATION, short, suffixed, tail
 from .objects import Object, create, delete
+from .pod_waits import not_running, wait_running
 from .probes import LIVE, STAGED, Probe
 from .stage import staged
-from .tools import Tools
+from .tools import Tools, in_parallel
 
 _PAUSE_S = 0.5
+_AT_ONCE = 4
 _ROLE = "knowngood.io/role"
 VOLUME, SNAPSHOT = "volume", "snapshot"
 
@@ -56,10 +59,10 @@ class VerifyStaged:
         probes = [Probe.from_dict(item) for item in step.params["probes"]]
         self._clear(step, context)
         try:
-            rows = [row for group in _by_pod(probes) for row in self._group(step, context, group)]
+            groups = in_parallel(lambda group: self._group(step, context, group), _by_pod(probes), _AT_ONCE)
         finally:
             self._clear(step, context)
-        return {"rows": rows}
+        return {"rows": [row for rows in groups for row in rows]}
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         self._clear(step, context)
@@ -67,12 +70,11 @@ class VerifyStaged:
 
     def _group(self, step: Step, context: Context, probes: Sequence[Probe]) -> list[dict[str, Json]]:
         """Probes that share a pod, and so the copies: in order, as one may build on the one before."""
-        namespace, timeout = step.params["namespace"], step.params["timeout_s"]
-        mark = f"verify-{short(*_pod_key(probes[0]))[:4]}"
-        copies = self._copies(step, context, mark)
+        tools, namespace, first = self._tools.at(step.params), step.params["namespace"], probes[0]
+        mark = f"verify-{short(*_pod_key(first))[:4]}"
+        copies = _copies(tools, step, context, mark)
         labels = owned_by(context.operation_id, role="verify")
         name = f"kg-{mark}-{tail(context.operation_id)}"
-        first = probes[0]
         if first.workload:
             kind, workload = first.workload.split("/")
             found = self._tools.cluster.get(kind, workload, step.params["workloads_in"])
@@ -80,66 +82,47 @@ class VerifyStaged:
             pod = from_workload(namespace, name, labels, found, first, copies)
         else:
             pod = bare(namespace, name, labels, first, copies)
-        made = create(self._tools, pod)
-        self._wait_running(made, copies, timeout)
+        made = create(tools, pod)
+        timeout = step.params["timeout_s"]
+        wait_running(tools, made, list(copies.values()), timeout, "on the copies of the staged volumes")
         container = str(pod["spec"]["containers"][0]["name"])
-        return [run_probe(self._tools, namespace, name, container, probe, STAGED) for probe in probes]
-
-    def _copies(self, step: Step, context: Context, mark: str) -> dict[str, str]:
-        """A throwaway claim for each restored one."""
-        namespace, copies = step.params["namespace"], {}
-        for claim, made in staged(context, step.params["stage"]).items():
-            source_claim = self._tools.cluster.get(PVC, made["claim"], namespace)
-            again = {
-                "labels": owned_by(context.operation_id, role="verify"),
-                "annotations": {},
-                "access_modes": source_claim["spec"]["accessModes"],
-                "request": source_claim["spec"]["resources"]["requests"]["storage"],
-                "storage_class": source_claim["spec"].get("storageClassName"),
-                "mode": source_claim["spec"].get("volumeMode") or "Filesystem",
-            }
-            clone = step.params["from"] == VOLUME
-            source = from_claim(made["claim"]) if clone else from_snapshot(made["snapshot"])
-            name = suffixed(made["claim"], mark)
-            create(self._tools, manifest(namespace, name, again, source=source))
-            copies[claim] = name
-        return copies
-
-    def _wait_running(self, pod: Object, copies: Mapping[str, str], timeout_s: float) -> None:
-        meta = pod["metadata"]
-        try:
-            wait_until(
-                self._tools.cluster,
-                POD,
-                meta["namespace"],
-                lambda pods: _not_running(pods.get(meta["name"])),
-                what=f"{named(POD, meta['name'], meta['namespace'])} to run on the copies of the staged volumes",
-                timeout_s=timeout_s,
-                clock=self._tools.clock,
-                field=f"metadata.name={meta['name']}",
-            )
-        except KnownGoodError as error:
-            error.why += self._trouble(meta["namespace"], meta["name"], copies)
-            raise
-
-    def _trouble(self, namespace: str, pod: str, copies: Mapping[str, str]) -> str:
-        tools = self._tools
-        found = [tools.cluster.find(POD, pod, namespace)]
-        found += [tools.cluster.find(PVC, name, namespace) for name in copies.values()]
-        said = [last_warning(tools, obj) for obj in found if obj is not None]
-        texts = [text for text in said if text]
-        if any("clon" in text.lower() for text in texts):
-            texts.append("where the driver cannot clone volumes, set verify_from: snapshot")
-        return "".join(f"; {text}" for text in texts if text)
+        return [run_probe(tools, namespace, name, container, probe, STAGED) for probe in probes]
 
     def _clear(self, step: Step, context: Context) -> None:
         """Removes pods and copies, also those that a killed run left."""
-        namespace = step.params["namespace"]
+        tools, namespace = self._tools.at(step.params), step.params["namespace"]
         selector = f"{OPERATION}={context.operation_id},{_ROLE}=verify"
         for kind, grace in ((POD, 1), (PVC, None)):
-            for obj in self._tools.cluster.list(kind, namespace, selector=selector):
-                meta = obj["metadata"]
-                delete(self._tools, kind, meta["name"], namespace, meta["uid"], grace_s=grace)
+            found = tools.cluster.list(kind, namespace, selector=selector)
+            in_parallel(partial(_remove, tools, kind, grace), found)
+
+
+def _remove(tools: Tools, kind: str, grace_s: int | None, obj: Object) -> None:
+    meta = obj["metadata"]
+    delete(tools, kind, meta["name"], meta["namespace"], meta["uid"], grace_s=grace_s)
+
+
+def _copies(tools: Tools, step: Step, context: Context, mark: str) -> dict[str, str]:
+    """A throwaway claim for each restored one."""
+    namespace, clone = step.params["namespace"], step.params["from"] == VOLUME
+
+    def copy(made: Mapping[str, Json]) -> str:
+        spec = tools.cluster.get(PVC, made["claim"], namespace)["spec"]
+        again = {
+            "labels": owned_by(context.operation_id, role="verify"),
+            "annotations": {},
+            "access_modes": spec["accessModes"],
+            "request": spec["resources"]["requests"]["storage"],
+            "storage_class": spec.get("storageClassName"),
+            "mode": spec.get("volumeMode") or "Filesystem",
+        }
+        source = from_claim(made["claim"]) if clone else from_snapshot(made["snapshot"])
+        name = suffixed(made["claim"], mark)
+        create(tools, manifest(namespace, name, again, source=source))
+        return name
+
+    rows = staged(context, step.params["stage"])
+    return dict(zip(rows, in_parallel(copy, rows.values()), strict=True))
 
 
 class VerifyLive:
@@ -174,7 +157,7 @@ class VerifyLive:
 
         def check(pods: Mapping[str, Object]) -> str:
             found[:] = sorted(
-                (p for p in pods.values() if not _not_running(p)), key=lambda p: str(p["metadata"]["name"])
+                (p for p in pods.values() if not not_running(p)), key=lambda p: str(p["metadata"]["name"])
             )
             return "" if found else "none of its pods runs"
 
@@ -200,11 +183,11 @@ def run_probe(tools: Tools, namespace: str, pod: str, container: str, probe: Pro
         tries += 1
         left = max(1.0, deadline - tools.clock.monotonic())
         try:
-            answer = run_in_pod(tools.cluster, namespace, pod, probe.command, container=container, timeout_s=left)
+            answer = _ask(tools, namespace, pod, container, probe, left)
             problem = probe.expect.problem(answer.rc, answer.stdout)
         except KnownGoodError as error:
             problem = str(error)
-            _not_running(tools.cluster.find(POD, pod, namespace))  # one that ended for good is not waited for
+            not_running(tools.cluster.find(POD, pod, namespace))  # one that ended for good is not waited for
         if not problem:
             break
         if tools.clock.monotonic() + _PAUSE_S >= deadline:
@@ -220,12 +203,20 @@ def run_probe(tools: Tools, namespace: str, pod: str, container: str, probe: Pro
         "probe": probe.name,
         "on": side,
         "state": "passed",
+        **({"path": "port_forward"} if probe.http else {}),
         "rc": answer.rc,
         "stdout": fingerprint(answer.stdout),
         "stdout_chars": len(answer.stdout),
         "tries": tries,
         "ms": round((tools.clock.monotonic() - began) * 1000),
     }
+
+
+def _ask(tools: Tools, namespace: str, pod: str, container: str, probe: Probe, timeout_s: float) -> ExecResult:
+    """The answer to a command, or to an HTTP request: its status stands where a command has its exit code."""
+    if probe.http is None:
+        return run_in_pod(tools.cluster, namespace, pod, probe.command, container=container, timeout_s=timeout_s)
+    return get_page(tools.cluster, namespace, pod, probe.http, timeout_s)
 
 
 def _by_pod(probes: Sequence[Probe]) -> list[list[Probe]]:
@@ -239,34 +230,6 @@ def _pod_key(probe: Probe) -> tuple[Json, ...]:
     """What makes the pod a probe runs in."""
     env = [dict(item) for item in probe.env]
     return (probe.workload, probe.container, probe.claim, probe.image, probe.mount_path, list(probe.start), env)
-
-
-def _not_running(pod: Object | None) -> str:
-    """Empty when its containers run. Raises NotProven when they have ended and will not come back."""
-    if pod is None:
-        return "it is not there"
-    status = pod.get("status") or {}
-    if pod["metadata"].get("deletionTimestamp"):
-        return "it is being deleted"
-    if status.get("phase") in ("Succeeded", "Failed") and pod["spec"].get("restartPolicy") == "Never":
-        name = pod["metadata"]["name"]
-        raise NotProven(
-            "the restored data cannot be used: the container on it ended",
-            where=named(POD, name),
-            why=_ended(status),
-            next="restore it beside with target=claim, and see what the application writes when it starts on it",
-        )
-    statuses = status.get("containerStatuses") or []
-    if status.get("phase") == "Running" and statuses and all("running" in (s.get("state") or {}) for s in statuses):
-        return ""
-    waiting = [(s.get("state") or {}).get("waiting") or {} for s in statuses]
-    reasons = ", ".join(f"{w.get('reason')} {w.get('message', '')}".strip() for w in waiting if w.get("reason"))
-    return f"it is {status.get('phase', 'unknown')}" + (f" ({reasons})" if reasons else "")
-
-
-def _ended(status: Mapping[str, Any]) -> str:
-    found = [(s.get("state") or {}).get("terminated") or {} for s in status.get("containerStatuses") or []]
-    return ", ".join(f"exit code {t.get('exitCode')} ({t.get('reason')})" for t in found) or str(status.get("reason"))
 
 
 def _selector(workload: Mapping[str, Any]) -> str:

@@ -1,0 +1,228 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where a restore goes besides in place, how many claims at once, what it proves, and what it refuses; on the real
+cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.content_manifest import ManifestWish
+from tests.cluster.audit import AuditLog
+from tests.cluster.faults import Fault, Faults
+from tests.cluster.handle import Cluster
+from tests.integration.volumes_app import App
+
+HYDRATION_S = 5.0
+MANY = 10
+
+
+@pytest.fixture
+def files(cluster: Cluster, make_namespace: Callable[[], str]) -> App:
+    return App.deployed(cluster, make_namespace(), make_namespace(), only="files")
+
+
+@pytest.fixture
+def watched(files: App, user: Callable[..., Any]) -> App:
+    """With a user of its own: the audit log tells its requests from those of others."""
+    files.user = user(cluster_roles=["cluster-admin"])
+    files.kubeconfig = files.user.kubeconfig
+    return files
+
+
+def captured(app: App, text: str = "good") -> str:
+    app.write_file(text)
+    point = app.point()
+    app.write_file("bad")
+    return point
+
+
+def claims_of(app: App, namespace: str = "") -> dict[str, dict[str, Any]]:
+    items = app.cluster.get("pvc", "-n", namespace or app.namespace)["items"]
+    return {item["metadata"]["name"]: item for item in items}
+
+
+def read_in(app: App, namespace: str, claim: str) -> str:
+    """The note on a claim, read by a pod made for it."""
+    container = {
+        "name": "look",
+        "image": app.cluster.image("work"),
+        "command": ["sleep", "infinity"],
+        "volumeMounts": [{"name": "data", "mountPath": "/files"}],
+    }
+    volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}]
+    spec = {"containers": [container], "volumes": volumes, "terminationGracePeriodSeconds": 0}
+    app.cluster.apply(
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "look"}, "spec": spec}, namespace=namespace
+    )
+    app.cluster.wait_ready(namespace, "pod/look")
+    return app.cluster.exec(namespace, "look", "cat", "/files/note").strip()
+
+
+def quota(hard: dict[str, str]) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "small"}, "spec": {"hard": hard}}
+
+
+def refused(app: App, audit: AuditLog, point: str, kind: type[Exception] = BadInput, **wish: Any) -> str:
+    """The error as a person reads it; nothing was written for it."""
+    audit.mark()
+    with pytest.raises(kind) as caught:
+        app.restore(point, **wish)
+    assert audit.writes(app.user.name) == []
+    return str(caught.value)
+
+
+def test_a_namespace_gets_the_data_without_what_ties_it_to_others(
+    files: App, make_namespace: Callable[[], str]
+) -> None:
+    labels = {"tier": "web", "argocd.argoproj.io/instance": "shop"}
+    for key, value in labels.items():
+        files.cluster.kubectl("label", "pvc", "files", "-n", files.namespace, f"{key}={value}")
+    point, other = captured(files), make_namespace()
+
+    done = files.restore(point, target="namespace", namespace=other)
+
+    (claim,) = claims_of(files, other).values()
+    assert claim["metadata"]["name"] == "files", "names are kept"
+    assert claim["metadata"]["labels"].get("tier") == "web"
+    assert "argocd.argoproj.io/instance" not in claim["metadata"]["labels"]
+    assert read_in(files, other, "files") == "good"
+    assert files.read_file() == "bad"
+    assert done["volumes"][0]["to"] == claim["spec"]["volumeName"]
+    left = files.cluster.get("volumesnapshots", "-n", other)["items"]
+    assert left == [], "what was imported goes again"
+    stated = [s.body for s in files.house().store.read(files.spec.target) if s.kind == "restored"]
+    assert stated[-1]["namespace"] == other
+    assert not files.restore(point, target="namespace", namespace=other)["changed"]
+    files.cluster.kubectl("delete", "pod", "look", "-n", other, "--now")
+    files.undo(done["operation"])
+    assert claims_of(files, other) == {}
+
+
+def test_another_class_of_the_same_driver_is_taken_and_one_of_another_driver_is_not(
+    watched: App, audit: AuditLog
+) -> None:
+    point = captured(watched)
+
+    text = refused(watched, audit, point, storage_class="other")
+    watched.restore(point, storage_classes={"local": "local-wait"})
+
+    assert "off-cluster copy" in text
+    assert claims_of(watched)["files"]["spec"]["storageClassName"] == "local-wait"
+    assert watched.read_file() == "good"
+
+
+def test_a_claim_that_had_no_volume_is_given_one_and_an_undo_takes_it_away(files: App) -> None:
+    point = captured(files)
+    files.cluster.kubectl("scale", "deployment", "files", "-n", files.namespace, "--replicas=0")
+    files.cluster.kubectl("delete", "pvc", "files", "-n", files.namespace, "--timeout=60s")
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    meta = {"name": "files", "labels": {"mine": "true"}}
+    waiting = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": meta}
+    files.cluster.apply({**waiting, "spec": {**spec, "storageClassName": "local-wait"}}, namespace=files.namespace)
+
+    done = files.restore(point)
+    restored = claims_of(files)["files"]
+    files.undo(done["operation"])
+
+    assert restored["spec"]["volumeName"] == done["volumes"][0]["to"]
+    again = claims_of(files)["files"]
+    assert "volumeName" not in again["spec"], "it has no volume, as before"
+    assert again["metadata"]["labels"]["mine"] == "true"
+    kept = files.cluster.get("pv", done["volumes"][0]["to"])
+    assert kept["status"]["phase"] == "Released", "nobody else is given the restored volume"
+
+
+def test_two_restores_of_a_point_hold_the_same_and_a_page_answers(files: App, tmp_path: Path) -> None:
+    files.cluster.exec(
+        files.namespace,
+        "deploy/files",
+        "sh",
+        "-c",
+        "cd /files && mkdir -p 'a b' && echo 1 > 'a b/one' && ln -s one 'a b/link' && chmod 600 'a b/one' && "
+        "chown 1234:99 'a b/one' && : > empty && printf x > 'back\\slash'",
+    )
+    point = captured(files)
+    page = {"name": "page", "kind": "http", "workload": "Deployment/files", "on": "staged", "port": 8080}
+    serve = ["python3", "-m", "http.server", "8080", "--directory", "/files"]
+    expect = {"status": 200, "stdout_equals": "good"}
+    verify = [{**page, "path": "/note", "start": serve, "expect": expect, "timeout_s": 30}]
+
+    first = files.restore(point, incident="1", manifest=ManifestWish(str(tmp_path / "1")), verify=verify)
+    files.write_file("newer")
+    second = files.restore(point, incident="2", manifest=ManifestWish(str(tmp_path / "2")))
+
+    one, two = first["manifests"]["files"], second["manifests"]["files"]
+    assert one["sha256"] == two["sha256"]
+    lines = Path(one["path"]).read_text().splitlines()
+    assert Path(one["path"]).stat().st_mode & 0o777 == 0o600
+    assert (one["files"], one["entries"], one["skipped"]) == (4, len(lines), 0)
+    entries = {line.split(" ", 6)[6]: line.split(" ")[:6] for line in lines}
+    assert entries["./a b/one"][2:5] == ["600", "1234", "99"]
+    assert entries["./a b/link"][0] == "l"
+    assert "./back\\slash" in entries
+    stated = [s.body for s in files.house().store.read(files.spec.target) if s.kind == "restored"]
+    assert stated[0]["manifests"]["files"]["sha256"] == one["sha256"]
+    assert [(row["probe"], row["path"], row["rc"]) for row in first["verification"]] == [("page", "port_forward", 200)]
+
+
+@pytest.mark.rig
+def test_a_slow_hydration_does_not_lengthen_the_downtime(files: App, faults: Faults) -> None:
+    point = captured(files)
+    quick = files.restore(point, incident="quick")
+    files.write_file("bad")
+    faults.set(CreateVolume=Fault(delay_s=HYDRATION_S))
+
+    slow = files.restore(point, incident="slow")
+
+    assert files.read_file() == "good"
+    assert slow["downtime_s"] < quick["downtime_s"] + HYDRATION_S / 2
+    print(f"downtime {quick['downtime_s']} s, with {HYDRATION_S} s of hydration {slow['downtime_s']} s")
+
+
+def test_many_claims_swap_in_little_more_than_the_time_of_one(
+    cluster: Cluster, make_namespace: Callable[[], str]
+) -> None:
+    app = App.deployed(cluster, make_namespace(), make_namespace(), only="files")
+    names = [f"extra-{number}" for number in range(MANY - 1)]
+    spec = {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": "1Gi"}},
+        "storageClassName": "local",
+    }
+    extra = [
+        {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": n}, "spec": spec} for n in names
+    ]
+    cluster.apply(*extra, namespace=app.namespace)
+    app.claims = ("files", *names)
+    cluster.wait("bound", lambda: all(c["status"]["phase"] == "Bound" for c in claims_of(app).values()))
+    point = captured(app)
+    before = {name: app.volume_of(name) for name in app.claims}
+
+    one = app.restore(point, claims=("files",), incident="one")
+    all_ = app.restore(point, incident="all")
+
+    times = [_swap_ms(app, done["operation"]) for done in (one, all_)]
+    print(
+        f"swap of 1 claim {times[0]} ms, of {MANY} claims {times[1]} ms; downtimes "
+        f"{one['downtime_s']} s and {all_['downtime_s']} s"
+    )
+    assert app.read_file() == "good"
+    assert {app.volume_of(name) for name in app.claims}.isdisjoint(before.values())
+    assert all_["downtime_s"] <= 1.5 * one["downtime_s"]
+    app.undo(all_["operation"])
+    assert {name: app.volume_of(name) for name in names} == {name: before[name] for name in names}
+
+
+def _swap_ms(app: App, operation: str) -> int:
+    found = app.house().engine.journal.get(operation)
+    assert found is not None
+    return int(next(r["ms"] for name, r in found.results.items() if name.startswith("swap ")))
