@@ -47,9 +47,9 @@ class Fault:
     between what it does and its answer (the caller of a CSI driver gives up after 60 s, the driver goes on);
     ``not_ready_s``, for CreateSnapshot and CreateVolumeGroupSnapshot, is how long a snapshot is cut but not ready to
     use (``math.inf``: never, until the faults change). Only calls that fit are hit: the first ``times`` of a call
-    since ``set`` (0: all), those whose request's text holds ``match`` (a volume's id, names of claim and namespace for
-    CreateVolume, of VolumeSnapshot and namespace for CreateSnapshot; a fault with ``not_ready_s`` knows the CSI name and
-    the source volume's id only), CreateVolume from ``source``: ``snapshot``, ``volume`` or ``empty``.
+    since ``set`` (0: all), those whose request's text holds ``match`` (a volume's id; claim and namespace for
+    CreateVolume; VolumeSnapshot and namespace for CreateSnapshot; ``not_ready_s`` knows the CSI name and the source
+    volume's id only), CreateVolume from ``source``: ``snapshot``, ``volume`` or ``empty``.
     """
 
     code: str = "OK"

@@ -122,9 +122,7 @@ def test_a_raw_device_is_cut_restored_and_cloned(cluster: Cluster, namespace: st
     read = "dd if=/dev/%s bs=512 skip=8 count=1 status=none | head -c 6"
     assert cluster.exec(namespace, "reader", "sh", "-c", read % "back") == "before"
     assert cluster.exec(namespace, "reader", "sh", "-c", read % "copy") == "after!"
-    assert cluster.exec(
-        namespace, "reader", "sh", "-c", "cat /sys/class/block/$(lsblk -ndo KNAME /dev/back)/size"
-    ).strip()
+    assert cluster.exec(namespace, "reader", "blockdev", "--getsize64", "/dev/back") == f"{1 << 30}\n"
 
 
 def test_freezing_one_disk_stops_nobody_else(cluster: Cluster, namespace: str) -> None:
@@ -143,14 +141,8 @@ def test_freezing_one_disk_stops_nobody_else(cluster: Cluster, namespace: str) -
     cluster.wait_ready(namespace, "pod/one", "pod/two")
     cluster.exec(namespace, "one", "sh", "-c", "echo before > /frozen/f; fsfreeze --freeze /frozen")
     try:
-        stuck = cluster.exec(
-            namespace,
-            "one",
-            "sh",
-            "-c",
-            "(echo late > /frozen/late) >/dev/null 2>&1 & sleep 1; kill -0 $! && echo waits",
-            check=False,
-        )
+        late = "(echo late > /frozen/late) >/dev/null 2>&1 & sleep 1; kill -0 $! && echo waits"
+        stuck = cluster.exec(namespace, "one", "sh", "-c", late, check=False)
         assert "waits" in stuck
         cluster.exec(namespace, "two", "sh", "-c", "echo x > /free/f; sync /free/f; echo x > /pool/f; sync /pool/f")
         cluster.apply(snapshot("cut", "frozen", "local"), namespace=namespace)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.cluster import api, crds, manifests, traffic, users
-from tests.cluster.faults import Fault, Faults
+from tests.cluster.faults import Fault, Faults, never_ready
 from tests.cluster.instance import DRIVERS
 
 
@@ -22,7 +23,13 @@ def test_two_drivers_have_classes_and_one_class_of_each_kind_is_the_default() ->
     assert {name: one["volumeBindingMode"] for name, one in storage.items()} == {
         "local": "Immediate",
         "local-wait": "WaitForFirstConsumer",
+        "local-ext4": "Immediate",
+        "local-ext4-wait": "WaitForFirstConsumer",
         "other": "Immediate",
+    }
+    assert {name for name, one in storage.items() if one["parameters"]["backend"] == "image"} == {
+        "local-ext4",
+        "local-ext4-wait",
     }
     assert storage["other"]["provisioner"] == DRIVERS["other"] != storage["local"]["provisioner"]
     snapshots = {one["metadata"]["name"]: one for one in objects if one["kind"] == "VolumeSnapshotClass"}
@@ -70,15 +77,37 @@ def test_faults_are_written_as_the_driver_reads_them(tmp_path: Path) -> None:
     path = tmp_path / "faults.json"
     faults = Faults(path)
     faults.set(
-        CreateSnapshot=Fault(code="UNAVAILABLE", message="later", delay_s=0.5), CreateVolume=Fault(not_ready_s=2)
+        CreateSnapshot=Fault(code="UNAVAILABLE", message="later", delay_s=0.5, after_s=1, times=2, match="db"),
+        CreateVolume=Fault(not_ready_s=2, source="snapshot"),
     )
-    assert json.loads(path.read_text()) == {
-        "CreateSnapshot": {"code": 14, "message": "later", "delay_ns": 500_000_000, "not_ready_ns": 0},
-        "CreateVolume": {"code": 0, "message": "", "delay_ns": 0, "not_ready_ns": 2_000_000_000},
+    nothing = {
+        **{"code": 0, "message": "", "delay_ns": 0, "after_ns": 0, "not_ready_ns": 0},
+        **{"times": 0, "match": "", "from": ""},
     }
+    hit = {
+        "code": 14,
+        "message": "later",
+        "delay_ns": 500_000_000,
+        "after_ns": 1_000_000_000,
+        "times": 2,
+        "match": "db",
+    }
+    assert json.loads(path.read_text()) == {
+        "CreateSnapshot": {**nothing, **hit},
+        "CreateVolume": {**nothing, "not_ready_ns": 2_000_000_000, "from": "snapshot"},
+    }
+    with faults.during(CreateSnapshot=never_ready()):
+        assert json.loads(path.read_text())["CreateSnapshot"]["not_ready_ns"] == 2**63 - 1
+    assert not path.exists()
     faults.clear()
     faults.clear()
     assert not path.exists()
+
+
+@pytest.mark.parametrize("wrong", [{"code": "ON_FIRE"}, {"source": "elsewhere"}])
+def test_a_fault_that_the_driver_would_not_know_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="is none of"):
+        Fault(**wrong)
 
 
 def test_dropped_traffic_is_named_by_addresses_only() -> None:
