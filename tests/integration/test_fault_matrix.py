@@ -18,9 +18,7 @@ import pytest
 
 from tests.cluster.handle import Cluster
 from tests.matrix import points, table
-from tests.matrix.proxy import Request
 from tests.matrix.rows import Point, side_by_side
-from tests.matrix.weather import draw
 
 pytestmark = pytest.mark.rig
 LANES = 3
@@ -60,9 +58,3 @@ def test_killed_as_ansible_runs_it(wrong: Callable[[list[Point]], list[str]]) ->
 
 def test_in_bad_weather_it_succeeds_or_says_what_is_wrong(wrong: Callable[[list[Point]], list[str]], seed: int) -> None:
     assert wrong(points.storms(seed, 8)) == []
-
-
-def test_a_schedule_is_the_same_for_the_same_seed() -> None:
-    asked = [Request(number, "PUT", "/api/v1/x", {}, 0) for number in range(1, 150)]
-    assert [draw(7, 3)(request) for request in asked] == [draw(7, 3)(request) for request in asked]
-    assert str(draw(7, 3)) != str(draw(7, 4))

@@ -57,7 +57,7 @@ class Lane:
     def __init__(self, cluster: Cluster, folder: Path) -> None:
         self._cluster = cluster
         self._doors = Doors(folder)
-        self._site = Site(cluster, folder)
+        self._site = Site(cluster)
         self._benches: dict[int, Bench] = {}
 
     def bench(self, scenario: Scenario) -> Bench:

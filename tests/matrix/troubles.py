@@ -10,20 +10,19 @@ import os
 import re
 import signal
 import subprocess
-import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
+from tests.cluster.faultproxy import FaultProxy
 from tests.cluster.handle import Cluster
+from tests.cluster.strikes import Calm, Request, Schedule, Strike
 from tests.integration.volumes_app import App
 from tests.matrix.doors import Ran
-from tests.matrix.proxy import Fault, Proxy, Request
 from tests.matrix.scenarios import Bench, Task
-from tests.matrix.weather import Weather, draw
+from tests.matrix.weather import draw
 
 Struck = tuple[bool, str, list[str]]
 _UNIQUE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<=-)[0-9a-f]{6,}\b")
@@ -43,25 +42,19 @@ class Trouble(Protocol):
 class Site:
     """What troubles need beside the application: a proxy in front of the API server, made when it is asked for."""
 
-    def __init__(self, cluster: Cluster, folder: Path) -> None:
-        self.cluster, self.folder = cluster, folder
-        self._proxy: Proxy | None = None
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self._proxy: FaultProxy | None = None
 
-    def proxy(
-        self,
-        decide: Callable[[Request], Fault | None] = lambda request: None,
-        answered: Callable[[Request, int], None] = lambda request, status: None,
-    ) -> tuple[Proxy, str]:
-        """The proxy and a kubeconfig that leads to it."""
+    def proxy(self, schedule: Schedule) -> FaultProxy:
         if self._proxy is None:
-            self._proxy = Proxy(self.cluster.own)
-        self._proxy.restart()
-        self._proxy.decide, self._proxy.answered = decide, answered
-        return self._proxy, str(self._proxy.kubeconfig(self.folder / "kubeconfig"))
+            self._proxy = FaultProxy(self.cluster).__enter__()
+        self._proxy.schedule = schedule
+        return self._proxy
 
     def close(self) -> None:
         if self._proxy is not None:
-            self._proxy.close()
+            self._proxy.__exit__(None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,27 +86,16 @@ class Storm:
         return f"schedule {self.number}"
 
     def strike(self, site: Site, bench: Bench, task: Task) -> Struck:
-        weather = draw(self.seed, self.number)
-        counted = _Counted(weather)
-        _proxy, kubeconfig = site.proxy(decide=counted)
-        options = {**task.options, "kubeconfig": kubeconfig}
+        proxy = site.proxy(draw(self.seed, self.number))
+        known = len(proxy.strikes)
+        options = {**task.options, "kubeconfig": str(proxy.kubeconfig)}
         ran = bench.doors.run(task.door, options, timeout_s=_PATIENCE_S)
+        proxy.schedule = Calm()
+        struck = Counter(entry.strike.kind for entry in proxy.strikes[known:] if entry.strike)
         problems = [] if ran.ok else clear_error(ran)
-        code = "succeeded" if ran.ok else f"failed: {(ran.result.get('error') or {}).get('code', ran.status)}"
-        return counted.hits > 0, f"{weather} | {counted.hits} hit, {code}", problems
-
-
-class _Counted:
-    """Weather that knows how often it hit."""
-
-    def __init__(self, weather: Weather) -> None:
-        self._weather = weather
-        self.hits = 0
-
-    def __call__(self, request: Request) -> Fault | None:
-        fault = self._weather(request)
-        self.hits += fault is not None
-        return fault
+        code = "it succeeded" if ran.ok else f"it failed: {(ran.result.get('error') or {}).get('code', ran.status)}"
+        told = ", ".join(f"{kind} {count}" if count > 1 else kind for kind, count in sorted(struck.items()))
+        return bool(struck), f"{told}: {code}", problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,64 +113,55 @@ class AnsibleKill:
         return f"{self.number:>3} by Ansible, {'which' if self.alone else 'module'} is killed"
 
     def strike(self, site: Site, bench: Bench, task: Task) -> Struck:
-        state = _Run(self)
-        _proxy, kubeconfig = site.proxy(answered=state.answered)
         app = App(site.cluster, bench.tiny.namespace, bench.tiny.state, site.cluster.kubeconfig)
-        state.ansible = app.module(task.door, **_without(task.options, "kubeconfig"), kubeconfig=kubeconfig)
-        state.ansible.communicate(timeout=300)
-        _gone(state.pid, 240)
-        problems = [] if state.pid else ["the module's process was not found"]
-        return bool(state.pid), short(state.write), problems
+        killer = _Killer(self, bench)
+        proxy = site.proxy(killer)
+        options = {name: value for name, value in task.options.items() if name != "kubeconfig"}
+        killer.ansible = app.module(task.door, **options, kubeconfig=str(proxy.kubeconfig))
+        killer.ansible.communicate(timeout=300)
+        _gone(killer.pid, 240)
+        proxy.schedule = Calm()
+        return bool(killer.pid), short(killer.write), [] if killer.pid else ["it ended before it was killed"]
 
 
-class _Run:
-    """One run of Ansible; its writes are counted as the proxy answers them."""
+class _Killer:
+    """A schedule that strikes nothing. It kills at the first request after the write: that one was answered."""
 
-    def __init__(self, kill: AnsibleKill) -> None:
-        self._kill = kill
-        self._lock, self._count = threading.Lock(), 0
+    def __init__(self, kill: AnsibleKill, bench: Bench) -> None:
+        self._kill, self._bench = kill, bench
+        self._count = 0
         self.ansible: subprocess.Popen[str] | None = None
         self.pid, self.write = 0, ""
 
-    def answered(self, request: Request, status: int) -> None:
-        del status
-        if not request.is_write or "/leases" in request.path:
-            return
-        with self._lock:
-            self._count += 1
-            if self._count != self._kill.number:
-                return
-        self.write = f"{request.method} {request.path}"
-        self.pid = owner_of(request.port)
-        victim = self.ansible.pid if self._kill.alone and self.ansible else self.pid
-        if victim:
+    def strike(self, request: Request) -> Strike | None:
+        if self.pid:
+            return None
+        if self._count == self._kill.number:
+            self.pid = self._module()
+            victim = self.ansible.pid if self._kill.alone and self.ansible else self.pid
             os.kill(victim, signal.SIGKILL)
+        elif _counts(request):
+            self._count += 1
+            self.write = f"{request.method} {request.path}"
+        return None
+
+    def _module(self) -> int:
+        """The module's process: who holds the lease says so."""
+        (lease,) = self._bench.tiny.api.list("Lease", self._bench.tiny.state)
+        return int(lease["spec"]["holderIdentity"].split("/")[1])
 
 
-def owner_of(port: int) -> int:
-    """The process on this machine whose connection to 127.0.0.1 comes from this port; 0 where there is none."""
-    inode = ""
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        fields = line.split()
-        address, number = fields[1].split(":")
-        if address == "0100007F" and int(number, 16) == port:
-            inode = fields[9]
-    for folder in Path("/proc").iterdir():
-        if inode and folder.name.isdigit():
-            with suppress(OSError):
-                if any(os.readlink(fd) == f"socket:[{inode}]" for fd in (folder / "fd").iterdir()):
-                    return int(folder.name)
-    return 0
+def _counts(request: Request) -> bool:
+    """A write, leases apart: their renewals come with the clock."""
+    if request.method not in ("POST", "PUT", "PATCH", "DELETE") or request.upgrade or request.dry_run:
+        return False
+    return not request.path.endswith("reviews") and "/leases" not in request.path
 
 
 def _gone(pid: int, limit_s: float) -> None:
     end = time.monotonic() + limit_s
     while pid and Path(f"/proc/{pid}").exists() and time.monotonic() < end:
         time.sleep(0.1)
-
-
-def _without(options: dict[str, Any], key: str) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if name != key}
 
 
 def clear_error(ran: Ran, says: str = "") -> list[str]:

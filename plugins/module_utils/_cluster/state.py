@@ -17,7 +17,7 @@ import re
 import secrets
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -238,6 +238,7 @@ class _Renewal:
 
     def __init__(self, cluster: Cluster, lease: Object, duration_s: int, clock: Clock) -> None:
         self._cluster, self._lease, self._duration, self._clock = cluster, lease, duration_s, clock
+        self._holder: str = lease["spec"]["holderIdentity"]
         self._stop = threading.Event()
         self._lost = ""
         self._thread = threading.Thread(target=self._loop, daemon=True, name="knowngood-lease")
@@ -247,7 +248,12 @@ class _Renewal:
 
     def check(self) -> None:
         if self._lost:
-            raise Conflict("the lease was lost", where=self._lease["metadata"]["name"], why=self._lost)
+            raise Conflict(
+                "the lease was lost",
+                where=named("Lease", self._lease["metadata"]["name"], self._lease["metadata"]["namespace"]),
+                why=self._lost,
+                next="let whoever works on it end, then run the same task again",
+            )
 
     def release(self) -> None:
         self._stop.set()
@@ -255,21 +261,34 @@ class _Renewal:
         if self._lost:
             return
         try:
-            spec = {**self._lease["spec"], "holderIdentity": ""}
-            self._cluster.update({**self._lease, "spec": spec})
+            self._write(lambda lease: {**lease, "spec": {**lease["spec"], "holderIdentity": ""}})
         except KnownGoodError:
             return  # it runs out by itself
 
     def _loop(self) -> None:
-        holder = self._lease["spec"]["holderIdentity"]
         while not self._stop.wait(self._duration / 3):
             try:
-                self._lease = self._cluster.update(_renewed(self._lease, holder, self._duration, self._clock))
+                self._write(lambda lease: _renewed(lease, self._holder, self._duration, self._clock))
             except (Conflict, NotFound) as error:
-                self._lost = str(error)
+                self._lost = error.why or str(error)
                 return
             except KnownGoodError:
                 continue  # unreachable for a moment: try again, it may run out
+
+    def _write(self, change: Callable[[Object], Object]) -> None:
+        """Writes the lease; where the answer to the write before was lost, on the version which that one made."""
+        try:
+            self._lease = self._cluster.update(change(self._lease))
+        except Conflict:
+            self._lease = self._cluster.update(change(self._still_ours()))
+
+    def _still_ours(self) -> Object:
+        meta = self._lease["metadata"]
+        found = self._cluster.get("Lease", meta["name"], meta["namespace"])
+        other = found["spec"].get("holderIdentity") or "nobody"
+        if other != self._holder:
+            raise Conflict("the lease was taken", why=f"held by {other}, renewed {found['spec'].get('renewTime')}")
+        return found
 
 
 def no_state_namespace(namespace: str) -> NotFound:
