@@ -15,8 +15,11 @@ description:
     only when what was seen shows it. Many network plugins accept a NetworkPolicy and do not enforce it; this is found
     out and said.
   - Isolation is a finished operation that keeps what it found (replicas, suspension) on the workload, in annotations
-    C(knowngood.io/quarantine), C(knowngood.io/resting-replicas) and C(knowngood.io/incident). A restore or a rotation
-    in between leaves an isolated workload isolated; only O(state=released) or an undo brings it back.
+    C(knowngood.io/quarantine), C(knowngood.io/quarantine-holders), C(knowngood.io/resting-replicas) and
+    C(knowngood.io/incident). A restore or a rotation in between leaves an isolated workload isolated; only
+    O(state=released) or an undo brings it back.
+  - Several incidents may hold one workload. Each lets go for itself; what none of the others stands for is taken off,
+    and with the last one the workload is open again.
   - Connections that exist when a NetworkPolicy is made may live on, depending on the network plugin. Scaling down ends
     them all.
 version_added: 0.1.0
@@ -26,7 +29,7 @@ options:
     description:
       - V(isolated) isolates O(workloads).
       - V(released) takes policy and marks off, puts the replicas back, waits until the workloads are ready and tries
-        the paths again.
+        the paths again. A workload that another incident holds as well stays isolated, and RV(why) says so.
     type: str
     choices: [isolated, released]
     default: isolated
@@ -51,7 +54,7 @@ options:
     description:
       - Id of the incident this belongs to. An incident isolates a set of workloads once per method. Asked again
         nothing is changed, also after they were released, and what is seen is returned.
-      - With O(state=released), workloads that another incident holds are an error.
+      - With O(state=released), workloads that only other incidents hold are an error. Left out, all holders let go.
     type: str
     default: ""
   probe_image:
@@ -163,7 +166,7 @@ enforced:
 released:
   description:
     - Whether the workloads were let go again, after they had been shown to be isolated. Then an incident that asks for
-      the same isolation changes nothing.
+      the same isolation changes nothing. After a release, false while another incident holds one of them.
   returned: success
   type: bool
   sample: false
@@ -245,13 +248,18 @@ holdings:
       type: bool
       sample: true
     held_by:
-      description: The operation that isolated it.
+      description: The operation that isolated it first.
       type: str
       sample: quarantine-shop-aa00000004
     incident:
-      description: The incident that holds it.
+      description: The incidents that hold it.
       type: str
       sample: INC-2026-001
+    holders:
+      description: Every C(operation) that holds it, with its C(incident) and C(method).
+      type: list
+      elements: dict
+      sample: [{operation: quarantine-shop-aa00000004, incident: INC-2026-001, method: scale_down}]
     policy:
       description: The NetworkPolicy on it, if there is one.
       type: str
@@ -265,7 +273,7 @@ holdings:
       type: int
       sample: 2
 notes:
-  description: Who may undo this.
+  description: Who may undo this, and who else holds a workload.
   returned: success
   type: list
   elements: str

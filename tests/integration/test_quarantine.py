@@ -19,6 +19,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster import containment
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.quarantine_holds import holds
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.rbac import manifests
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput, Conflict
 from tests.cluster.audit import AuditLog
@@ -173,6 +175,70 @@ def test_another_incident_does_not_let_go(app: App) -> None:
     with pytest.raises(Conflict, match="INC-1"):
         app.quarantine("released", incident="INC-2")
     assert web(app)["spec"]["replicas"] == 0
+
+
+def holders(app: App) -> list[str]:
+    return [hold.incident for hold in holds(web(app))]
+
+
+def test_two_incidents_hold_it_and_the_last_to_let_go_opens_it(app: App) -> None:
+    first = app.quarantine(method="scale_down", incident="INC-1")
+    second = app.quarantine(method="scale_down", incident="INC-2")
+    assert (second["changed"], second["enforced"]) == (True, True)
+    assert holders(app) == ["INC-1", "INC-2"]
+    assert any("INC-1 and incident INC-2" in note for note in second["notes"])
+
+    one = app.quarantine("released", incident="INC-1")
+    assert (one["changed"], one["released"], one["proof"]) == (True, False, [])
+    assert "still held by incident INC-2" in one["why"]
+    assert (web(app)["spec"]["replicas"], holders(app)) == (0, ["INC-2"])
+    with pytest.raises(Conflict, match="held by incident INC-2"):
+        app.quarantine("released", incident="INC-3")
+    twice = app.quarantine("released", incident="INC-1")
+    assert (twice["changed"], twice["released"], twice["operation"]) == (False, False, one["operation"])
+    asked_again = app.quarantine(method="scale_down", incident="INC-1")
+    assert (asked_again["changed"], asked_again["operation"]) == (False, first["operation"])
+
+    app.engine.undo(one["operation"])
+    assert sorted(holders(app)) == ["INC-1", "INC-2"]
+    app.quarantine("released", incident="INC-1")
+    last = app.quarantine("released", incident="INC-2")
+    assert (last["changed"], last["released"]) == (True, True)
+    assert {row["after"] for row in last["proof"]} == {"open"}
+    assert (web(app)["spec"]["replicas"], ours(web(app))) == (2, {})
+
+
+def test_each_holder_takes_its_own_method_with_it(app: App) -> None:
+    app.quarantine(method="network_policy", incident="INC-1", keep_unenforced=True)
+    by_scale = app.quarantine(method="scale_down", incident="INC-2")
+    assert (web(app)["spec"]["replicas"], len(policies(app))) == (0, 1)
+
+    app.engine.undo(by_scale["operation"])
+    assert (web(app)["spec"]["replicas"], len(policies(app)), holders(app)) == (2, 1, ["INC-1"])
+
+    app.quarantine(method="scale_down", incident="INC-3")
+    app.quarantine("released", incident="INC-1")
+    assert (web(app)["spec"]["replicas"], policies(app), holders(app)) == (0, [], ["INC-3"])
+    app.quarantine("released")
+    assert (web(app)["spec"]["replicas"], ours(web(app))) == (2, {})
+
+
+def test_a_plan_that_somebody_was_faster_than_changes_nothing(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both look at a running workload; the other one isolates it while this one waits for the lease."""
+    winners: list[str] = []
+
+    def look_late(*given: Any) -> Any:
+        if not winners:
+            winners.append("")
+            winners[0] = app.quarantine(method="scale_down", incident="INC-1")["operation"]
+        return plan_of(*given)
+
+    plan_of = containment._plan
+    monkeypatch.setattr(containment, "_plan", look_late)
+    with pytest.raises(Conflict, match="since this plan was made") as caught:
+        app.quarantine(method="scale_down", incident="INC-2", workloads=("Deployment/other",))
+    assert caught.value.details["changed_by"] == winners[0]
+    assert len(app.engine.journal.list()) == 1
 
 
 def test_undo_puts_it_back(app: App) -> None:

@@ -42,16 +42,18 @@ from .reach import OPEN
 def contain(cluster: Cluster, engine: Engine, request: Request, *, check_mode: bool) -> dict[str, Json]:
     """What the door ``quarantine`` returns. Raises BadInput for workloads that are not there or cannot be isolated.
 
-    An incident is isolated once: asked again, also after its release, nothing is written and what is seen is said.
+    An incident isolates once: asked again, also after its release, nothing is written and what is seen is said.
     """
     marked = engine.mark(request.spec.target)
     app = resolve(cluster, request.spec)
     seen = _observe(cluster, request, app)
     key = request.key(one.workload for one in seen)
-    if request.state == ISOLATED and request.incident:
-        ended = marked.ended(KIND, key)
-        if ended is not None:
-            return _known_already(request, seen, ended)
+    ended = marked.ended(KIND, key) if request.incident else None
+    if ended is not None and request.state == ISOLATED:
+        return _known_already(request, seen, ended)
+    if ended is not None and not any(request.releases(hold) for one in seen for hold in one.holds):
+        # Let go before; who else holds it is no error then.
+        return {**_head(False, ended.plan, ended), **_proof(request, ended, seen), **_tail(request, seen)}
     there = marked.unfinished(KIND, key, planning=check_mode)
     plan = there.plan if there else _plan(request, app, seen)
     if check_mode:
@@ -60,7 +62,7 @@ def contain(cluster: Cluster, engine: Engine, request: Request, *, check_mode: b
     outcome = engine.run(plan, seen=marked)
     operation = outcome.operation or _last(engine, request, key, seen)
     now = _observe(cluster, request, resolve(cluster, request.spec)) if outcome.changed else seen
-    return {**_head(outcome.changed, plan, operation), **_proof(request, operation), **_tail(request, now)}
+    return {**_head(outcome.changed, plan, operation), **_proof(request, operation, now), **_tail(request, now)}
 
 
 def _observe(cluster: Cluster, request: Request, app: Application) -> list[Seen]:
@@ -102,7 +104,7 @@ def _probe_image(request: Request, app: Application, seen: Sequence[Seen]) -> tu
 def _known_already(request: Request, seen: Sequence[Seen], ended: Operation) -> dict[str, Json]:
     """The finished operation of this incident, and what the cluster shows now."""
     holding = [one for one in seen if one.isolated(request.method)]
-    proof = _proof(request, ended)
+    proof = _proof(request, ended, seen)
     if proof["enforced"] and len(holding) < len(seen):
         proof["released"] = True
         free = ", ".join(one.workload.ref for one in seen if one not in holding)
@@ -118,9 +120,9 @@ def _last(engine: Engine, request: Request, key: str, seen: Sequence[Seen]) -> O
     return engine.journal.get(holders[0]) if holders else None
 
 
-def _proof(request: Request, operation: Operation | None) -> dict[str, Json]:
+def _proof(request: Request, operation: Operation | None, now: Sequence[Seen]) -> dict[str, Json]:
     if request.state != ISOLATED:
-        return _reopened(operation)
+        return _reopened(operation, now)
     results: dict[str, Any] = operation.results if operation else {}
     verdict: Verdict = judge(request.method, results.get(BEFORE, {}), results.get(AFTER, {}))
     removed = bool(results.get(VERDICT, {}).get("removed"))
@@ -128,12 +130,14 @@ def _proof(request: Request, operation: Operation | None) -> dict[str, Json]:
     return {"proof": list(verdict.proof), "enforced": verdict.enforced, "released": False, "why": why}
 
 
-def _reopened(operation: Operation | None) -> dict[str, Json]:
+def _reopened(operation: Operation | None, now: Sequence[Seen]) -> dict[str, Json]:
     result = operation.results.get(REOPENED, {}) if operation else {}
     rows = tried({}, result)
     closed = [row["path"] for row in rows if row["after"] != OPEN]
     why = f"not open again: {', '.join(map(str, closed))}" if closed else f"{len(rows)} paths are open again"
-    return {"proof": rows, "enforced": False, "released": True, "why": why if rows else "nothing was tried"}
+    why = why if rows else "nothing was tried"
+    still = [f"{one.workload.ref} is still held by {one.holds[0].shown}" for one in now if one.holds]
+    return {"proof": rows, "enforced": False, "released": not still, "why": "; ".join([*still, why])}
 
 
 def _head(changed: bool, plan: Plan, operation: Operation | None) -> dict[str, Json]:
@@ -150,6 +154,11 @@ def _tail(request: Request, seen: Sequence[Seen]) -> dict[str, Json]:
         f"{one.workload.ref} is managed by {one.workload.managed_by}, which may undo this"
         for one in seen
         if one.workload.managed_by and request.state == ISOLATED
+    ]
+    notes += [
+        f"{one.workload.ref} is held by {' and '.join(hold.shown for hold in one.holds)}: it stays so until all let go"
+        for one in seen
+        if len({hold.incident for hold in one.holds}) > 1
     ]
     return {
         "state": request.state,

@@ -4,9 +4,8 @@
 
 """Quarantine of workloads, as data: what is asked, what is seen, the plan, and what the proof comes to. Pure.
 
-A quarantined workload carries three annotations: ``knowngood.io/quarantine`` (the operation that did it),
-``knowngood.io/resting-replicas`` (what it goes back to) and ``knowngood.io/incident``. Whoever releases it needs
-nothing else.
+A quarantined workload carries annotations that say who holds it and what it goes back to (``quarantine_holds``);
+whoever releases it needs nothing else. Several incidents may hold one workload: it is open when the last lets go.
 
 PRIVATE to this collection.
 """
@@ -14,22 +13,20 @@ PRIVATE to this collection.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .._core.application import ApplicationSpec, Workload
 from .._core.errors import BadInput, Conflict
 from .._core.plan import Json, Plan, Step, digest
 from .client import Object, owned_by
-from .graph import QUARANTINE, RESTING_REPLICAS
 from .kinds import named
+from .quarantine_holds import NETWORK_POLICY, SCALE_DOWN, Hold, holds
 from .reach import OPEN
 from .scale import READY_TIMEOUT_S, SETTLE_S, refuse_unstoppable
 from .stopping import is_stopped
 
-INCIDENT = "knowngood.io/incident"
 ISOLATED, RELEASED = "isolated", "released"
-NETWORK_POLICY, SCALE_DOWN = "network_policy", "scale_down"
 KIND = "quarantine"
 BEFORE, AFTER, VERDICT = "try the paths before", "try the paths after", "keep only what holds"
 REOPENED = "try the paths again"
@@ -61,6 +58,10 @@ class Request:
         method = f"/{self.method}" if self.state == ISOLATED else ""
         return f"{self.incident}/{self.state}{method}/{','.join(sorted(w.ref for w in workloads))}"
 
+    def releases(self, hold: Hold) -> bool:
+        """Is this one of the holders that a release for this incident lets go?"""
+        return not self.incident or hold.incident in ("", self.incident)
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -75,8 +76,12 @@ class Seen:
         return self.workload.quarantine
 
     @property
+    def holds(self) -> tuple[Hold, ...]:
+        return holds(self.obj)
+
+    @property
     def incident(self) -> str:
-        return str((self.obj["metadata"].get("annotations") or {}).get(INCIDENT, ""))
+        return ", ".join(dict.fromkeys(hold.incident for hold in self.holds if hold.incident))
 
     @property
     def stopped(self) -> bool:
@@ -85,8 +90,12 @@ class Seen:
     def isolated(self, method: str = "") -> bool:
         """Does it carry our marks, and what they stand for (by that method, where one is named)?"""
         by_policy, by_scale = self.policy is not None, self.stopped
-        holds = {NETWORK_POLICY: by_policy, SCALE_DOWN: by_scale, "": by_policy or by_scale}[method]
-        return bool(self.held_by) and holds
+        stands = {NETWORK_POLICY: by_policy, SCALE_DOWN: by_scale, "": by_policy or by_scale}[method]
+        return bool(self.held_by) and stands
+
+    def isolated_for(self, incident: str, method: str) -> bool:
+        """Isolated by that method, and held for that incident (for any, where none is named)?"""
+        return self.isolated(method) and holds_for(self.holds, incident, method)
 
     def row(self) -> dict[str, Json]:
         """As the door returns it."""
@@ -95,10 +104,16 @@ class Seen:
             "isolated": self.isolated(),
             "held_by": self.held_by,
             "incident": self.incident,
+            "holders": [asdict(hold) for hold in self.holds],
             "policy": self.policy["metadata"]["name"] if self.policy else "",
             "replicas": self.workload.replicas,
             "resting_replicas": self.workload.resting_replicas,
         }
+
+
+def holds_for(found: Iterable[Hold], incident: str, method: str) -> bool:
+    """Does one of them hold for this incident (any, where none is named) by this method?"""
+    return any(incident in ("", hold.incident) and hold.method in ("", method) for hold in found)
 
 
 # -- plans -------------------------------------------------------------------------------------------------------
@@ -130,19 +145,23 @@ def isolation_plan(request: Request, seen: Sequence[Seen], image: str, pull_secr
 
 
 def release_plan(request: Request, seen: Sequence[Seen], image: str, pull_secrets: Sequence[str] = ()) -> Plan:
-    """Put each back, then try the paths. Raises Conflict where another incident holds one."""
-    held = [one for one in seen if one.held_by or one.policy]
+    """Let each go, put back those that nobody else holds, then try the paths to these.
+
+    Raises Conflict where only other incidents hold one.
+    """
+    held = [one for one in seen if one.holds or one.policy]
     for one in held:
-        if request.incident and one.incident and one.incident != request.incident:
+        if one.holds and not any(map(request.releases, one.holds)):
             raise Conflict(
-                f"{one.workload.ref} is held by incident {one.incident}",
+                f"{one.workload.ref} is held by {' and '.join(hold.shown for hold in one.holds)}",
                 where=request.spec.target,
                 why=f"asked to release it for incident {request.incident}",
                 next="release it for the incident that holds it, or leave incident out",
             )
     steps = [_release(request, one) for one in held]
-    if held:
-        probe = _probe_params(request, held, image, pull_secrets)
+    opened = [one for one in held if all(map(request.releases, one.holds))]
+    if opened:
+        probe = _probe_params(request, opened, image, pull_secrets)
         steps.append(_probe(REOPENED, request, {**probe, "settle_s": request.settle_s, "expect": OPEN}))
     return Plan(KIND, request.spec.target, request.key(s.workload for s in seen), tuple(steps))
 
@@ -153,6 +172,7 @@ def _isolate(request: Request, one: Seen) -> Step:
         **_identity(workload),
         "resting_replicas": workload.resting_replicas,
         "incident": request.incident,
+        "method": request.method,
         "timeout_s": request.wait_timeout_s,
         "settle_s": SETTLE_S if workload.managed_by else 0,
     }
@@ -160,7 +180,7 @@ def _isolate(request: Request, one: Seen) -> Step:
     if request.method == NETWORK_POLICY:
         params |= {"policy": policy_name(workload.kind, workload.name), "selector": dict(workload.selector)}
         touches = (*touches, _policy_touched(params))
-    done = one.isolated(request.method)
+    done = one.isolated_for(request.incident, request.method)
     return Step(f"isolate {workload.ref}", f"quarantine.{request.method}", touches, params, "", done)
 
 
@@ -169,8 +189,7 @@ def _release(request: Request, one: Seen) -> Step:
     params = {
         **_identity(workload),
         "replicas": workload.resting_replicas,
-        "held_by": one.held_by,
-        "incident": one.incident,
+        "leaving": [asdict(hold) for hold in one.holds if request.releases(hold)],
         "policy": one.policy["metadata"]["name"] if one.policy else "",
         "selector": dict(workload.selector),
         "was_stopped": one.stopped,
@@ -222,26 +241,6 @@ def policy_manifest(params: Mapping[str, Any], operation_id: str) -> Object:
         "metadata": {**meta, "labels": owned_by(operation_id, purpose="quarantine")},
         "spec": {"podSelector": {"matchLabels": dict(params["selector"])}, "policyTypes": ["Ingress", "Egress"]},
     }
-
-
-def mark_patch(obj: Object, operation_id: str, incident: str, resting: int | None) -> Object | None:
-    """Our annotations; None where a quarantine (this one or an earlier one) has marked it already."""
-    if (obj["metadata"].get("annotations") or {}).get(QUARANTINE):
-        return None
-    marks: dict[str, Json] = {QUARANTINE: operation_id}
-    if incident:
-        marks[INCIDENT] = incident
-    if resting is not None:
-        marks[RESTING_REPLICAS] = str(resting)
-    return {"metadata": {"annotations": marks}}
-
-
-def unmark_patch(obj: Object, operation_id: str = "") -> Object | None:
-    """Takes our annotations off (where one is named: only that operation's); None where there are none."""
-    holder = (obj["metadata"].get("annotations") or {}).get(QUARANTINE)
-    if not holder or (operation_id and holder != operation_id):
-        return None
-    return {"metadata": {"annotations": {QUARANTINE: None, INCIDENT: None, RESTING_REPLICAS: None}}}
 
 
 # -- proof -------------------------------------------------------------------------------------------------------

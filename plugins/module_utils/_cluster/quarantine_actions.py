@@ -9,7 +9,7 @@ PRIVATE to this collection.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,19 +20,11 @@ from .._core.plan import Json, Step
 from .._core.progress import Reporter
 from .amend import Ref, amend, read, read_or_none
 from .client import Cluster
-from .graph import QUARANTINE
 from .paths import default_paths
 from .pods import pods_of
 from .probe import probe_pod
-from .quarantine import (
-    AFTER,
-    BEFORE,
-    NETWORK_POLICY,
-    judge,
-    mark_patch,
-    policy_manifest,
-    unmark_patch,
-)
+from .quarantine import AFTER, BEFORE, holds_for, judge, policy_manifest
+from .quarantine_holds import NETWORK_POLICY, SCALE_DOWN, Hold, hold_patch, holds, leave_patch, no_longer_wanted
 from .reach import OPEN, try_paths
 from .scale import start, stop
 from .stopping import is_stopped
@@ -135,23 +127,18 @@ class ByPolicy:
     cluster: Cluster
 
     def done(self, step: Step, context: Context) -> bool:
-        del context
         obj = read_or_none(self.cluster, Ref.of(step.params))
-        marked = obj is not None and QUARANTINE in (obj["metadata"].get("annotations") or {})
-        return (
-            marked and self.cluster.find("NetworkPolicy", step.params["policy"], step.params["namespace"]) is not None
-        )
+        if obj is None or not _held(obj, step, context):
+            return False
+        return self.cluster.find("NetworkPolicy", step.params["policy"], step.params["namespace"]) is not None
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
-        params = step.params
-        _mark(self.cluster, params, context.operation_id)
-        put_policy(self.cluster, params, context.operation_id)
-        return {"policy": params["policy"]}
+        _hold(self.cluster, step, context)
+        put_policy(self.cluster, step.params, context.operation_id)
+        return {"policy": step.params["policy"]}
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
-        drop_policy(self.cluster, step.params)
-        _unmark(self.cluster, step.params, context.operation_id)
-        return {}
+        return {"taken_off": leave(self.cluster, step.params, {NETWORK_POLICY}, _of(context))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,25 +149,25 @@ class ByScale:
     clock: Clock
 
     def done(self, step: Step, context: Context) -> bool:
-        del context
         ref = Ref.of(step.params)
         obj = read_or_none(self.cluster, ref)
-        if obj is None or QUARANTINE not in (obj["metadata"].get("annotations") or {}):
+        if obj is None or not _held(obj, step, context):
             return False
         return is_stopped(obj) and not pods_of(self.cluster, ref)
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         # Marked first: should the run die in between, the replicas to go back to are not lost.
-        _mark(self.cluster, step.params, context.operation_id)
+        _hold(self.cluster, step, context)
         ref, timeout, settle = Ref.of(step.params), step.params["timeout_s"], step.params["settle_s"]
         by = context.operation_id
         return stop(self.cluster, ref, by, timeout_s=timeout, settle_s=settle, clock=self.clock)
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
-        ref, resting = Ref.of(step.params), step.params["resting_replicas"]
-        start(self.cluster, ref, resting, release=True, ready_timeout_s=0, clock=self.clock)
-        _unmark(self.cluster, step.params, context.operation_id)
-        return {}
+        def start_again() -> None:
+            ref, resting = Ref.of(step.params), step.params["resting_replicas"]
+            start(self.cluster, ref, resting, release=True, ready_timeout_s=0, clock=self.clock)
+
+        return {"taken_off": leave(self.cluster, step.params, {SCALE_DOWN}, _of(context), start_again)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,11 +181,10 @@ class KeepWhatHolds:
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         verdict = judge(NETWORK_POLICY, context.results.get(BEFORE, {}), context.results.get(AFTER, {}))
-        removed = verdict.shown_open and not step.params["keep"]
-        if removed:
+        removed = False
+        if verdict.shown_open and not step.params["keep"]:
             for params in step.params["policies"]:
-                drop_policy(self.cluster, params)
-                _unmark(self.cluster, params, context.operation_id)
+                removed |= NETWORK_POLICY in leave(self.cluster, params, {NETWORK_POLICY}, _of(context))
         return {"enforced": verdict.enforced, "why": verdict.why, "removed": removed}
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
@@ -208,7 +194,10 @@ class KeepWhatHolds:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """``quarantine.release``: takes policy and marks off and puts the workload back to its resting replicas."""
+    """``quarantine.release``: some holders let go; what the others do not stand for is taken off.
+
+    With the last holder that is policy and marks, and the workload goes back to its resting replicas.
+    """
 
     cluster: Cluster
     clock: Clock
@@ -220,22 +209,25 @@ class Release:
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         del context
         params = step.params
-        ref = Ref.of(params)
-        drop_policy(self.cluster, params)
-        wanted = params["replicas"]
-        waits = params["timeout_s"] if wanted != 0 and ref.kind != "Pod" else 0
-        result: dict[str, Json] = {"started_ms": 0}
-        if ref.kind != "Pod":
-            result = start(self.cluster, ref, wanted, release=True, ready_timeout_s=waits, clock=self.clock)
-        # The marks go last: a run that died before finds them, and with them what to go back to.
-        amend(self.cluster, ref, unmark_patch)
-        return {**result, "replicas": wanted}
+        ref, wanted, result = Ref.of(params), params["replicas"], {"started_ms": 0}
+
+        def start_again() -> None:
+            waits = params["timeout_s"] if wanted != 0 else 0
+            result.update(start(self.cluster, ref, wanted, release=True, ready_timeout_s=waits, clock=self.clock))
+
+        read(self.cluster, ref)
+        going = {row["operation"] for row in params["leaving"]}
+        methods = {NETWORK_POLICY, SCALE_DOWN}
+        off = leave(self.cluster, params, methods, lambda hold: hold.operation in going, start_again)
+        return {**result, "replicas": wanted, "taken_off": off}
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         params = step.params
         ref = Ref.of(params)
-        held_by = params["held_by"] or context.operation_id
-        amend(self.cluster, ref, lambda obj: mark_patch(obj, held_by, params["incident"], params["replicas"]))
+        back = [Hold(**row) for row in params["leaving"]]
+        for hold in back:
+            _add(self.cluster, ref, hold, params["replicas"])
+        held_by = back[0].operation if back else context.operation_id
         if params["policy"]:
             put_policy(self.cluster, params, held_by)
         if params["was_stopped"]:
@@ -262,15 +254,48 @@ def drop_policy(cluster: Cluster, params: Mapping[str, Any]) -> None:
         cluster.delete("NetworkPolicy", params["policy"], params["namespace"], uid=there["metadata"]["uid"])
 
 
-def _mark(cluster: Cluster, params: Mapping[str, Any], operation_id: str) -> None:
-    incident, resting = params["incident"], params["resting_replicas"]
-    amend(cluster, Ref.of(params), lambda obj: mark_patch(obj, operation_id, incident, resting))
+def leave(
+    cluster: Cluster,
+    params: Mapping[str, Any],
+    methods: Iterable[str],
+    leaving: Callable[[Hold], bool],
+    start_again: Callable[[], None] = lambda: None,
+) -> list[str]:
+    """Holders let go of a workload: of these methods those are taken off that nobody who stays stands for.
 
-
-def _unmark(cluster: Cluster, params: Mapping[str, Any], operation_id: str) -> None:
+    Returns them. A workload that is gone has nothing to put back. The marks go last: a run that died before finds them,
+    and with them what to go back to.
+    """
     ref = Ref.of(params)
-    if read_or_none(cluster, ref) is not None:
-        amend(cluster, ref, lambda obj: unmark_patch(obj, operation_id))
+    obj = read_or_none(cluster, ref)
+    off = no_longer_wanted(methods, [hold for hold in holds(obj) if not leaving(hold)] if obj else ())
+    if NETWORK_POLICY in off:
+        drop_policy(cluster, params)
+    if obj is not None:
+        if SCALE_DOWN in off and ref.kind != "Pod":
+            start_again()
+        amend(cluster, ref, lambda found: leave_patch(found, leaving))
+    return sorted(off)
+
+
+def _of(context: Context) -> Callable[[Hold], bool]:
+    return lambda hold: hold.operation == context.operation_id
+
+
+def _held(obj: Mapping[str, Any], step: Step, context: Context) -> bool:
+    """By this operation, or by an earlier one for the same incident and by the same method?"""
+    found = holds(obj)
+    return any(map(_of(context), found)) or holds_for(found, step.params["incident"], step.params["method"])
+
+
+def _hold(cluster: Cluster, step: Step, context: Context) -> None:
+    params = step.params
+    hold = Hold(context.operation_id, params["incident"], params["method"])
+    _add(cluster, Ref.of(params), hold, params["resting_replicas"])
+
+
+def _add(cluster: Cluster, ref: Ref, hold: Hold, resting: int | None) -> None:
+    amend(cluster, ref, lambda obj: hold_patch(obj, hold, resting))
 
 
 def actions(cluster: Cluster, *, state_namespace: str, clock: Clock, reporter: Reporter) -> dict[str, Action]:

@@ -14,17 +14,22 @@ from hypothesis import strategies as st
 
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.paths import default_paths, given_paths
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.quarantine import (
-    NETWORK_POLICY,
-    SCALE_DOWN,
     Request,
     Seen,
     isolation_plan,
     judge,
-    mark_patch,
     policy_manifest,
     policy_name,
     release_plan,
-    unmark_patch,
+)
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.quarantine_holds import (
+    NETWORK_POLICY,
+    SCALE_DOWN,
+    Hold,
+    hold_patch,
+    holds,
+    leave_patch,
+    no_longer_wanted,
 )
 from ansible_collections.knowngood.kube.plugins.module_utils._core.application import ApplicationSpec, Workload
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput, Conflict
@@ -138,6 +143,11 @@ class TestIsolationPlan:
         assert not isolation_plan(request, [held(replicas=1)], "img").empty
         assert not isolation_plan(request, [seen(replicas=0)], "img").empty
 
+    def test_for_another_incident_there_is_something_to_do(self) -> None:
+        request = Request(SPEC, "isolated", SCALE_DOWN, incident="INC-2")
+        assert not isolation_plan(request, [held(replicas=0)], "img").empty
+        assert isolation_plan(Request(SPEC, "isolated", SCALE_DOWN), [held(replicas=0)], "img").empty
+
     def test_by_policy_the_policy_counts(self) -> None:
         request = Request(SPEC, "isolated", NETWORK_POLICY)
         assert isolation_plan(request, [held(policy=True)], "img").empty
@@ -175,19 +185,75 @@ class TestReleasePlan:
         with pytest.raises(Conflict, match="INC-1"):
             release_plan(Request(SPEC, "released", incident="INC-2"), [held(replicas=0)], "img")
 
+    def test_what_somebody_else_holds_is_let_go_of_and_not_tried(self) -> None:
+        both = patched(held(replicas=0).obj, hold_patch(held().obj, Hold("op-2", "INC-2", SCALE_DOWN), 1))
+        workload = held(replicas=0).workload
+        plan = release_plan(Request(SPEC, "released", incident="INC-2"), [Seen(workload, both)], "img")
+        assert [step.name for step in plan.steps] == ["release Deployment/a"]
+        assert [row["operation"] for row in plan.steps[0].params["leaving"]] == ["op-2"]
+        everybody = release_plan(Request(SPEC, "released"), [Seen(workload, both)], "img")
+        assert [row["operation"] for row in everybody.steps[0].params["leaving"]] == ["quarantine-shop-1", "op-2"]
+        assert everybody.steps[-1].name == "try the paths again"
+
+
+def patched(obj: dict[str, Any], patch: dict[str, Any] | None) -> dict[str, Any]:
+    """The object with a merge patch of its annotations."""
+    assert patch is not None
+    merged = {**obj["metadata"].get("annotations", {}), **patch["metadata"]["annotations"]}
+    kept = {key: value for key, value in merged.items() if value is not None}
+    return {**obj, "metadata": {**obj["metadata"], "annotations": kept}}
+
+
+OPERATIONS = st.sampled_from([Hold("op-1", "INC-1", SCALE_DOWN), Hold("op-2", "INC-2", NETWORK_POLICY), Hold("op-3")])
+
 
 class TestMarks:
-    def test_the_first_holder_stays(self) -> None:
-        marked = seen().obj | {"metadata": {"annotations": {"knowngood.io/quarantine": "op-1"}}}
-        assert mark_patch(marked, "op-2", "INC", 1) is None
-        assert unmark_patch(marked, "op-2") is None
-        assert unmark_patch(marked, "op-1") is not None
+    def test_the_first_holder_notes_what_it_goes_back_to_and_the_last_takes_it_off(self) -> None:
+        one = patched(seen().obj, hold_patch(seen().obj, Hold("op-1", "INC-1", SCALE_DOWN), 3))
+        two = patched(one, hold_patch(one, Hold("op-2", "INC-2", SCALE_DOWN), 0))
+        marks = two["metadata"]["annotations"]
+        assert marks["knowngood.io/resting-replicas"] == "3"
+        assert (marks["knowngood.io/quarantine"], marks["knowngood.io/incident"]) == ("op-1", "INC-1, INC-2")
+        left = patched(two, leave_patch(two, lambda hold: hold.operation == "op-1"))
+        assert holds(left) == (Hold("op-2", "INC-2", SCALE_DOWN),)
+        assert left["metadata"]["annotations"]["knowngood.io/resting-replicas"] == "3"
+        assert left["metadata"]["annotations"]["knowngood.io/quarantine"] == "op-2"
+        free = patched(left, leave_patch(left, lambda hold: hold.operation == "op-2"))
+        assert free["metadata"]["annotations"] == {}
 
-    def test_replicas_are_noted_where_there_are_some(self) -> None:
-        patch = mark_patch(seen().obj, "op-1", "", 3)
-        assert patch == {
-            "metadata": {"annotations": {"knowngood.io/quarantine": "op-1", "knowngood.io/resting-replicas": "3"}}
+    def test_nobody_holds_twice_or_leaves_who_is_not_there(self) -> None:
+        one = patched(seen().obj, hold_patch(seen().obj, Hold("op-1"), 1))
+        assert hold_patch(one, Hold("op-1"), 1) is None
+        assert leave_patch(one, lambda hold: hold.operation == "op-2") is None
+
+    def test_marks_that_somebody_edited_still_hold(self) -> None:
+        edited = {
+            "metadata": {"annotations": {"knowngood.io/quarantine": "op-1", "knowngood.io/quarantine-holders": "{"}}
         }
+        assert holds(edited) == (Hold("op-1"),)
+
+    @pytest.mark.parametrize(
+        ("left", "off"),
+        [
+            ([], {NETWORK_POLICY, SCALE_DOWN}),
+            ([Hold("op", "", SCALE_DOWN)], {NETWORK_POLICY}),
+            ([Hold("op", "", NETWORK_POLICY)], {SCALE_DOWN}),
+            ([Hold("op")], set()),
+        ],
+    )
+    def test_what_is_taken_off_is_what_nobody_left_stands_for(self, left: list[Hold], off: set[str]) -> None:
+        assert no_longer_wanted({NETWORK_POLICY, SCALE_DOWN}, left) == off
+
+    @given(st.lists(st.tuples(OPERATIONS, st.booleans()), max_size=12))
+    def test_a_workload_is_marked_exactly_while_somebody_holds_it(self, moves: list[tuple[Hold, bool]]) -> None:
+        obj, inside = seen().obj, set()
+        for hold, comes in moves:
+            (inside.add if comes else inside.discard)(hold)
+            patch = hold_patch(obj, hold, 2) if comes else leave_patch(obj, hold.__eq__)
+            obj = patched(obj, patch) if patch else obj
+            assert set(holds(obj)) == inside
+            marks = obj["metadata"].get("annotations", {})
+            assert (marks.get("knowngood.io/resting-replicas") == "2") == bool(inside)
 
     def test_the_policy_denies_both_directions(self) -> None:
         params = {"policy": "p", "namespace": "shop", "selector": {"app": "a"}}
