@@ -1,0 +1,85 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Real database servers for the tests of hooks: PostgreSQL with its WAL on a second claim, MariaDB, Redis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+PASSWORD = "correct-horse-battery"
+_POSTGRESQL = """
+set -eu
+chown postgres: /data /wal
+as="setpriv --reuid=postgres --regid=postgres --init-groups"
+[ -s /data/pg/PG_VERSION ] || $as initdb -D /data/pg -A trust --waldir=/wal/pg >/dev/null
+exec $as postgres -D /data/pg -c listen_addresses= -c unix_socket_directories=/tmp -c max_wal_size=64MB \
+  -c checkpoint_timeout=30s
+"""
+_MARIADB = """
+set -eu
+chown mysql: /data
+if [ ! -d /data/my/mysql ]; then
+  mariadb-install-db --no-defaults --user=mysql --datadir=/data/my --skip-test-db >/dev/null
+fi
+echo "ALTER USER root@localhost IDENTIFIED BY '$MARIADB_ROOT_PASSWORD';" >/tmp/init.sql
+chmod 644 /tmp/init.sql
+exec mariadbd --no-defaults --user=mysql --datadir=/data/my --socket=/tmp/my.sock --skip-networking \
+  --innodb-buffer-pool-size=16M --innodb-log-file-size=8M --init-file=/tmp/init.sql
+"""
+_REDIS = """
+mkdir -p /data/redis
+exec redis-server --dir /data/redis --unixsocket /tmp/redis.sock --port 0 --save '' \
+  --appendonly "${APPENDONLY:-no}" --requirepass "$REDIS_PASSWORD" --daemonize no
+"""
+
+
+def postgresql(image: str) -> dict[str, Any]:
+    """``StatefulSet/db`` with the claims ``data-db-0`` and ``wal-db-0``; otherwise as in ``volumes_app``."""
+    ready = ["pg_isready", "-h", "/tmp", "-U", "postgres"]
+    return _set("db", image, _POSTGRESQL, {"data": "/data", "wal": "/wal"}, ready, {})
+
+
+def mariadb(image: str) -> dict[str, Any]:
+    """``StatefulSet/my`` with the claim ``data-my-0``; the root password comes out of the environment."""
+    ready = ["sh", "-c", 'MYSQL_PWD=$MARIADB_ROOT_PASSWORD mariadb --no-defaults -S /tmp/my.sock -uroot -e "SELECT 1"']
+    return _set("my", image, _MARIADB, {"data": "/data"}, ready, {"MARIADB_ROOT_PASSWORD": PASSWORD})
+
+
+def redis(image: str, *, appendonly: bool = False) -> dict[str, Any]:
+    """``StatefulSet/rd`` with the claim ``data-rd-0``."""
+    ready = ["sh", "-c", "REDISCLI_AUTH=$REDIS_PASSWORD redis-cli -s /tmp/redis.sock PING | grep -q PONG"]
+    env = {"REDIS_PASSWORD": PASSWORD, "APPENDONLY": "yes" if appendonly else "no"}
+    return _set("rd", image, _REDIS, {"data": "/data"}, ready, env)
+
+
+def _set(
+    name: str, image: str, script: str, mounts: dict[str, str], ready: list[str], env: dict[str, str]
+) -> dict[str, Any]:
+    container = {
+        "name": name,
+        "image": image,
+        "command": ["sh", "-c", script],
+        "env": [{"name": key, "value": value} for key, value in env.items()],
+        "readinessProbe": {"exec": {"command": ready}, "periodSeconds": 1},
+        "volumeMounts": [{"name": volume, "mountPath": path} for volume, path in mounts.items()],
+    }
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": {"name": name},
+        "spec": {
+            "serviceName": name,
+            "replicas": 1,
+            "selector": {"matchLabels": {"app": name}},
+            "template": {
+                "metadata": {"labels": {"app": name}},
+                "spec": {"containers": [container], "terminationGracePeriodSeconds": 10},
+            },
+            "volumeClaimTemplates": [
+                {"metadata": {"name": volume}, "spec": {**claim, "storageClassName": "local"}} for volume in mounts
+            ],
+        },
+    }

@@ -1,0 +1,305 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Hooks on the real cluster: what holds, what lets go whatever happens, and what a point says of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ansible_collections.knowngood.kube.plugins.module_utils._core.clock import parse_time
+from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput, NotProven
+from tests.cluster.faults import Fault, Faults
+from tests.cluster.handle import Cluster
+from tests.integration import databases
+from tests.integration import test_fault_load as load
+from tests.integration.volumes_app import App
+
+FILES = "Deployment/files"
+HOLD = {"name": "lock", "workload": FILES, "command": ["touch", "/tmp/held"], "holds": True}
+LET_GO = {"name": "lock", "workload": FILES, "command": ["rm", "-f", "/tmp/held"]}
+PAIR = {"pre": [HOLD], "post": [LET_GO]}
+SESSION = {
+    "name": "session",
+    "workload": FILES,
+    "kind": "session",
+    "command": ["sh", "-c", "touch /tmp/held; echo LOCKED; cat >/tmp/told; rm /tmp/held"],
+    "ready": "LOCKED",
+    "release": "bye",
+}
+
+
+@pytest.fixture
+def files(cluster: Cluster, make_namespace: Callable[[], str]) -> App:
+    return App.deployed(cluster, make_namespace(), make_namespace(), only="files")
+
+
+@pytest.fixture
+def bare(cluster: Cluster, make_namespace: Callable[[], str]) -> App:
+    """No workload yet."""
+    return App(cluster, make_namespace(), make_namespace(), cluster.kubeconfig)
+
+
+def in_files(app: App, command: str) -> str:
+    return app.cluster.exec(app.namespace, "deploy/files", "sh", "-c", command)
+
+
+def held(app: App) -> bool:
+    return in_files(app, "ls /tmp/held 2>/dev/null || true") != ""
+
+
+def processes(app: App) -> list[str]:
+    """What runs in the container beside its own first process and this look."""
+    lines = in_files(app, "ps -eo args=").splitlines()
+    return [line for line in lines if "sleep infinity" not in line and "ps -eo" not in line]
+
+
+def said(point: dict[str, Any]) -> tuple[str, str]:
+    return point["consistency"], point["consistency_reason"]
+
+
+def captured(app: App, hooks: Any, **wish: Any) -> dict[str, Any]:
+    (row,) = app.capture(hooks=hooks, **wish)["recovery_points"]
+    return dict(row)
+
+
+def nothing_there(app: App) -> bool:
+    return app.cluster.get("volumesnapshots", "-n", app.namespace)["items"] == []
+
+
+class TestDatabases:
+    def test_postgresql_with_its_wal_on_a_second_claim_keeps_every_commit_before_the_cut(self, bare: App) -> None:
+        cluster, image = bare.cluster, bare.cluster.image("work")
+        cluster.apply(databases.postgresql(image), namespace=bare.namespace)
+        cluster.wait_ready(bare.namespace, "statefulset/db", limit_s=120)
+        load.inside(bare, "pgbench", "-i", "-q", "-h", "/tmp", "-U", "postgres", "postgres")
+        bare.sql("CREATE TABLE committed (client int, k int, PRIMARY KEY (client, k)); CREATE EXTENSION amcheck")
+        cluster.kubectl(
+            "exec", "-i", "-n", bare.namespace, "db-0", "--", "sh", "-c", "cat > /tmp/script.sql", stdin=load._SCRIPT
+        )
+        hooks = {"pre": [{"profile": "postgresql", "workload": "StatefulSet/db", "options": {"host": "/tmp"}}]}
+
+        point = load.under_load(bare, lambda: captured(bare, hooks))
+        wanted = load.acknowledged(bare, parse_time(point["cut_at"]["wal-db-0"]))
+        written = load.rows(bare)
+
+        assert said(point) == (
+            "application",
+            f"Pod {bare.namespace}/db-0: a base backup, its WAL was cut last",
+        )
+        assert parse_time(point["cut_at"]["data-db-0"]) < parse_time(point["cut_at"]["wal-db-0"])
+        assert point["freeze_ms"] == {"data-db-0": 0, "wal-db-0": 0}, "nobody had to wait"
+        with pytest.raises(BadInput, match="data-db-0 cannot be restored alone.*with wal-db-0"):
+            bare.restore(point["id"], claims=("data-db-0",))
+
+        bare.restore(point["id"])
+
+        found = load.rows(bare)
+        for client, count in wanted.items():
+            there, most = found[client]
+            assert there == most, f"client {client}: no hole among its transactions"
+            assert count <= there, f"client {client}: {count} acknowledged before the cut, {there} restored"
+            assert there < written[client][0], f"client {client}: it wrote on after the cut"
+        assert load.balanced(bare)
+        load.inside(bare, "pg_amcheck", "-h", "/tmp", "-U", "postgres", "--heapallindexed", "--rootdescend", "postgres")
+        assert load.inside(bare, "sh", "-c", "ls /data/pg/backup_label.old").strip(), "it was recovered as a backup"
+
+    def test_mariadb_and_redis_are_held_and_all_they_had_is_in_the_point(self, bare: App) -> None:
+        cluster, image = bare.cluster, bare.cluster.image("work")
+        cluster.apply(databases.mariadb(image), databases.redis(image), namespace=bare.namespace)
+        cluster.wait_ready(bare.namespace, "statefulset/my", "statefulset/rd", limit_s=120)
+        mariadb(bare, "CREATE TABLE test.marks (id INT PRIMARY KEY)", "CREATE DATABASE test")
+        mariadb(bare, "INSERT INTO test.marks VALUES (1), (2)")
+        redis(bare, "SET mark before")
+        hooks = {
+            "pre": [
+                {"profile": "mariadb", "workload": "StatefulSet/my", "options": {"host": "/tmp/my.sock"}},
+                {"profile": "redis", "workload": "StatefulSet/rd", "options": {"host": "/tmp/redis.sock"}},
+            ]
+        }
+
+        point = captured(bare, hooks)
+
+        assert said(point) == ("application", "hooks held every pod that mounts a volume through all cuts")
+        assert all(ms > 0 for ms in point["freeze_ms"].values())
+        assert databases.PASSWORD not in json.dumps(cluster.get("configmaps", "-n", bare.state))
+        mariadb(bare, "INSERT INTO test.marks VALUES (3)")
+        redis(bare, "SET mark after")
+        bare.restore(point["id"])
+        assert mariadb(bare, "SELECT COUNT(*) FROM test.marks") == "2"
+        assert redis(bare, "GET mark") == "before", "it was in memory only, and is on the volume"
+
+    def test_redis_with_its_log_is_held_and_a_wrong_password_is_said_so(self, bare: App) -> None:
+        cluster = bare.cluster
+        cluster.apply(databases.redis(cluster.image("work"), appendonly=True), namespace=bare.namespace)
+        cluster.wait_ready(bare.namespace, "statefulset/rd", limit_s=120)
+        redis(bare, "SET mark before")
+        profile = {"profile": "redis", "workload": "StatefulSet/rd"}
+        wrong = {**profile, "options": {"host": "/tmp/redis.sock", "password_env": "NOT_SET"}}
+
+        with pytest.raises(BadInput, match="profile redis.*cannot ask its server, nothing was frozen"):
+            bare.capture(hooks={"pre": [wrong]})
+        assert nothing_there(bare)
+        point = captured(bare, {"pre": [{**profile, "options": {"host": "/tmp/redis.sock"}}]})
+
+        assert point["consistency"] == "application"
+        redis(bare, "SET mark after")
+        bare.restore(point["id"])
+        assert redis(bare, "GET mark") == "before"
+
+
+def mariadb(app: App, *statements: str) -> str:
+    text = "; ".join(reversed(statements))
+    command = f'MYSQL_PWD=$MARIADB_ROOT_PASSWORD mariadb --no-defaults -S /tmp/my.sock -uroot -N -B -e "{text}"'
+    return app.cluster.exec(app.namespace, "my-0", "sh", "-c", command).strip()
+
+
+def redis(app: App, command: str) -> str:
+    line = f"REDISCLI_AUTH=$REDIS_PASSWORD redis-cli -s /tmp/redis.sock {command}"
+    return app.cluster.exec(app.namespace, "rd-0", "sh", "-c", line).strip()
+
+
+class TestHolding:
+    def test_a_session_holds_until_the_cut_and_one_that_ends_early_counts_for_nothing(self, files: App) -> None:
+        point = captured(files, {"pre": [SESSION]})
+
+        assert said(point) == ("application", "hooks held every pod that mounts a volume through all cuts")
+        assert (held(files), in_files(files, "cat /tmp/told")) == (False, "bye\n")
+        assert point["freeze_ms"]["files"] > 0
+
+        short = {**SESSION, "command": ["sh", "-c", "echo LOCKED"]}
+        lost = captured(files, {"pre": [short]})
+        assert lost["consistency"] == "crash"
+        assert "its session ended before the cut" in lost["consistency_reason"]
+        assert processes(files) == [], "nothing of ours is left in the container"
+
+    @pytest.mark.rig
+    def test_the_budget_ends_what_is_held_while_the_cut_still_takes(self, files: App, faults: Faults) -> None:
+        faults.set(CreateSnapshot=Fault(delay_s=6))
+
+        point = captured(files, {**PAIR, "budget_s": 2})
+
+        assert point["consistency"] == "crash"
+        assert "the budget of 2 s was exceeded" in point["consistency_reason"]
+        assert 1500 < point["freeze_ms"]["files"] < 5000
+        assert not held(files)
+
+    @pytest.mark.rig
+    def test_a_pod_that_came_while_it_was_cut_was_not_held(self, files: App, faults: Faults) -> None:
+        faults.set(CreateSnapshot=Fault(delay_s=6))
+        other = files.cluster.get("deployment", "files", "-n", files.namespace)["spec"]["template"]
+        spec = {**other["spec"], "terminationGracePeriodSeconds": 0}
+        late = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "late"}, "spec": spec}
+        start = threading.Timer(1.5, lambda: files.cluster.apply(late, namespace=files.namespace))
+        start.start()
+
+        point = captured(files, PAIR)
+
+        assert point["consistency"] == "crash"
+        assert "late came to mount files while it was cut" in point["consistency_reason"]
+
+    @pytest.mark.rig
+    def test_killed_while_frozen_the_pod_thaws_itself_and_so_does_the_door(self, files: App, faults: Faults) -> None:
+        faults.set(CreateSnapshot=Fault(delay_s=20))
+        running = files.module("recovery_point", hooks={"pre": [HOLD, SESSION], "post": [LET_GO]})
+        log = files.wait_step("capture", "snapshot")
+        files.cluster.wait("frozen", lambda: held(files) and len(processes(files)) > 3)
+        os.kill(int(log["holder"].split("/")[1]), signal.SIGKILL)
+        began = time.monotonic()
+        running.communicate(timeout=60)
+
+        files.cluster.wait("thawed", lambda: not held(files))
+        assert time.monotonic() - began < 30, "long before the budget of 60 s"
+        files.cluster.wait("gone", lambda: processes(files) == [])
+
+        faults.clear()
+        in_files(files, "touch /tmp/held")  # as if nothing in the pod had been able to
+        done = files.run_module("operation", state="undone", id=log["id"])
+        assert done["changed"], done
+        assert not held(files)
+        assert nothing_there(files)
+
+    def test_velero_s_annotations_are_honoured_where_that_is_asked_for(self, files: App) -> None:
+        annotations = {
+            "pre.hook.backup.velero.io/command": '["touch", "/tmp/held"]',
+            "post.hook.backup.velero.io/command": '["sh", "-c", "mv /tmp/held /tmp/thawed"]',
+            "post.hook.backup.velero.io/timeout": "10s",
+        }
+        (pod,) = files.cluster.get("pods", "-n", files.namespace, "-l", "app=files")["items"]
+        name = pod["metadata"]["name"]
+        pairs = [f"{key}={value}" for key, value in annotations.items()]
+        files.cluster.kubectl("annotate", "pod", name, "-n", files.namespace, *pairs)
+
+        without = captured(files, {})
+        point = captured(files, {"velero_hooks": True})
+
+        assert without["statements"][0]["body"]["hooks"] == []
+        ran = point["statements"][0]["body"]["hooks"]
+        assert [(run["side"], run["rc"]) for run in ran] == [("pre", 0), ("post", 0)]
+        assert in_files(files, "ls /tmp/thawed") == "/tmp/thawed\n"
+        assert point["consistency"] == "crash", "that it holds anything is nobody's word"
+
+
+class TestRefused:
+    def test_what_cannot_be_run_is_named_and_nothing_is_captured(self, files: App) -> None:
+        missing = {"name": "gone", "workload": FILES, "command": ["/no/such/program"]}
+        hanging = {"name": "slow", "workload": FILES, "command": ["sleep", "987"], "timeout_s": 1}
+        frozen = {"name": "fs", "workload": FILES, "kind": "fsfreeze", "claim": "files"}
+
+        with pytest.raises(NotProven, match="gone failed, nothing was captured.*is not there"):
+            files.capture(hooks={"pre": [missing]})
+        with pytest.raises(NotProven, match="slow failed, nothing was captured.*within 1 s and was killed"):
+            files.capture(hooks={"pre": [hanging]})
+        assert [line for line in processes(files) if "987" in line] == []
+        with pytest.raises(BadInput, match="fs is refused, nothing was frozen.*(CAP_SYS_ADMIN|btrfs|no fsfreeze)"):
+            files.capture(hooks={"pre": [frozen]})
+        with pytest.raises(NotProven, match="session failed.*did not say that it is ready"):
+            files.capture(hooks={"pre": [{**SESSION, "ready": "NEVER", "timeout_s": 1}]})
+        assert (held(files), processes(files), nothing_there(files)) == (False, [], True)
+
+    def test_where_no_dead_man_can_run_nothing_is_frozen(self, bare: App) -> None:
+        cluster = bare.cluster
+        claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+        small = {
+            "apiVersion": "apps/v1",
+            "kind": "StatefulSet",
+            "metadata": {"name": "small"},
+            "spec": {
+                "serviceName": "small",
+                "selector": {"matchLabels": {"app": "small"}},
+                "template": {
+                    "metadata": {"labels": {"app": "small"}},
+                    "spec": {
+                        "containers": [
+                            {
+                                "name": "small",
+                                "image": cluster.image("pause"),
+                                "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+                            }
+                        ]
+                    },
+                },
+                "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": claim}],
+            },
+        }
+        cluster.apply(small, namespace=bare.namespace)
+        cluster.wait_ready(bare.namespace, "statefulset/small", limit_s=60)
+        lock = {"name": "lock", "workload": "StatefulSet/small", "command": ["/lock"], "holds": True}
+        session = {**SESSION, "workload": "StatefulSet/small"}
+
+        with pytest.raises(
+            BadInput, match="lock is refused, nothing was frozen.*nothing in the container could let go"
+        ):
+            bare.capture(hooks={"pre": [lock], "post": [{**lock, "holds": False}]})
+        with pytest.raises(BadInput, match="session is refused, nothing was frozen"):
+            bare.capture(hooks={"pre": [session]})
+        assert nothing_there(bare)
