@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help venv cluster cluster-down lint shellcheck sanity sanity-2.19 sanity-2.21 unit unit-2.19 unit-2.21 integration \
-        test demo demo-shell demo-clean build clean
+        matrix test demo demo-shell demo-clean build clean
 
 NEWEST := .venv/a221-py312
 LOWEST := .venv/a219-py311
@@ -71,6 +71,9 @@ unit-2.21: venv
 
 integration: venv ## tests on real clusters, CLUSTERS of them side by side
 	@$(HERE) PATH="$(CURDIR)/$(NEWEST)/bin:$$PATH" $(PYTHON) -m pytest tests/integration -q $(OURS) $(SPREAD)
+
+matrix: venv ## the whole fault matrix: kills after every write, API and driver faults (MATRIX="kills --lanes 2")
+	@$(HERE) PATH="$(CURDIR)/$(NEWEST)/bin:$$PATH" $(PYTHON) -m tests.matrix $(MATRIX)
 
 test: ## everything
 	@$(MAKE) --no-print-directory lint
