@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: operation
-short_description: Lists, resumes, undoes and gives up operations
+short_description: Lists, resumes, undoes, gives up and clears away operations
 description:
   - Every change that this collection makes is an operation with a journal in the cluster. This module shows the
     journals, goes on with an operation that stands still, puts back what one has changed, and gives up one that can go
@@ -26,8 +26,11 @@ options:
       - V(abandoned) gives up an unfinished one that can go neither forward nor back, so that the application is free
         for others. Only its journal is written. RV(operations[].left) lists the steps that were begun and not undone,
         with the objects that they touch; a person has to look at those.
+      - V(cleared) removes the journals of operations that ended longer than O(older_than) ago and whose time to undo
+        is over. Those of workloads that are still isolated, of incidents that still hold a workload or a recovery
+        point, and the newest one of each application stay.
     type: str
-    choices: [listed, resumed, undone, abandoned]
+    choices: [listed, resumed, undone, abandoned, cleared]
     default: listed
   id:
     description:
@@ -38,6 +41,11 @@ options:
     description:
       - Why the operation is abandoned. Kept with it. Required with O(state=abandoned).
     type: str
+  older_than:
+    description:
+      - With O(state=cleared), how long ago an operation has to have ended, such as V(30d) or V(12h).
+    type: str
+    default: 30d
   app:
     description:
       - The application, as in the other modules. Only its C(name) and C(namespace) are looked at.
@@ -89,11 +97,21 @@ EXAMPLES = r"""
 - name: What it left to look at
   ansible.builtin.debug:
     var: given_up.operations[0].left
+
+- name: Remove journals that nobody needs any more
+  knowngood.kube.operation:
+    app:
+      name: shop
+      namespace: shop
+    state: cleared
+    older_than: 90d
 """
 
 RETURN = r"""
 operations:
-  description: The operations, newest first. With another O(state) than V(listed), the one that was worked on.
+  description:
+    - The operations, newest first. With another O(state) than V(listed), the one that was worked on.
+    - With O(state=cleared) those whose journals were removed, or would be in check mode.
   returned: success
   type: list
   elements: dict
@@ -178,12 +196,12 @@ operations:
       type: str
       sample: run the same task again to go on
 operation:
-  description: The id of the operation that was worked on. Empty with O(state=listed).
+  description: The id of the operation that was worked on. Empty with O(state=listed) and O(state=cleared).
   returned: success
   type: str
   sample: restore-shop-3f2a9c1b7d
 plan:
-  description: The steps of the operation that was worked on, as in RV(operations[].steps).
+  description: The steps of the operation that was worked on, as in RV(operations[].steps), or the journals removed.
   returned: success
   type: list
   elements: dict
@@ -199,13 +217,16 @@ from ansible_collections.knowngood.kube.plugins.module_utils._ansible.frame impo
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.operations import Asked, operate
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.state import engine
 from ansible_collections.knowngood.kube.plugins.module_utils._core.clock import SystemClock
+from ansible_collections.knowngood.kube.plugins.module_utils._core.durations import seconds
 
+STATES = ["listed", "resumed", "undone", "abandoned", "cleared"]
 ARGUMENTS = {
     **AUTH_ARGS,
     **COMMON_ARGS,
-    "state": {"type": "str", "choices": ["listed", "resumed", "undone", "abandoned"], "default": "listed"},
+    "state": {"type": "str", "choices": STATES, "default": "listed"},
     "id": {"type": "str"},
     "reason": {"type": "str"},
+    "older_than": {"type": "str", "default": "30d"},
     "app": {"type": "dict"},
 }
 REQUIRED = [("state", "undone", ["id"]), ("state", "abandoned", ["id", "reason"])]
@@ -216,7 +237,9 @@ def run(frame: Frame) -> dict[str, object]:
     target = spec_of(frame.params).target if frame.params["app"] else ""
     actions = all_actions(cluster, namespace, clock, frame.reporter)
     machine = engine(cluster, namespace, actions, reporter=frame.reporter, stopping=frame.stopping, clock=clock)
-    asked = Asked(frame.params["state"], target, frame.params["id"] or "", frame.params["reason"] or "")
+    given = frame.params
+    older_s = seconds(given["older_than"], "older_than")
+    asked = Asked(given["state"], target, given["id"] or "", given["reason"] or "", older_s)
     return operate(cluster, machine, asked, state_namespace=namespace, clock=clock, check_mode=frame.check_mode)
 
 

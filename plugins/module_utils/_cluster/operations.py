@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What there is to resume, to undo or to give up, and how.
+"""What there is to resume, to undo, to give up or to clear away, and how.
 
 PRIVATE to this collection.
 """
@@ -17,23 +17,28 @@ from .._core.errors import BadInput, Conflict, Denied, NotFound
 from .._core.operation import Engine, Outcome, check_abandon
 from .._core.plan import Json, Step
 from .._core.ports import ABANDONED, FINISHED, OPEN, UNDOING, UNDONE, Operation
+from .clearing import clearable, find_needed, old
 from .client import Cluster
-from .state import target_label
+from .kinds import named
+from .state import journal_name, target_label
+from .undo_order import undo_first
 
-LISTED, RESUMED = "listed", "resumed"
+LISTED, RESUMED, CLEARED = "listed", "resumed", "cleared"
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What the door ``operation`` was asked for.
 
-    ``target``: ``namespace/app``, empty for all; ``id`` may be empty; ``reason`` is why one is abandoned.
+    ``target``: ``namespace/app``, empty for all; ``id`` may be empty; ``reason`` is why one is abandoned;
+    ``older_than_s`` is how long ago those ended whose journals are cleared away.
     """
 
     state: str
     target: str = ""
     id: str = ""
     reason: str = ""
+    older_than_s: float = 0.0
 
 
 def operate(
@@ -45,6 +50,8 @@ def operate(
     later operation has to be undone first.
     """
     found = _known(engine, asked)
+    if asked.state == CLEARED:
+        return _clear(cluster, engine, found, asked, state_namespace, clock, check_mode)
     told: dict[str, Json] = {"changed": False, "plan": [], "operation": "", "diff": {"before": {}, "after": {}}}
     if asked.state != LISTED:
         before = _chosen(engine, found, asked)
@@ -60,6 +67,37 @@ def operate(
         }
     running = _running(cluster, state_namespace, clock, {op.plan.target for op in found if op.unfinished})
     return {**told, "operations": [row(op, running=running.get(op.plan.target, "")) for op in found]}
+
+
+def _clear(
+    cluster: Cluster,
+    engine: Engine,
+    known: Sequence[Operation],
+    asked: Asked,
+    state_namespace: str,
+    clock: Clock,
+    check_mode: bool,
+) -> dict[str, Json]:
+    """Takes the journals away that nobody needs. One that is written to meanwhile stays."""
+    found = old(known, clock.now(), asked.older_than_s)
+    if found:
+        found = clearable(known, found, find_needed(cluster, state_namespace, {op.plan.target for op in known}))
+    gone = [op for op in found if check_mode or engine.journal.remove(op)]
+    state = "todo" if check_mode else "done"
+    return {
+        "changed": bool(gone),
+        "plan": [
+            {
+                "name": f"clear {op.id}",
+                "touches": [named("ConfigMap", journal_name(op), state_namespace)],
+                "state": state,
+            }
+            for op in gone
+        ],
+        "operation": "",
+        "operations": [row(op) for op in gone],
+        "diff": {"before": {op.id: op.state for op in gone}, "after": {}},
+    }
 
 
 def _chosen(engine: Engine, known: Sequence[Operation], asked: Asked) -> Operation:
@@ -136,29 +174,6 @@ def _undoable(engine: Engine, known: Sequence[Operation], asked: Asked) -> Opera
             next=f"knowngood.kube.operation id={later.id} state=undone",
         )
     return operation
-
-
-def undo_first(operation: Operation, others: Iterable[Operation]) -> Operation | None:
-    """The newest later operation of the same kind that touched the same objects and still stands. Pure.
-
-    One that was abandoned can never be undone, so it is no reason to wait.
-    """
-    mine = touched(operation)
-    later = [
-        op
-        for op in others
-        if op.id != operation.id
-        and op.plan.kind == operation.plan.kind
-        and op.state not in (UNDONE, ABANDONED)
-        and (op.started, op.id) > (operation.started, operation.id)
-        and mine & touched(op)
-    ]
-    return max(later, key=lambda op: (op.started, op.id), default=None)
-
-
-def touched(operation: Operation) -> frozenset[str]:
-    """Objects that its steps name; patterns (pods of our own) left out."""
-    return frozenset(name for step in operation.plan.steps for name in step.touches if not name.endswith("*"))
 
 
 def _running(cluster: Cluster, namespace: str, clock: Clock, targets: Iterable[str]) -> dict[str, str]:

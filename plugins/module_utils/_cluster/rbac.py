@@ -40,6 +40,8 @@ _CAPABILITIES: dict[str, tuple[tuple[str, str, str, str, str], ...]] = {
         (STATE, "", "configmaps", "get list create update", ""),
         (STATE, "coordination.k8s.io", "leases", "get create update", ""),
     ),
+    # remove the journals of operations that nobody needs any more
+    "clear": ((STATE, "", "configmaps", "delete", ""),),
     # commands in pods (from Kubernetes 1.35 on both verbs are asked for)
     "exec": ((APP, "", "pods/exec", "get create", ""),),
     # pods of our own
@@ -90,6 +92,12 @@ _CAPABILITIES: dict[str, tuple[tuple[str, str, str, str, str], ...]] = {
         # http probes
         (APP, "", "pods/portforward", "get create", ""),
     ),
+    # free what restores kept or left behind
+    "retire": (
+        (APP, "", "persistentvolumeclaims", "get watch delete", ""),
+        (CLUSTER, "", "persistentvolumes", "watch patch", ""),
+        (CLUSTER, "storage.k8s.io", "volumeattachments", "list", ""),
+    ),
     "certificates": (
         (APP, "", "secrets", "get list create update delete", ""),
         (APP, "", "services", "get list", ""),
@@ -108,7 +116,7 @@ _PLAYBOOKS: dict[str, tuple[str, ...]] = {
     "backup": ("look", "journal", "snapshot", "group", "exec"),
     "restore": ("look", "journal", *_RESTORE),
     "rotate_certificates": ("look", "journal", *_ROTATION),
-    "maintenance": ("look", "journal", "snapshot", "group", *_ROTATION),
+    "maintenance": ("look", "journal", "clear", "snapshot", "group", "retire", *_ROTATION),
     "incident_response": ("look", "journal", "isolate", *_RESTORE, *_ROTATION),
 }
 PLAYBOOKS = tuple(sorted(_PLAYBOOKS))

@@ -79,6 +79,18 @@ class ConfigMapJournal:
         found = [_operation(item) for item in self._cluster.list("ConfigMap", self._namespace, selector=selector)]
         return sorted(found, key=lambda op: (op.started, op.id), reverse=True)
 
+    def remove(self, operation: Operation) -> bool:
+        name = journal_name(operation)
+        found = self._cluster.find("ConfigMap", name, self._namespace)
+        if found is None or found["metadata"]["resourceVersion"] != operation.version:
+            return False
+        uid, version = found["metadata"]["uid"], operation.version
+        try:
+            self._cluster.delete("ConfigMap", name, self._namespace, uid=uid, resource_version=version)
+        except Conflict:
+            return False
+        return True
+
     def _manifest(self, operation: Operation) -> Object:
         plan, log = canonical(operation.plan.to_dict()), canonical(_log(operation))
         if len(plan) + len(log) > JOURNAL_LIMIT:
@@ -92,7 +104,7 @@ class ConfigMapJournal:
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {
-                "name": f"knowngood-op-{operation.id}",
+                "name": journal_name(operation),
                 "namespace": self._namespace,
                 "labels": {
                     "app.kubernetes.io/managed-by": "knowngood",
@@ -103,6 +115,11 @@ class ConfigMapJournal:
             },
             "data": {"plan.json": plan, "log.json": log},
         }
+
+
+def journal_name(operation: Operation) -> str:
+    """The ConfigMap that keeps it."""
+    return f"knowngood-op-{operation.id}"
 
 
 def _log(operation: Operation) -> dict[str, Any]:

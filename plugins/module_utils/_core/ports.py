@@ -103,6 +103,9 @@ class Journal(Protocol):
     def list(self, target: str | None = None) -> list[Operation]:
         """Newest first; all targets when none is named."""
 
+    def remove(self, operation: Operation) -> bool:
+        """Forgets an operation, as it was read and not changed since; tells whether it did."""
+
 
 class Leases(Protocol):
     """One writer a target."""

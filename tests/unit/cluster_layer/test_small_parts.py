@@ -10,10 +10,13 @@ import datetime as dt
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from ansible_collections.knowngood.kube.plugins.module_utils._cluster.operations import how_to_go_on, undo_first
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.clearing import Needed, clearable, old
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.operations import how_to_go_on
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.preflight import (
     Check,
     answer,
@@ -28,6 +31,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._cluster.rbac impor
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.reach import read_states, try_paths
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.selectors import matcher
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.streams import ExecResult
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.undo_order import undo_first
 from ansible_collections.knowngood.kube.plugins.module_utils._core.application import Volume
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput, NotProven
 from ansible_collections.knowngood.kube.plugins.module_utils._core.plan import Plan, Step
@@ -229,3 +233,52 @@ def test_what_is_missing_while_an_operation_is_unfinished_is_not_known_to_be_mis
     assert excused(missing, unfinished).ok is None
     assert "unfinished" in excused(missing, unfinished).what
     assert excused(missing, quiet) == missing
+
+
+class TestClearing:
+    NOW = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
+
+    def going(self, *operations: Operation, days: float = 30, needed: Needed | None = None) -> list[str]:
+        candidates = old(operations, self.NOW, days * 86400)
+        return [op.id for op in clearable(operations, candidates, needed or Needed())]
+
+    def ended(self, name: str, day: str, *touches: str, **more: Any) -> Operation:
+        facts = more.pop("facts", {})
+        at = f"2026-{day}T00:00:00Z"
+        return replace(operation(name, at, *touches, **more), ended=at, facts=facts)
+
+    def test_old_ones_go_and_young_ones_stay(self) -> None:
+        operations = [self.ended(day, day) for day in ("01-01", "01-20", "02-10", "02-20")]
+        assert self.going(*operations) == ["01-20", "01-01"]
+        assert self.going(*operations, days=5) == ["02-10", "01-20", "01-01"]
+
+    def test_the_newest_of_a_target_never_goes(self) -> None:
+        assert self.going(self.ended("a", "01-01"), self.ended("b", "01-02")) == ["a"]
+
+    @pytest.mark.parametrize("state", [OPEN, UNDOING])
+    def test_an_unfinished_one_never_goes(self, state: str) -> None:
+        assert self.going(self.ended("a", "01-01", state=state), self.ended("b", "01-02")) == []
+
+    @pytest.mark.parametrize("state", [UNDONE, ABANDONED, FINISHED])
+    def test_ended_is_ended(self, state: str) -> None:
+        assert self.going(self.ended("a", "01-01", state=state), self.ended("b", "01-02")) == ["a"]
+
+    def test_what_can_be_undone_stays_until_it_cannot(self) -> None:
+        last = self.ended("z", "02-28")
+        assert self.going(self.ended("a", "01-01", facts={"undo_until": "2026-03-02T00:00:00Z"}), last) == []
+        assert self.going(self.ended("a", "01-01", facts={"undo_until": "2026-02-28T00:00:00Z"}), last) == ["a"]
+
+    def test_who_holds_a_workload_and_whose_incident_goes_on_stays(self) -> None:
+        holder, other, last = self.ended("a", "01-01"), self.ended("restore INC-1", "01-02"), self.ended("z", "02-28")
+        needed = Needed(frozenset({"a"}), frozenset({"INC-1", ""}))
+        assert self.going(holder, other, last, needed=needed) == []
+        assert self.going(holder, other, last, needed=Needed(frozenset({"b"}), frozenset({"INC-2"}))) == [
+            "restore INC-1",
+            "a",
+        ]
+
+    def test_what_has_to_be_undone_first_stays_with_what_it_is_in_the_way_of(self) -> None:
+        long = self.ended("a", "01-01", "PVC shop/data", facts={"undo_until": "2026-06-01T00:00:00Z"})
+        short, last = self.ended("b", "01-02", "PVC shop/data"), self.ended("z", "02-28")
+        assert self.going(long, short, last) == []
+        assert self.going(replace(long, facts={}), short, last) == ["b", "a"]

@@ -75,6 +75,12 @@ class MemoryJournal:
         found = [op for op in self.kept.values() if target in (None, op.plan.target)]
         return sorted(found, key=lambda op: op.started, reverse=True)
 
+    def remove(self, operation: Operation) -> bool:
+        same = self.kept.get(operation.id) == operation
+        if same:
+            del self.kept[operation.id]
+        return same
+
     def _put(self, operation: Operation) -> Operation:
         if self.fuse.before:
             self.fuse.write()

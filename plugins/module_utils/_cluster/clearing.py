@@ -1,0 +1,87 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Clearing away old journals: which of them nobody needs any more, and taking those off.
+
+A journal is needed while its operation is unfinished or can still be undone, while a workload that it isolated is held,
+and while its incident goes on (asked again for the same incident, what was done once must not be done twice).
+
+PRIVATE to this collection.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from .._core.clock import parse_time
+from .._core.ports import FINISHED, Operation
+from .client import Cluster
+from .ledger import LedgerStore
+from .quarantine_holds import holds
+from .stopping import STOPPABLE
+from .undo_order import undo_first
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """Operations that hold a workload, and incidents that hold a workload or a recovery point."""
+
+    operations: frozenset[str] = frozenset()
+    incidents: frozenset[str] = frozenset()
+
+    def covers(self, operation: Operation) -> bool:
+        """Is the journal needed for one of these? An incident is part of the key of what was done for it."""
+        return operation.id in self.operations or any(word in operation.plan.key for word in self.incidents if word)
+
+
+def old(operations: Sequence[Operation], now: dt.datetime, older_than_s: float) -> list[Operation]:
+    """Those that ended so long ago, and cannot be undone any more where that has an end. Newest first. Pure.
+
+    The newest operation of each target is never among them: the ids of later ones follow from it.
+    """
+    ordered = sorted(operations, key=lambda op: (op.started, op.id), reverse=True)
+    newest = {op.plan.target: op.id for op in reversed(ordered)}
+    return [op for op in ordered if op.id != newest[op.plan.target] and _over(op, now, older_than_s)]
+
+
+def _over(operation: Operation, now: dt.datetime, older_than_s: float) -> bool:
+    if operation.unfinished or not operation.ended:
+        return False
+    until = str(operation.facts.get("undo_until") or "")
+    if until and operation.state == FINISHED and parse_time(until) > now:
+        return False
+    return (now - parse_time(operation.ended)).total_seconds() > older_than_s
+
+
+def clearable(operations: Sequence[Operation], candidates: Iterable[Operation], needed: Needed) -> list[Operation]:
+    """Of the candidates those that are not needed, newest first. Pure.
+
+    One that has to be undone before an earlier one stays as long as the earlier one does.
+    """
+    going = {op.id for op in candidates if not needed.covers(op)}
+    for op in sorted(operations, key=lambda op: (op.started, op.id)):
+        stays = op.id not in going and (op.unfinished or op.state == FINISHED)
+        later = undo_first(op, [other for other in operations if other.id in going]) if stays else None
+        while later is not None:
+            going.discard(later.id)
+            later = undo_first(op, [other for other in operations if other.id in going])
+    return sorted((op for op in operations if op.id in going), key=lambda op: (op.started, op.id), reverse=True)
+
+
+def find_needed(cluster: Cluster, state_namespace: str, targets: Iterable[str]) -> Needed:
+    """What the ledgers and the workloads of these applications hold."""
+    operations: set[str] = set()
+    incidents: set[str] = set()
+    chosen = sorted(set(targets))
+    store = LedgerStore(cluster, state_namespace)
+    for target in chosen:
+        incidents.update(hold.incident for point in store.points(target) for hold in point.holds)
+    for namespace in sorted({target.partition("/")[0] for target in chosen}):
+        for kind in (*STOPPABLE, "Pod"):
+            for obj in cluster.list(kind, namespace):
+                operations.update(hold.operation for hold in holds(obj))
+                incidents.update(hold.incident for hold in holds(obj))
+    return Needed(frozenset(operations), frozenset(incidents))
