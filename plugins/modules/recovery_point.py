@@ -22,7 +22,8 @@ description:
     named, and nothing is changed. With O(allow_partial=true) it is left out, and the point says so for ever.
   - A capture that fails or was killed leaves no snapshots behind. A killed one is made anew by the next run.
   - With O(state=absent) it gives up the points that no rule of O(retention) keeps. Each is marked in the ledger first,
-    then its snapshots are freed. This cannot be undone.
+    then its snapshots are freed, and that is stated. This cannot be undone. A point that was held, or came to be used,
+    after the plan was made is left alone.
 version_added: 0.1.0
 author: The knowngood.kube authors (@knowngood)
 options:
@@ -113,10 +114,28 @@ options:
     default: 600
   retention:
     description:
-      - With O(state=absent), which points are kept. C(keep_last), C(keep_hourly), C(keep_daily), C(keep_weekly) are
-        numbers, C(min_age) is a span of time. Without any of the numbers everything is kept.
-      - Never given up are the newest, the last clean, the last verified and held points, and evidence.
+      - With O(state=absent), which points are kept. C(keep_last) is how many of the newest, C(keep_hourly),
+        C(keep_daily), C(keep_weekly), C(keep_monthly) and C(keep_yearly) are of how many of the last hours, days, ISO
+        weeks, months and years (of UTC, counting only those that have a point) the newest point is kept. Without any
+        of these everything is kept.
+      - C(min_age) is a span of time, younger points are kept. C(min_copies) (1) is how many good points are kept
+        whatever the rules say.
+      - Never given up are the newest, the last good, the last clean, the last verified and held points, evidence,
+        points that an operation or a claim needs (also while a restore of them can be undone), and points whose cut is
+        not known or lies in the future of this clock.
+      - A point that is worth less takes no place of a better one. Rules are counted among all points, then among those
+        that are whole and not suspect, at least crash-consistent, and application-consistent. What any of these counts
+        wants is kept.
     type: dict
+  orphans:
+    description:
+      - With O(state=absent), looks for what was left behind. Snapshots that no statement knows (of captures that were
+        killed and never resumed), given up points whose snapshots are still there, points whose snapshots have no
+        content any more, several contents of one snapshot, and claims, pods and volumes that restores left.
+      - V(report) returns them in RV(orphans). V(remove) removes those that are RV(orphans[].removable) as well. What
+        may be the only place of some data is reported only.
+    type: str
+    choices: [report, remove]
 extends_documentation_fragment:
   - knowngood.kube.application
   - knowngood.kube.kube_auth
@@ -191,6 +210,14 @@ EXAMPLES = r"""
     retention:
       keep_last: 3
       keep_daily: 7
+
+- name: What was left behind?
+  knowngood.kube.recovery_point:
+    app:
+      name: shop
+      namespace: shop
+    state: absent
+    orphans: report
 """
 
 RETURN = r"""
@@ -282,7 +309,7 @@ recovery_points:
       elements: dict
       sample: [{seq: 1, kind: captured}]
 retention:
-  description: What is kept and what is given up, with reasons.
+  description: Each point that is not given up yet, oldest cut first. Whether it is kept, and why. Also in check mode.
   returned: with O(state=absent)
   type: list
   elements: dict
@@ -291,15 +318,63 @@ retention:
       description: The point.
       type: str
       sample: shop-20261121-140305-9f2c
+    cut_at:
+      description: Its last cut. Empty where it is not known.
+      type: str
+      sample: "2026-11-21T14:03:05.123456Z"
     keep:
       description: Whether it is kept.
       type: bool
       sample: true
     reasons:
-      description: Why.
+      description: All reasons to keep it, or V(no rule keeps it).
       type: list
       elements: str
-      sample: [the newest point]
+      sample: [the newest point, the last good point, one of the last 3]
+orphans:
+  description: What was left behind. Empty without O(orphans).
+  returned: with O(state=absent)
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description:
+        - V(snapshot_without_statement), V(pruned_not_freed), V(content_gone), V(duplicate_content), V(leftover) (claims
+          and pods of restores), V(volume_left) or V(kept_volume).
+      type: str
+      sample: snapshot_without_statement
+    object:
+      description: The object.
+      type: str
+      sample: VolumeSnapshotContent snapcontent-0c9b2f4e-3a57-4c8c-8a51-f7f3e6a9d812
+    why:
+      description: Why it counts as left behind. Why it was left alone, where it was.
+      type: str
+      sample: "left by capture-shop-3f2a9c1b7d: no statement knows its snapshot"
+    point:
+      description: The recovery point that it is about, or empty.
+      type: str
+      sample: ""
+    operation:
+      description: The operation that left it, where the object says so.
+      type: str
+      sample: capture-shop-3f2a9c1b7d
+    removable:
+      description: Whether V(remove) removes it.
+      type: bool
+      sample: true
+    frees_data:
+      description: Whether its data goes with it.
+      type: bool
+      sample: true
+    state:
+      description: V(found) or V(removed).
+      type: str
+      sample: found
+    next:
+      description: What a person does with it, where nothing removes it.
+      type: str
+      sample: ""
 notes:
   description: What a person should know about the run.
   returned: success
@@ -342,13 +417,12 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.knowngood.kube.plugins.module_utils._ansible.application import APP_ARGS, spec_of
 from ansible_collections.knowngood.kube.plugins.module_utils._ansible.args import AUTH_ARGS, COMMON_ARGS
 from ansible_collections.knowngood.kube.plugins.module_utils._ansible.frame import Frame, run_door
-from ansible_collections.knowngood.kube.plugins.module_utils._catalogue.retention import Retention, retain
+from ansible_collections.knowngood.kube.plugins.module_utils._ansible.giving_up import absent
 from ansible_collections.knowngood.kube.plugins.module_utils._core.durations import seconds
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.capture import capture
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.capture_plan import CaptureWish, limits
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.hooks import Hooks
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.house import House, house
-from ansible_collections.knowngood.kube.plugins.module_utils._volumes.prune import prune
 
 ARGUMENTS = {
     **AUTH_ARGS,
@@ -367,6 +441,7 @@ ARGUMENTS = {
     "cut_timeout": {"type": "int", "default": 60},
     "ready_timeout": {"type": "int", "default": 600},
     "retention": {"type": "dict"},
+    "orphans": {"type": "str", "choices": ["report", "remove"]},
 }
 
 
@@ -400,19 +475,17 @@ def present(frame: Frame) -> dict[str, object]:
     return capture(tools(frame), spec, wish, limit)
 
 
-def absent(frame: Frame) -> dict[str, object]:
-    spec, rules = spec_of(frame.params), Retention.from_dict(frame.params["retention"])
-    at_work = tools(frame)
-    kept = retain(at_work.store.points(spec.target), rules, at_work.clock.now())
-    drop = {point.id: "; ".join(point.reasons) for point in kept if not point.keep}
-    return {**prune(at_work, spec, drop), "retention": [point.to_dict() for point in kept], "notes": []}
+def gone(frame: Frame) -> dict[str, object]:
+    return absent(frame, tools(frame))
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec=ARGUMENTS, supports_check_mode=True, required_if=[("state", "absent", ["retention"])]
+        argument_spec=ARGUMENTS,
+        supports_check_mode=True,
+        required_if=[("state", "absent", ["retention", "orphans"], True)],
     )
-    run_door(module, {"present": present, "absent": absent}[module.params["state"]])
+    run_door(module, {"present": present, "absent": gone}[module.params["state"]])
 
 
 if __name__ == "__main__":

@@ -25,11 +25,21 @@ description:
 version_added: 0.1.0
 author: The knowngood.kube authors (@knowngood)
 options:
+  state:
+    description:
+      - V(present) restores.
+      - V(expired) frees the volumes that restores of the application, and their undos, kept (O(keep_previous_for)) and
+        whose time has passed. All other options but O(app) are left out then. Volumes of one operation go together,
+        when the last of them is due. One that an unfinished operation, a claim or a node needs is left alone. A restore
+        whose old volume is gone cannot be undone any more; the ledger says so. This itself cannot be undone.
+    type: str
+    choices: [present, expired]
+    default: present
   recovery_point:
     description:
       - Id of the recovery point, or V(latest) for the newest one that was not taken as evidence.
+      - Needed with O(state=present).
     type: str
-    required: true
   target:
     description:
       - V(in_place) binds the application's claims to the restored volumes.
@@ -265,17 +275,24 @@ EXAMPLES = r"""
     target_namespace: shop-look
     manifest:
       dest: /var/lib/knowngood/manifests
+
+- name: Free what restores kept, where its time has passed
+  knowngood.kube.restore:
+    app:
+      name: shop
+      namespace: shop
+    state: expired
 """
 
 RETURN = r"""
 recovery_point:
   description: The point.
-  returned: success
+  returned: with O(state=present)
   type: str
   sample: shop-20261121-140305-9f2c
 volumes:
   description: What became of each claim.
-  returned: success
+  returned: with O(state=present)
   type: list
   elements: dict
   contains:
@@ -307,17 +324,17 @@ downtime_s:
   description:
     - Seconds from the first stop to the last workload being ready again, as the journal has them. Null when nothing had
       to be stopped.
-  returned: success
+  returned: with O(state=present)
   type: float
   sample: 5.2
 verified:
   description: Whether there were probes and all of them passed.
-  returned: success
+  returned: with O(state=present)
   type: bool
   sample: true
 verification:
   description: One row a probe and side.
-  returned: success
+  returned: with O(state=present)
   type: list
   elements: dict
   contains:
@@ -363,7 +380,7 @@ verification:
       sample: 84
 manifests:
   description: What each new volume holds, by claim. Empty without O(manifest).
-  returned: success
+  returned: with O(state=present)
   type: dict
   sample:
     files:
@@ -375,7 +392,7 @@ manifests:
       path: /var/lib/knowngood/manifests/shop-20261121-140305-9f2c-files.manifest
 undo_until:
   description: Until when the restore can be undone. Empty in check mode.
-  returned: success
+  returned: with O(state=present)
   type: str
   sample: "2026-11-24T14:10:00Z"
 undone:
@@ -385,10 +402,42 @@ undone:
   sample: true
 notes:
   description: What a person should know about the run.
-  returned: success
+  returned: with O(state=present)
   type: list
   elements: str
   sample: [the claims hold it already]
+kept_volumes:
+  description: The volumes that were kept, and what became of each.
+  returned: with O(state=expired)
+  type: list
+  elements: dict
+  contains:
+    volume:
+      description: The PersistentVolume.
+      type: str
+      sample: pvc-5d1f0f9e-6c0f-4df1-9d3b-0c1c2f9f6a77
+    claim:
+      description: The claim it was kept for, with its namespace.
+      type: str
+      sample: shop/data-db-0
+    operation:
+      description: The operation that kept it.
+      type: str
+      sample: restore-shop-3f2a9c1b7d
+    kept_until:
+      description: Until when it is kept.
+      type: str
+      sample: "2026-11-24T14:10:00Z"
+    state:
+      description:
+        - V(expired) (it was freed), V(due) (it would be, in check mode), V(kept) (its time has not passed), V(busy)
+          (somebody needs it) or V(unclear) (it does not say until when).
+      type: str
+      sample: expired
+    reason:
+      description: Why.
+      type: str
+      sample: its time had passed
 plan:
   description: The steps. Empty when there is nothing to do.
   returned: success
@@ -429,6 +478,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._cluster import rec
 from ansible_collections.knowngood.kube.plugins.module_utils._core.durations import seconds
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes import probes
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.content_manifest import ManifestWish
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.expire import expire
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.house import house
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.other_cluster import OtherCluster, target_auth
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.restore import restore
@@ -438,7 +488,8 @@ ARGUMENTS = {
     **AUTH_ARGS,
     **COMMON_ARGS,
     **APP_ARGS,
-    "recovery_point": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "expired"], "default": "present"},
+    "recovery_point": {"type": "str"},
     "target": {"type": "str", "choices": ["in_place", "claim", "namespace", "cluster"], "default": "in_place"},
     "target_namespace": {"type": "str", "default": ""},
     "target_kubeconfig": {"type": "path"},
@@ -516,8 +567,22 @@ def run(frame: Frame) -> dict[str, object]:
     return restore(at_work, spec_of(frame.params), wish)
 
 
+def expired(frame: Frame) -> dict[str, object]:
+    at_work = house(
+        frame.connect(),
+        frame.state_namespace,
+        reporter=frame.reporter,
+        stopping=frame.stopping,
+        check_mode=frame.check_mode,
+    )
+    return expire(at_work, spec_of(frame.params))
+
+
 def main() -> None:
-    run_door(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True), run)
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS, supports_check_mode=True, required_if=[("state", "present", ["recovery_point"])]
+    )
+    run_door(module, {"present": run, "expired": expired}[module.params["state"]])
 
 
 if __name__ == "__main__":

@@ -70,6 +70,11 @@ class LedgerStore:
         self._signer = signer or _signer_from_environment()
         self._verifier = verifier or _verifier_from_environment()
 
+    @property
+    def namespace(self) -> str:
+        """Where the ledgers are."""
+        return self._namespace
+
     def read(self, target: str) -> tuple[Statement, ...]:
         """The whole chain, verified. Raises LedgerBroken naming the statement that is wrong."""
         selector = f"{LEDGER_LABEL}={target_label(target)}"

@@ -15,7 +15,9 @@ from .._core.operation import Action
 from .._core.progress import Reporter
 from .backup_label import WriteFiles
 from .capture_steps import RecordCapture, RetainContents, Wave
+from .expire_steps import Expire
 from .manifest_steps import MakeManifests
+from .orphan_steps import RemoveOrphan
 from .prune_steps import Free, MarkPruned
 from .restore_record import RecordRestore
 from .stage import Stage, Tidy
@@ -40,6 +42,8 @@ def actions(
         "volumes.record_capture": RecordCapture(tools),
         "volumes.mark_pruned": MarkPruned(tools),
         "volumes.free": Free(tools),
+        "volumes.remove_orphan": RemoveOrphan(tools),
+        "volumes.expire": Expire(tools),
         "volumes.stage": Stage(tools),
         "volumes.write_files": WriteFiles(tools),
         "volumes.manifest": MakeManifests(tools),

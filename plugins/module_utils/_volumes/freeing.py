@@ -74,7 +74,7 @@ def _free(
     operation_id: str,
     in_namespace: bool,
 ) -> None:
-    pairs = [(content, _bound(tools, content)) for content in contents]
+    pairs = [(content, bound_snapshot(tools, content)) for content in contents]
     for content, snapshot in pairs:
         if snapshot is None:
             delete_shell(tools, content)
@@ -94,7 +94,7 @@ def _free(
         _free_unbound(tools, namespace, name, volume, operation_id)
 
 
-def _bound(tools: Tools, content: Object) -> Object | None:
+def bound_snapshot(tools: Tools, content: Object) -> Object | None:
     """The VolumeSnapshot that a content is bound to; None where it is gone."""
     ref = content["spec"].get("volumeSnapshotRef") or {}
     snapshot = tools.cluster.find(snapshots.SNAPSHOT, ref.get("name", ""), ref.get("namespace", ""))
@@ -172,11 +172,13 @@ def _free_group(
     name = suffixed(str(first["claim"]), f"free-{tail(operation_id)}")
     handles = {handle_of(volume) for volume in members}
     for shell in tools.cluster.list(snapshots.CONTENT):
-        if identity(shell) in handles and _bound(tools, shell) is None:
+        if identity(shell) in handles and bound_snapshot(tools, shell) is None:
             delete_shell(tools, shell)
     if content is not None:
         _drop_group_content(tools, api, content)
-    groups.free(tools, api, groups.import_group(tools, api, namespace, name, members, operation_id))
+    imported = groups.import_group(tools, api, namespace, name, members, operation_id)
+    if imported is not None:  # else the driver has none such: an earlier run that died had freed it
+        groups.free(tools, api, imported)
 
 
 def _drop_group_content(tools: Tools, api: groups.GroupApi, content: Object) -> None:

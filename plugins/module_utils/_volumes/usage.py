@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from .._cluster.client import Cluster
 from .._cluster.kinds import named
+from .._core.application import ApplicationSpec
 from .._core.clock import parse_time
 from .._core.plan import Json
 from .._core.ports import FINISHED, Journal, Operation
@@ -62,8 +63,8 @@ def usage(seen: Seen, namespace: str, points: Iterable[RecoveryPoint], now: dt.d
     users: dict[str, list[str]] = {}
     for operation in seen.operations:
         why = _why(operation, now)
-        for point in points_of(operation) if why else ():
-            users.setdefault(point, []).append(why)
+        for name in points_of(operation) if why else ():
+            users.setdefault(name, []).append(why)
     in_use, lost = {}, set()
     for point in points:
         if point.pruned:
@@ -76,6 +77,30 @@ def usage(seen: Seen, namespace: str, points: Iterable[RecoveryPoint], now: dt.d
         if reasons:
             in_use[point.id] = tuple(dict.fromkeys(reasons))
     return Usage(in_use, frozenset(lost))
+
+
+class Whose:
+    """Tells whether an object that carries an operation's id, in this namespace, is of this application.
+
+    The journal knows; where it was cleared away, the name of the operation tells the application.
+    """
+
+    def __init__(self, spec: ApplicationSpec, operations: Iterable[Operation]) -> None:
+        self._spec = spec
+        self.operations = {operation.id: operation for operation in operations}
+
+    def __call__(self, operation_id: str, namespace: str) -> bool:
+        known = self.operations.get(operation_id)
+        if known is not None:
+            return known.plan.target == self._spec.target
+        dummy, dash, rest = operation_id.partition("-")
+        name = self._spec.name[:40].rstrip("-.")
+        return namespace == self._spec.namespace and bool(dash) and rest.rpartition("-")[0] == name
+
+    def busy(self, operation_id: str) -> bool:
+        """Is that operation unfinished?"""
+        known = self.operations.get(operation_id)
+        return known is not None and known.unfinished
 
 
 def identity(content: Object) -> Handle:

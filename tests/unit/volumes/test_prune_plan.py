@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.knowngood.kube.plugins.module_utils._core.application import ApplicationSpec
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput
-from ansible_collections.knowngood.kube.plugins.module_utils._volumes.prune import plan
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.prune_plan import plan
 from tests.unit.volumes.world import captured, points
 
 SPEC = ApplicationSpec("shop", "shop")
