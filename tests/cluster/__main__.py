@@ -38,6 +38,10 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--instance", type=int, default=None, metavar="N", help="1 to 15 (KNOWNGOOD_INSTANCE, 1)")
         if name in ("build", "up"):
             command.add_argument("--with", dest="extras", default="", metavar="A,B", help=",".join(_EXTRAS))
+        if name == "up":
+            command.add_argument(
+                "--shared-storage", type=int, default=None, metavar="M", help="see the volumes of running instance M"
+            )
         if name == "image":
             _image_options(command)
     return parser
@@ -127,7 +131,8 @@ def main(arguments: list[str]) -> int:
         if options.command == "build":
             lifecycle.build(extras)
         else:
-            lifecycle.up(instance, extras)
+            storage = options.shared_storage
+            lifecycle.up(instance, extras, None if storage is None else Instance(storage))
     except ClusterError as problem:
         print(problem, file=sys.stderr)
         return problem.exit_code

@@ -6,18 +6,21 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import json
 import os
 import shutil
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import assets, configs, extras, images, keys, namespaces, packages
+from . import assets, configs, extras, images, keys, namespaces, packages, paths
 from .api import Api
 from .errors import ClusterError, NotRoot, NotUp, StartFailed
-from .instance import Instance
+from .instance import NUMBERS, Instance
 from .locks import assets_of
 from .namespaces import Process
 from .processes import ask
@@ -25,21 +28,25 @@ from .progress import say
 
 _LIMIT_S = 180
 _REPAIR_S = 30
+# Counted on a cluster that runs.
+_WATCHES = 20
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What ``up`` leaves for the other commands."""
+    """What ``up`` leaves for the other commands. ``storage``: number of the instance whose volumes are used, if any."""
 
     outer: Process
     init: Process
     extras: tuple[str, ...]
+    storage: int | None = None
 
     def write(self, path: Path) -> None:
         value = {
             "outer": [self.outer.pid, self.outer.started],
             "init": [self.init.pid, self.init.started],
             "extras": list(self.extras),
+            "storage": self.storage,
         }
         unfinished = path.with_suffix(".new")
         unfinished.write_text(json.dumps(value))
@@ -49,7 +56,8 @@ class State:
     def read(cls, path: Path) -> State | None:
         try:
             value = json.loads(path.read_text())
-            return cls(Process(*value["outer"]), Process(*value["init"]), tuple(value["extras"]))
+            extras, storage = tuple(value["extras"]), value.get("storage")
+            return cls(Process(*value["outer"]), Process(*value["init"]), extras, storage)
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -69,6 +77,23 @@ def _require_root() -> None:
         raise NotRoot("The test cluster makes namespaces, mounts and control groups: run this as root.")
 
 
+def require_watches() -> None:
+    """Each component watches files; the kernel's limit is one for all clusters of a machine, and hard to recognise in
+    what a kubelet says when it is reached."""
+    inotify_init = ctypes.CDLL(None, use_errno=True).inotify_init
+    made = [inotify_init() for _number in range(_WATCHES)]
+    problem = ctypes.get_errno()
+    for descriptor in made:
+        if descriptor >= 0:
+            os.close(descriptor)
+    if -1 in made and problem == errno.EMFILE:
+        limit = Path("/proc/sys/fs/inotify/max_user_instances").read_text().strip()
+        raise ClusterError(
+            f"A cluster needs {_WATCHES} inotify instances and the machine's limit of {limit} leaves too few: "
+            "stop another cluster, or run: sysctl -w fs.inotify.max_user_instances=512"
+        )
+
+
 def build(with_extras: tuple[str, ...] = ()) -> dict[str, assets.Asset]:
     """Packages, programs and images; what is there already is kept."""
     _require_root()
@@ -78,18 +103,25 @@ def build(with_extras: tuple[str, ...] = ()) -> dict[str, assets.Asset]:
     return found
 
 
-def up(instance: Instance, wanted: tuple[str, ...] = ()) -> None:
-    """A ready cluster with at least the ``wanted`` extras; one that is up already is kept and added to."""
+def up(instance: Instance, wanted: tuple[str, ...] = (), storage: Instance | None = None) -> None:
+    """A ready cluster with at least the ``wanted`` extras; one that is up already is kept and added to.
+
+    ``storage`` is a running instance whose volumes and snapshots this one's CSI drivers shall see as their own.
+    """
+    if storage and (storage == instance or healthy(storage) is None):
+        raise NotUp(f"instance {instance.number} cannot use the storage of instance {storage.number}: start that first")
     wanted = extras.normalize(wanted)
     found = build(wanted)
     with namespaces.locked(instance):
         state = healthy(instance) or _repaired(instance)
         if state:
+            if storage and state.storage != storage.number:
+                raise ClusterError(f"instance {instance.number} is up already, with storage of its own: stop it first")
             say(f"instance {instance.number} is up already")
             _add(instance, state, tuple(name for name in wanted if name not in state.extras), found)
             return
         _destroy(instance)
-        _start(instance, wanted, found)
+        _start(instance, wanted, found, storage)
 
 
 def _link(instance: Instance, found: Mapping[str, assets.Asset]) -> None:
@@ -101,7 +133,10 @@ def _link(instance: Instance, found: Mapping[str, assets.Asset]) -> None:
         link.symlink_to(asset.path)
 
 
-def _start(instance: Instance, wanted: tuple[str, ...], found: Mapping[str, assets.Asset]) -> None:
+def _start(
+    instance: Instance, wanted: tuple[str, ...], found: Mapping[str, assets.Asset], storage: Instance | None
+) -> None:
+    require_watches()
     instance.log.mkdir(parents=True)
     instance.disk.mkdir(parents=True, exist_ok=True)
     # Only root may look at the cluster's keys and volumes.
@@ -111,8 +146,8 @@ def _start(instance: Instance, wanted: tuple[str, ...], found: Mapping[str, asse
     configs.write_all(instance)
     images.give_to(instance)
     say("keys and images")
-    outer, init = namespaces.start(instance, wanted)
-    State(outer, init, wanted).write(instance.state)
+    outer, init = namespaces.start(instance, wanted, storage)
+    State(outer, init, wanted, storage.number if storage else None).write(instance.state)
     try:
         namespaces.connect(instance, init)
         _follow(instance, outer)
@@ -152,7 +187,7 @@ def _add(instance: Instance, state: State, wanted: tuple[str, ...], found: Mappi
         for one in extras.components_of(instance, name):
             ask(instance.control_socket, {"do": "start", "name": one.name, "argv": list(one.argv), "env": one.env})
         say(name)
-    State(state.outer, state.init, (*state.extras, *wanted)).write(instance.state)
+    State(state.outer, state.init, (*state.extras, *wanted), state.storage).write(instance.state)
 
 
 def healthy(instance: Instance) -> State | None:
@@ -202,7 +237,29 @@ def down(instance: Instance) -> None:
         _destroy(instance)
 
 
+def users_of(instance: Instance) -> list[int]:
+    """Numbers of the running instances that use this one's storage."""
+    states = {number: State.read(Instance(number).state) for number in NUMBERS}
+    return [number for number, one in states.items() if one and one.storage == instance.number and one.init.alive()]
+
+
+def free_instance() -> Instance:
+    """One that nobody uses, from the highest number down (the highest but one is for tests of starts and stops)."""
+    paths.RUN.mkdir(parents=True, exist_ok=True)
+    for number in sorted(set(NUMBERS) - {14}, reverse=True):
+        with suppress(FileExistsError):
+            # Making the folder is taking the number.
+            Instance(number).run.mkdir()
+            return Instance(number)
+    raise ClusterError("all instances are in use")
+
+
 def _destroy(instance: Instance) -> None:
+    if sharing := users_of(instance):
+        raise ClusterError(
+            f"instance {sharing[0]} uses the storage of instance {instance.number}; first: "
+            f"python -m tests.cluster down --instance {sharing[0]}"
+        )
     state = State.read(instance.state)
     namespaces.destroy(instance, state.outer if state else None)
 

@@ -58,7 +58,7 @@ def locked(instance: Instance) -> Iterator[None]:
         yield
 
 
-def start(instance: Instance, extras: Sequence[str]) -> tuple[Process, Process]:
+def start(instance: Instance, extras: Sequence[str], storage: Instance | None = None) -> tuple[Process, Process]:
     """Start process 1 in namespaces of its own; returns ``unshare`` (the outer) and process 1 as the host sees them.
 
     ``unshare --kill-child`` makes the outer's death the end of everything inside.
@@ -67,7 +67,8 @@ def start(instance: Instance, extras: Sequence[str]) -> tuple[Process, Process]:
     enter = "; ".join(f"echo $$ > {leaf}/cgroup.procs" for leaf in leaves)
     inner = [
         *("unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc"),
-        *("--propagation", "private", sys.executable, "-m", f"{__package__}.node", str(instance.number), *extras),
+        *("--propagation", "private", sys.executable, "-m", f"{__package__}.node", str(instance.number)),
+        *(str((storage or instance).number), *extras),
     ]
     with (instance.log / "node.log").open("ab") as log:
         outer = subprocess.Popen(

@@ -4,7 +4,8 @@
 
 """What process 1 of the cluster's namespaces does: prepare them, bring the components up in order, then supervise.
 
-Started by :mod:`.namespaces` as ``python -m tests.cluster.node NUMBER EXTRA...``.
+Started by :mod:`.namespaces` as ``python -m tests.cluster.node NUMBER STORAGE EXTRA...``; STORAGE is the number of the
+instance whose volumes are used, mostly its own.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from . import components, crds, extras, manifests
+from . import components, crds, extras, loops, manifests
 from .api import Api
 from .errors import ClusterError
 from .instance import DRIVERS, Instance
@@ -55,8 +56,18 @@ def prepare_mounts(instance: Instance) -> None:
             _run("mount", "--bind", copy, path)
 
 
-def prepare_pool(instance: Instance) -> None:
-    """One Btrfs pool in a sparse file for all drivers; the loop device goes with the last mount."""
+def prepare_pool(instance: Instance, storage: Instance | None) -> None:
+    """One Btrfs pool in a sparse file for all drivers; the loop device goes with the last mount.
+
+    ``storage`` names another instance whose pool is used instead: the same file system, mounted here too.
+    """
+    if storage:
+        device = loops.of_file(storage.disk / "volumes.img")
+        if not device:
+            raise ClusterError(f"instance {storage.number} has no storage to share")
+        instance.volumes.mkdir(exist_ok=True)
+        _run("mount", device[0], instance.volumes)
+        return
     image = instance.disk / "volumes.img"
     with image.open("wb") as file:
         file.truncate(_POOL_BYTES)
@@ -87,12 +98,12 @@ def prepare_network(instance: Instance, supervisor: Supervisor) -> None:
         bridged.write_text("1")
 
 
-def bring_up(instance: Instance, wanted: tuple[str, ...], supervisor: Supervisor) -> None:
+def bring_up(instance: Instance, wanted: tuple[str, ...], storage: Instance | None, supervisor: Supervisor) -> None:
     prepare_mounts(instance)
     prepare_network(instance, supervisor)
     supervisor.start(components.etcd(instance))
     supervisor.start(components.apiserver(instance))
-    prepare_pool(instance)
+    prepare_pool(instance, storage)
     (instance.run / "kl/plugins_registry").mkdir(parents=True, exist_ok=True)
     supervisor.start(components.containerd(instance))
     for driver in DRIVERS:
@@ -146,10 +157,10 @@ def _service_account(api: Api) -> bool:
 
 
 def main(arguments: list[str]) -> None:
-    instance = Instance(int(arguments[0]))
+    instance, storage = (Instance(int(number)) for number in arguments[:2])
     supervisor = Supervisor(instance.log)
     try:
-        bring_up(instance, tuple(arguments[1:]), supervisor)
+        bring_up(instance, tuple(arguments[2:]), None if storage == instance else storage, supervisor)
     except (ClusterError, OSError) as problem:
         supervisor.say(f"failed: {problem}")
         sys.exit(1)

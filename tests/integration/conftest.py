@@ -55,6 +55,19 @@ def cluster() -> Iterator[Cluster]:
         lifecycle.down(instance)
 
 
+@pytest.fixture(scope="module")
+def second_cluster(cluster: Cluster) -> Iterator[Cluster]:
+    """Another cluster, whose CSI drivers see the first one's volumes and snapshots; it goes with the module's tests."""
+    if cluster.instance is None:
+        pytest.skip("a second cluster can share the storage of our own one only")
+    instance = lifecycle.free_instance()
+    try:
+        lifecycle.up(instance, storage=cluster.instance)
+        yield Cluster(instance.kubeconfig(), instance)
+    finally:
+        lifecycle.down(instance)
+
+
 @pytest.fixture
 def image(cluster: Cluster) -> str:
     """How pods name the work image (PostgreSQL, MariaDB, Redis, nginx ...); ``KNOWNGOOD_IMAGE_WORK`` elsewhere."""

@@ -22,6 +22,7 @@ from tests.cluster.__main__ import main
 from tests.cluster.errors import NotUp
 from tests.cluster.handle import Cluster
 from tests.cluster.instance import Instance
+from tests.cluster.objects import claim, pod
 
 pytestmark = pytest.mark.rig
 
@@ -106,6 +107,26 @@ def test_nothing_is_left_whoever_was_killed(spare: Instance, victim: str) -> Non
             Cluster(spare.kubeconfig(), spare).signal(victim, signal.SIGKILL)
         time.sleep(0.3)
         assert lifecycle.healthy(spare) is None
+    lifecycle.down(spare)
+    assert traces(spare) == []
+
+
+def test_disks_in_use_frozen_ones_too_are_let_go(spare: Instance) -> None:
+    lifecycle.up(spare)
+    held = Cluster(spare.kubeconfig(), spare)
+    raw = claim("raw", "local-ext4")
+    raw["spec"]["volumeMode"] = "Block"
+    both = pod("both", held.image(), "sleep 1000", ("folder",))
+    container = both["spec"]["containers"][0]
+    container["volumeDevices"] = [{"name": "raw", "devicePath": "/dev/raw"}]
+    container["securityContext"] = {"privileged": True}
+    both["spec"]["volumes"].append({"name": "raw", "persistentVolumeClaim": {"claimName": "raw"}})
+    held.apply(claim("folder", "local-ext4"), raw, both, namespace="default")
+    held.wait_ready("default", "pod/both")
+    # A writer that waits for a frozen disk cannot even be killed.
+    stuck = "fsfreeze --freeze /folder; (echo x > /folder/x) >/dev/null 2>&1 & sleep 0.5"
+    held.exec("default", "both", "sh", "-c", stuck)
+    assert len(loops.of_node(spare.node, loops.attached())) >= 2
     lifecycle.down(spare)
     assert traces(spare) == []
 
