@@ -94,7 +94,7 @@ class TestDatabases:
 
         assert said(point) == (
             "application",
-            f"Pod {bare.namespace}/db-0: a base backup, its WAL was cut last",
+            "db-0 made a base backup, its WAL was cut last",
         )
         assert parse_time(point["cut_at"]["data-db-0"]) < parse_time(point["cut_at"]["wal-db-0"])
         assert point["freeze_ms"] == {"data-db-0": 0, "wal-db-0": 0}, "nobody had to wait"

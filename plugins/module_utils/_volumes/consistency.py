@@ -35,8 +35,8 @@ class Judgement:
 class Evidence:
     """What hooks showed beside the pods that they held.
 
-    ``frozen``: claims that were frozen themselves through all cuts. ``backups``: who made a completed base backup, by
-    claim; the claims of one backup have one name. ``uncovered``: claims that holding their pods does not make whole.
+    ``frozen``: claims that were frozen themselves through all cuts. ``backups``: the pod that made a completed base
+    backup, by claim. ``uncovered``: claims that holding their pods does not make whole.
     ``appeared``: pods by claim that came to mount it while it was cut. ``notes`` are told in the reason.
     """
 
@@ -94,7 +94,7 @@ def judge(
 def _level(claim: str, pods: Sequence[str], held: Collection[str], evidence: Evidence) -> str:
     if evidence.appeared.get(claim):
         return CRASH
-    if claim in evidence.frozen or claim in evidence.backups:
+    if claim in evidence.frozen or set(pods) == {evidence.backups.get(claim)}:
         return APPLICATION
     if claim in evidence.uncovered:
         return CRASH
@@ -108,8 +108,8 @@ def _one_moment(claims: Mapping[str, str], evidence: Evidence) -> bool:
 
 def _how_held(claims: Mapping[str, str], evidence: Evidence) -> list[str]:
     said = [
-        f"{name}: a base backup, its WAL was cut last"
-        for name in sorted({evidence.backups[claim] for claim in claims if claim in evidence.backups})
+        f"{pod} made a base backup, its WAL was cut last"
+        for pod in sorted({evidence.backups[claim] for claim in claims if claim in evidence.backups})
     ]
     if any(claim not in evidence.backups and claim not in evidence.frozen for claim in claims):
         said.append("hooks held every pod that mounts a volume through all cuts")

@@ -132,7 +132,7 @@ class HookRunner:
         frozen = {hold.claim for hold in self._all() if hold.claim and _good(hold)}
         spoiled = {hold.claim for hold in self._all() if hold.claim and not _good(hold)}
         backups = {
-            claim: f"{named('Pod', backup.pod, self.app.spec.namespace)}"
+            claim: backup.pod
             for backup in self._backups()
             if backup.complete
             for claim in backup.backup.claims
@@ -218,7 +218,7 @@ class HookRunner:
 
     def _hold(self, hook: Hook) -> None:
         """Freezes in all pods of the hook, group by group; registered to be let go before anything is sent."""
-        for group in _groups(hook, [hold for hold in self._holds.get(hook.name, []) if not hold.problem]):
+        for group in groups(hook, [hold for hold in self._holds.get(hook.name, []) if not hold.problem]):
             self._stack.append(group)
             if self._exceeded:
                 for hold in group:
@@ -437,7 +437,7 @@ def _thawed(hold: Hold) -> HookRun:
         return HookRun(hold.hook.name, "post", hold.pod, hold.place.container, None, 0, hold.problem)
 
 
-def _groups(hook: Hook, holds: Sequence[Hold]) -> list[list[Hold]]:
+def groups(hook: Hook, holds: Sequence[Hold]) -> list[list[Hold]]:
     """Pods that ``order`` names one by one, then the replicas, then the others: each group is frozen at once."""
     places = {name: number for number, name in enumerate(hook.order)}
     last = len(places)

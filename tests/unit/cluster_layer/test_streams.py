@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.knowngood.kube.plugins.module_utils._cluster.streams import _refused
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.streams import PodSession, _refused
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import (
     BadInput,
     Denied,
     NotFound,
+    NotProven,
+    TimedOut,
     Unreachable,
 )
 
@@ -51,3 +53,60 @@ def test_status_and_words_come_from_the_answer_alone(told: str, kind: type[Excep
     assert error.__class__ is kind
     assert error.where == "Pod shop/db-0"
     assert error.why == why
+
+
+class Stream:
+    """Stands for the client's stream: what comes in one frame a look, then the end."""
+
+    def __init__(self, *frames: tuple[int, str], ends: bool = True) -> None:
+        self.frames, self.ends, self.sent, self.open = list(frames), ends, "", True
+        self.channels: dict[int, str] = {}
+
+    def is_open(self) -> bool:
+        return self.open
+
+    def update(self, timeout: float = 0) -> None:
+        if self.frames:
+            channel, text = self.frames.pop(0)
+            self.channels[channel] = self.channels.get(channel, "") + text
+        elif self.ends:
+            self.open = False
+
+    def read_channel(self, channel: int) -> str:
+        return self.channels.pop(channel, "")
+
+    def write_stdin(self, text: str) -> None:
+        self.sent += text
+
+    def close(self) -> None:
+        self.open = False
+
+
+SUCCESS = (3, '{"status":"Success"}')
+
+
+class TestSession:
+    def test_the_line_with_the_word_is_waited_for_in_whatever_pieces_it_comes(self) -> None:
+        session = PodSession(Stream((1, "noise\nLOC"), (1, "KED 4"), (1, "2\nmore\n"), ends=False), "p", "psql")
+        assert session.expect("LOCKED", 5) == "noise\nLOCKED 42\n"
+        assert (session.said("more"), session.said("LOCKED"), session.alive()) == (True, False, True)
+
+    def test_a_command_that_ends_first_is_told_by_its_exit_code_and_not_by_its_output(self) -> None:
+        status = '{"status":"Failure","details":{"causes":[{"reason":"ExitCode","message":"3"}]}}'
+        session = PodSession(Stream((1, "s3cr3t\n"), (3, status)), "p", "psql")
+        with pytest.raises(NotProven, match="'psql' ended.*exit code 3") as caught:
+            session.expect("LOCKED", 5)
+        assert "s3cr3t" not in str(caught.value)
+        assert not session.alive()
+
+    def test_one_that_says_nothing_is_waited_for_no_longer_than_asked(self) -> None:
+        with pytest.raises(TimedOut, match="did not say that it is ready"):
+            PodSession(Stream(ends=False), "p", "psql").expect("LOCKED", 0.05)
+
+    def test_it_ends_with_what_it_is_sent_and_tells_its_exit_code(self) -> None:
+        stream = Stream((1, "bye\n"), SUCCESS)
+        assert PodSession(stream, "p", "psql").end(5, "release\n") == 0
+        assert (stream.sent, stream.open) == ("release\n", False)
+
+    def test_a_lost_connection_has_no_exit_code(self) -> None:
+        assert PodSession(Stream(), "p", "psql").end(5) is None

@@ -17,7 +17,7 @@ import math
 from collections.abc import Mapping
 
 from ..._core.plan import Json
-from .common import HELD, REFUSED, Facts, Holding, Profile, password, shell
+from .common import HELD, REFUSED, REPLICA, Facts, Holding, Profile, password, shell
 
 _CLIENT = f"""
 command -v redis-cli >/dev/null 2>&1 || {{ echo "{REFUSED} the container has no redis-cli"; exit 9; }}
@@ -67,7 +67,10 @@ def plan(facts: Facts, options: Mapping[str, Json], budget_s: float) -> Holding:
             note="Redis before 6.2 cannot hold writes only: nothing was held, its last RDB file or log is there"
         )
     milliseconds = str(math.ceil(budget_s * 1000))
-    return Holding(session=shell(_SESSION, options, milliseconds), release="done\n")
+    replica = facts.role == REPLICA
+    note = "a replica of Redis takes what its primary sends even while its clients are paused" if replica else ""
+    session = shell(_SESSION, options, milliseconds)
+    return Holding(session=session, release="done\n", note=note, covers=not replica)
 
 
 def _can_pause(version: str) -> bool:

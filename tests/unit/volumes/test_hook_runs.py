@@ -1,0 +1,227 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is held is let go: in which order, on which ways out, and what counts as held."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.knowngood.kube.plugins.module_utils._core.clock import SystemClock
+from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput, NotProven
+from ansible_collections.knowngood.kube.plugins.module_utils._core.progress import SilentReporter
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.hook_holds import Hold
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.hook_places import Place
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.hook_runs import HookRunner, groups
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.hooks import Hook, Hooks
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.tools import Tools
+from tests.unit.volumes.world import application, workload
+
+REFS = ("StatefulSet/a", "StatefulSet/b", "StatefulSet/c")
+POD_SPEC = {"containers": [{"name": "main"}], "volumes": []}
+
+
+@dataclass
+class Pods:
+    """Stands for the cluster: only its pods are asked for."""
+
+    items: list[dict[str, Any]] = field(default_factory=list)
+
+    def list(self, kind: str, namespace: str, selector: str = "") -> list[dict[str, Any]]:
+        assert (kind, namespace) == ("Pod", "shop")
+        return self.items
+
+
+def pod_object(name: str, uid: str = "1", claim: str = "") -> dict[str, Any]:
+    volumes = [{"name": "v", "persistentVolumeClaim": {"claimName": claim}}] if claim else []
+    spec = {**POD_SPEC, "volumes": volumes}
+    return {"metadata": {"name": name, "uid": uid}, "spec": spec, "status": {"phase": "Running"}}
+
+
+class Scripted(Hold):
+    """Writes down what it is asked to do, and goes wrong where it was told to."""
+
+    def __init__(
+        self, hook: Hook, place: Place, log: list[str], wrong: Sequence[str], wait: Callable[[], None]
+    ) -> None:
+        super().__init__(hook, place, mark="m", role="replica" if place.pod.startswith("b") else "primary")
+        self._log, self._wrong, self._wait = log, wrong, wait
+
+    def _note(self, what: str) -> str:
+        self._log.append(f"{what} {self.pod}")
+        return f"{what} went wrong" if f"{what} {self.pod}" in self._wrong else ""
+
+    def arm(self, budget_s: float) -> None:
+        if self._note("arm"):
+            raise BadInput(f"{self.pod} is refused")
+
+    def _freeze(self, timeout_s: float) -> tuple[int | None, str]:
+        self._wait()
+        return 0, self._note("freeze")
+
+    def _lost(self) -> str:
+        return "it was lost" if f"lose {self.pod}" in self._wrong else ""
+
+    def _thaw(self) -> tuple[int | None, str]:
+        return 0, self._note("thaw")
+
+
+class Runner(HookRunner):
+    """The runner with scripted holds in place of those that need a cluster."""
+
+    def __init__(
+        self, hooks: Hooks, wrong: Sequence[str] = (), wait: Callable[[], None] = lambda: None, **more: Any
+    ) -> None:
+        app = application([workload(ref, [f"data-{ref[-1]}"]) for ref in REFS])
+        self.pods = Pods([pod_object(pod.name) for pod in app.pods])
+        cluster: Any = self.pods
+        tools = Tools(cluster, "state", SystemClock(), SilentReporter())
+        super().__init__(tools, app, hooks, **more)
+        self.log: list[str] = []
+        self.wrong, self.wait = wrong, wait
+
+    def _made(self, hook: Hook, place: Place) -> Hold:
+        return Scripted(hook, place, self.log, self.wrong, self.wait)
+
+    def _place(self, hook: Hook, pod: Any) -> Place:
+        return Place(self.tools, "shop", pod.name, "main", POD_SPEC)
+
+
+def hooks(on_error: str = "fail", **more: Any) -> Hooks:
+    pre = [{"name": ref[-1], "workload": ref, "profile": "redis", "on_error": on_error} for ref in REFS]
+    return Hooks.from_dict({"pre": pre, **more})
+
+
+def through(runner: HookRunner) -> None:
+    try:
+        runner.before()
+        for claims in runner.phases(["data-a", "data-b", "data-c"]):
+            runner.cut(claims)
+    finally:
+        runner.after()
+
+
+def test_everything_is_armed_before_anything_is_frozen_and_thawed_last_first() -> None:
+    runner = Runner(hooks())
+    through(runner)
+    assert sorted(runner.log[:3]) == ["arm a-0", "arm b-0", "arm c-0"]
+    assert runner.log[3:] == ["freeze a-0", "freeze b-0", "freeze c-0", "thaw c-0", "thaw b-0", "thaw a-0"]
+    assert runner.held_pods() == {"a-0", "b-0", "c-0"}
+    assert runner.failures() == []
+
+
+def test_a_freeze_that_fails_is_thawed_too_and_what_was_not_frozen_is_not() -> None:
+    runner = Runner(hooks(), ["freeze b-0"])
+    with pytest.raises(NotProven, match="the hook b failed, nothing was captured.*freeze went wrong"):
+        through(runner)
+    assert runner.log[3:] == ["freeze a-0", "freeze b-0", "thaw b-0", "thaw a-0"]
+
+
+def test_a_refusal_freezes_nothing() -> None:
+    runner = Runner(hooks(), ["arm c-0"])
+    with pytest.raises(BadInput, match="c-0 is refused"):
+        through(runner)
+    assert not any("freeze" in line for line in runner.log)
+
+
+def test_going_on_after_an_error_holds_the_others_and_says_so() -> None:
+    runner = Runner(hooks("continue"), ["arm c-0", "freeze a-0", "lose b-0"])
+    through(runner)
+    assert runner.held_pods() == set()
+    told = "; ".join(runner.failures())
+    assert all(words in told for words in ("c-0 is refused", "freeze went wrong", "it was lost"))
+
+
+def test_an_interruption_in_the_middle_lets_go() -> None:
+    runner = Runner(hooks())
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    runner.cut = lambda claims: interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        through(runner)
+    assert runner.log[-3:] == ["thaw c-0", "thaw b-0", "thaw a-0"]
+
+
+def test_a_thaw_that_fails_keeps_no_other_one_frozen() -> None:
+    runner = Runner(hooks(), ["thaw c-0"])
+    through(runner)
+    assert runner.log[-3:] == ["thaw c-0", "thaw b-0", "thaw a-0"]
+    assert runner.held_pods() == {"a-0", "b-0"}
+
+
+def test_when_the_budget_is_over_it_is_let_go_while_the_wave_goes_on() -> None:
+    runner = Runner(hooks(budget_s=0.2))
+    gone, end = threading.Event(), time.monotonic() + 20
+    try:
+        runner.before()
+        while not gone.wait(0.02) and time.monotonic() < end:
+            if "thaw a-0" in runner.log:
+                gone.set()
+        assert gone.is_set(), "the wave has not ended, and it is thawed"
+    finally:
+        runner.after()
+    assert runner.log.count("thaw a-0") == 1
+    assert runner.held_pods() == set()
+    assert "the budget of 0.2 s was exceeded" in "; ".join(runner.failures())
+
+
+def test_what_freezes_after_the_budget_is_over_is_thawed_again_and_the_rest_not_frozen() -> None:
+    slow = threading.Event()
+    runner = Runner(hooks(budget_s=0.1), wait=lambda: bool(slow.wait(0.4)) or None)
+    through(runner)
+    assert "freeze c-0" not in runner.log
+    assert runner.log[-1] == "thaw a-0"
+    assert runner.held_pods() == set()
+
+
+def test_the_budget_is_never_more_than_the_cut_may_take() -> None:
+    assert Runner(hooks(budget_s=90), cap_s=60).budget_s == 60
+    assert Runner(hooks(budget_s=5), cap_s=60).budget_s == 5
+    assert Runner(hooks(), cap_s=60).budget_s == 60
+
+
+def test_a_pod_that_came_meanwhile_is_told_and_one_that_was_there_is_not() -> None:
+    runner = Runner(hooks())
+    runner.before()
+    runner.pods.items = [
+        pod_object("a-0", claim="data-a"),
+        pod_object("b-0", "2", "data-b"),
+        pod_object("new", claim="x"),
+    ]
+    runner.after()
+    assert runner.evidence().appeared == {"data-b": ["b-0"], "x": ["new"]}
+
+
+def test_replicas_come_before_the_others_and_named_pods_before_all() -> None:
+    nobody: Any = None
+    tools = Tools(nobody, "", SystemClock(), SilentReporter())
+
+    def hold(pod: str, role: str) -> Hold:
+        return Hold(Hook("h"), Place(tools, "shop", pod, "main", POD_SPEC), mark="m", role=role)
+
+    found = [hold("p", "primary"), hold("r1", "replica"), hold("r2", "replica"), hold("x", "")]
+    assert [[h.pod for h in group] for group in groups(Hook("h"), found)] == [["r1", "r2"], ["p", "x"]]
+    named = Hook("h", order=("p", "r2"))
+    assert [[h.pod for h in group] for group in groups(named, found)] == [["p"], ["r2"], ["r1"], ["x"]]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sets(st.sampled_from([f"{what} {pod}-0" for what in ("arm", "freeze", "lose", "thaw") for pod in "abc"])))
+def test_whatever_goes_wrong_what_was_frozen_is_thawed_and_only_the_whole_counts(wrong: set[str]) -> None:
+    runner = Runner(hooks("continue"), sorted(wrong))
+    through(runner)
+    frozen = {line.partition(" ")[2] for line in runner.log if line.startswith("freeze")}
+    thawed = [line.partition(" ")[2] for line in runner.log if line.startswith("thaw")]
+    assert sorted(thawed) == sorted(frozen)
+    assert runner.held_pods() == {pod for pod in ("a-0", "b-0", "c-0") if not any(pod in line for line in wrong)}
