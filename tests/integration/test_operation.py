@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is unfinished is shown, resumed, undone and given up by another process."""
+"""What is unfinished is shown, resumed, undone, given up and cleared away by another process."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.rbac import manifests
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import Conflict
 from tests.cluster.handle import Cluster
 from tests.integration.doors import Call, play
@@ -159,3 +161,29 @@ def test_an_undo_whose_volume_is_gone_changes_nothing(cluster: Cluster, make_nam
         p["metadata"]["uid"] for p in pods
     ]
     assert app.read_file() == "good"
+
+
+def test_journals_that_nobody_needs_are_cleared_away(app: App, user: Callable[..., Any]) -> None:
+    """By a user with exactly the role that is shipped for maintenance."""
+    held = app.quarantine(method="scale_down", incident="INC-1")["operation"]
+    app.cluster.apply(deployment("other", app.cluster.image()), namespace=app.namespace)
+    other = {"workloads": ("Deployment/other",), "incident": "INC-2"}
+    isolated = app.quarantine(method="scale_down", **other)["operation"]
+    released = app.quarantine("released", **other)["operation"]
+    keeper = user(name=f"keeper-{app.namespace}")
+    namespaced = {"app_namespace": app.namespace, "state_namespace": app.state, "user": keeper.name}
+    app.cluster.apply(*[one for one in manifests("maintenance", **namespaced) if "namespace" in one["metadata"]])
+    mine = app.as_user(keeper.kubeconfig)
+    given = {"app": {"name": "app", "namespace": app.namespace}, "state_namespace": app.state, "state": "cleared"}
+
+    assert not mine.door("operation", **given)["changed"], "they are young"
+    shown = mine.door("operation", check=True, older_than="0s", **given)
+    assert (shown["changed"], [row["id"] for row in shown["operations"]]) == (True, [isolated])
+    assert [step["state"] for step in shown["plan"]] == ["todo"]
+    assert {op.id for op in app.engine.journal.list()} == {held, isolated, released}
+
+    done = mine.door("operation", older_than="0s", **given)
+    assert (done["changed"], [row["id"] for row in done["operations"]]) == (True, [isolated])
+    assert {op.id for op in app.engine.journal.list()} == {held, released}, "one holds a workload, one is the newest"
+    again = mine.door("operation", older_than="0s", **given)
+    assert (again["changed"], again["operations"], again["plan"]) == (False, [], [])

@@ -51,7 +51,7 @@ def contain(cluster: Cluster, engine: Engine, request: Request, *, check_mode: b
     ended = marked.ended(KIND, key) if request.incident else None
     if ended is not None and request.state == ISOLATED:
         return _known_already(request, seen, ended)
-    if ended is not None and not any(request.releases(hold) for one in seen for hold in one.holds):
+    if ended is not None and not any(one.to_release(request) for one in seen):
         # Let go before; who else holds it is no error then.
         return {**_head(False, ended.plan, ended), **_proof(request, ended, seen), **_tail(request, seen)}
     there = marked.unfinished(KIND, key, planning=check_mode)

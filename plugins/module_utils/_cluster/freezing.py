@@ -20,7 +20,7 @@ from .._core.application import Application, Workload
 from .._core.clock import Clock
 from .._core.errors import Conflict, KnownGoodError, NotFound, NotProven, TimedOut
 from .._core.expressions import Expression
-from .._core.operation import Action, Context
+from .._core.operation import Action, Context, LooksAgain, NothingToUndo
 from .._core.plan import Json, Step
 from .._core.ports import ALREADY
 from .._core.progress import Reporter
@@ -262,12 +262,8 @@ class Pause(Hold):
 
 
 @dataclass(frozen=True, slots=True)
-class Resume(Hold):
+class Resume(Hold, LooksAgain):
     """``workloads.resume``: puts the values back, and waits for as many ready pods as there were."""
-
-    def done(self, step: Step, context: Context) -> bool:
-        del step, context
-        return False
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         thawed = self._thaw(step, context, sure=_froze(step, context))
@@ -348,16 +344,11 @@ def _names(pods: Iterable[Object]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class SeeStopped:
+class SeeStopped(LooksAgain, NothingToUndo):
     """``workloads.see_stopped``: params namespace, workloads (kind, name, namespace, uid, keeper), claims, settle_s."""
 
     cluster: Cluster
     clock: Clock
-
-    def done(self, step: Step, context: Context) -> bool:
-        """Never: each run looks again."""
-        del step, context
-        return False
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         """Raises NotProven naming who started what again, or which pods hold the claims."""
@@ -367,10 +358,6 @@ class SeeStopped:
             self.clock.sleep(step.params["settle_s"])
             self._look(step.params)
         return {}
-
-    def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
-        del step, context
-        return None
 
     def _look(self, params: Mapping[str, Any]) -> None:
         for item in params["workloads"]:

@@ -97,6 +97,10 @@ class Seen:
         """Isolated by that method, and held for that incident (for any, where none is named)?"""
         return self.isolated(method) and holds_for(self.holds, incident, method)
 
+    def to_release(self, request: Request) -> bool:
+        """Does a holder let go with this release, or is a policy of ours left without one?"""
+        return any(map(request.releases, self.holds)) if self.holds else self.policy is not None
+
     def row(self) -> dict[str, Json]:
         """As the door returns it."""
         return {

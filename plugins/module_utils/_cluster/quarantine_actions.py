@@ -15,7 +15,7 @@ from typing import Any
 
 from .._core.clock import Clock
 from .._core.errors import Conflict
-from .._core.operation import Action, Context
+from .._core.operation import Action, AskedOfJournal, Context, NothingToUndo
 from .._core.plan import Json, Step
 from .._core.progress import Reporter
 from .amend import Ref, amend, read, read_or_none
@@ -31,7 +31,7 @@ from .stopping import is_stopped
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class Probe(AskedOfJournal, NothingToUndo):
     """``quarantine.probe``: tries each path from a pod of our own; its result is the evidence.
 
     Params: namespace, image, pull_secrets, paths (empty: found when it runs, or those that the probe before found),
@@ -42,10 +42,6 @@ class Probe:
     clock: Clock
     reporter: Reporter
 
-    def done(self, step: Step, context: Context) -> bool:
-        # What was seen once is evidence of that moment: it is not looked for again.
-        return "paths" in context.results.get(step.name, {})
-
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         paths = self._paths(step, context)
         states = self._settled(step, context, paths)
@@ -54,10 +50,6 @@ class Probe:
             self.reporter.say(f"  {path['host']}:{path['port']} ({path['via']}): {path['state']}")
         left = sum(len(pods_of(self.cluster, Ref.of(w))) for w in step.params["workloads"] if w["kind"] != "Pod")
         return {"paths": tried, "pods": left}
-
-    def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
-        del step, context
-        return None
 
     def _paths(self, step: Step, context: Context) -> list[dict[str, Json]]:
         if step.params["paths"]:
@@ -171,13 +163,10 @@ class ByScale:
 
 
 @dataclass(frozen=True, slots=True)
-class KeepWhatHolds:
+class KeepWhatHolds(AskedOfJournal, NothingToUndo):
     """``quarantine.verdict``: a policy that was shown not to hold protects nobody and is taken away again."""
 
     cluster: Cluster
-
-    def done(self, step: Step, context: Context) -> bool:
-        return "enforced" in context.results.get(step.name, {})
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         verdict = judge(NETWORK_POLICY, context.results.get(BEFORE, {}), context.results.get(AFTER, {}))
@@ -187,13 +176,9 @@ class KeepWhatHolds:
                 removed |= NETWORK_POLICY in leave(self.cluster, params, {NETWORK_POLICY}, _of(context))
         return {"enforced": verdict.enforced, "why": verdict.why, "removed": removed}
 
-    def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
-        del step, context
-        return None
-
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class Release(AskedOfJournal):
     """``quarantine.release``: some holders let go; what the others do not stand for is taken off.
 
     With the last holder that is policy and marks, and the workload goes back to its resting replicas.
@@ -201,10 +186,6 @@ class Release:
 
     cluster: Cluster
     clock: Clock
-
-    def done(self, step: Step, context: Context) -> bool:
-        # Whether it is ready again is part of the outcome, so only a recorded result counts.
-        return "started_ms" in context.results.get(step.name, {})
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         del context

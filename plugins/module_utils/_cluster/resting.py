@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from .._core.application import Workload
 from .._core.clock import Clock
 from .._core.errors import NotProven
-from .._core.operation import Action, Context
+from .._core.operation import Action, Context, LooksAgain
 from .._core.plan import Json, Step
 from .._core.progress import Reporter
 from .amend import Ref, read, read_or_none
@@ -44,16 +44,11 @@ def rest_steps(workload: Workload) -> tuple[Step, Step]:
 
 
 @dataclass(frozen=True, slots=True)
-class SeeAtRest:
+class SeeAtRest(LooksAgain):
     """``workloads.see_at_rest``: goes on only while no pod of the workload is there or wanted."""
 
     cluster: Cluster
     clock: Clock
-
-    def done(self, step: Step, context: Context) -> bool:
-        """Never: each run looks again, and there is always something to undo."""
-        del step, context
-        return False
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         del context
@@ -80,16 +75,11 @@ class SeeAtRest:
 
 
 @dataclass(frozen=True, slots=True)
-class LeaveAtRest:
+class LeaveAtRest(LooksAgain):
     """``workloads.leave_at_rest``: whoever holds the workload starts it, not we."""
 
     cluster: Cluster
     clock: Clock
-
-    def done(self, step: Step, context: Context) -> bool:
-        """Never: there is always something to undo."""
-        del step, context
-        return False
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         del step, context

@@ -68,6 +68,35 @@ class Action(Protocol):
         """Puts back what the step changed, as far as it was changed. ``None``: this step has nothing to put back."""
 
 
+class NothingToUndo:
+    """For actions that leave nothing to put back: they only look, or what they do is taken back by another step."""
+
+    __slots__ = ()
+
+    def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
+        del step, context
+        return None
+
+
+class LooksAgain:
+    """For actions that each run does anew: nothing shows once and for all that they are done, or that others did it."""
+
+    __slots__ = ()
+
+    def done(self, step: Step, context: Context) -> bool:
+        del step, context
+        return False
+
+
+class AskedOfJournal:
+    """For actions whose outcome is what was seen: evidence of its moment, which only the journal holds."""
+
+    __slots__ = ()
+
+    def done(self, step: Step, context: Context) -> bool:
+        return bool(context.results.get(step.name))
+
+
 @runtime_checkable
 class Keeper(Protocol):
     """An action whose undo needs something that was kept."""

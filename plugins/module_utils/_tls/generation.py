@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from .._cluster.kinds import named
 from .._core.clock import rfc3339
 from .._core.errors import Conflict, NotFound, NotProven
-from .._core.operation import Context
+from .._core.operation import Context, LooksAgain, NothingToUndo
 from .._core.plan import Json, Step
 from .authority import Authority, authority
 from .issue import Issued, issue, judged
@@ -103,14 +103,10 @@ def _facts(copy: TlsSecret) -> dict[str, Json]:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class Check(LooksAgain, NothingToUndo):
     """``tls.check``: the staged generation judged offline, before anything is in service."""
 
     tools: Tools
-
-    def done(self, step: Step, context: Context) -> bool:
-        del step, context
-        return False
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         subject = Subject.of(self.tools, step, context)
@@ -133,10 +129,6 @@ class Check:
                 next="nothing was put into service",
             )
         return {"checked": new.certificate.fingerprint}
-
-    def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
-        del step, context
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +217,7 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
-class Clean:
+class Clean(NothingToUndo):
     """``tls.clean``: the staged copy goes; the archive stays for the way back, unless none is wanted."""
 
     tools: Tools
@@ -244,13 +236,9 @@ class Clean:
             dropped.append(subject.drop(subject.archive()))
         return {"deleted": [name for name in dropped if name]}
 
-    def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
-        del step, context
-        return None
-
 
 @dataclass(frozen=True, slots=True)
-class Purge:
+class Purge(NothingToUndo):
     """``tls.purge``: archives of earlier operations whose time is over."""
 
     tools: Tools
@@ -265,10 +253,6 @@ class Purge:
         for found in archives:
             self.tools.cluster.delete("Secret", found["name"], step.params["namespace"], uid=found["uid"])
         return {"deleted": [found["name"] for found in archives]}
-
-    def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
-        del step, context
-        return None
 
     def _there(self, step: Step, archive: dict[str, str]) -> bool:
         found = self.tools.cluster.find("Secret", archive["name"], step.params["namespace"])

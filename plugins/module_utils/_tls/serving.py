@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from .._cluster.amend import Ref
 from .._cluster.pods import wait_ready
 from .._core.errors import NotProven
-from .._core.operation import Context
+from .._core.operation import Context, LooksAgain, NothingToUndo
 from .._core.plan import Json, Step
 from .consumers import RESTARTABLE, VOLUME, Consumer, PodSeen, look
 from .proof import Proof, failures, glance, prove_pods, prove_service, why_blind
@@ -112,22 +112,14 @@ def _serving(sights: Iterable[Sight], pods: dict[str, PodSeen], old: str) -> Por
 
 
 @dataclass(frozen=True, slots=True)
-class Deliver:
+class Deliver(LooksAgain, NothingToUndo):
     """``tls.deliver``: the kubelet told to look at once; a moment for servers that reload by themselves."""
 
     tools: Tools
 
-    def done(self, step: Step, context: Context) -> bool:
-        del step, context
-        return False
-
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         subject = Subject.of(self.tools, step, context)
         return deliver(subject, as_ports(subject.result("baseline").get("ports")), subject.new)
-
-    def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
-        del step, context
-        return None
 
 
 def deliver(subject: Subject, ports: Ports, expected: str) -> dict[str, Json]:
@@ -149,24 +141,16 @@ def deliver(subject: Subject, ports: Ports, expected: str) -> dict[str, Json]:
 
 
 @dataclass(frozen=True, slots=True)
-class Restart:
+class Restart(LooksAgain, NothingToUndo):
     """``tls.restart``: new processes for the workloads that are still behind, and for no others."""
 
     tools: Tools
-
-    def done(self, step: Step, context: Context) -> bool:
-        del step, context
-        return False
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         subject = Subject.of(self.tools, step, context)
         ports = as_ports(subject.result("baseline").get("ports"))
         mark = f"{context.operation_id}.{subject.new[7:15]}"
         return {"restarted": renew(subject, ports, subject.new, mark)}
-
-    def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
-        del step, context
-        return None
 
 
 def renew(subject: Subject, ports: Ports, expected: str, mark: str) -> list[str]:
@@ -226,14 +210,10 @@ def _wait_left(subject: Subject, refs: set[str]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Prove:
+class Prove(LooksAgain, NothingToUndo):
     """``tls.prove``: the gate. Every pod serves the new generation, and so does the Service from inside the cluster."""
 
     tools: Tools
-
-    def done(self, step: Step, context: Context) -> bool:
-        del step, context
-        return False
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         subject = Subject.of(self.tools, step, context)
@@ -246,10 +226,6 @@ class Prove:
         inside = prove_service(subject, subject.new, blind=blind)
         _refuse(subject, Proof((*pods.rows, *inside.rows)))
         return {"proof": [*pods.rows, *inside.rows], "failed": pods.failed + inside.failed}
-
-    def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
-        del step, context
-        return None
 
 
 def gate(subject: Subject, ports: Ports, expected: str, *, strict: bool) -> Proof:
