@@ -13,6 +13,7 @@ PRIVATE to this collection.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -23,6 +24,7 @@ from .._core.errors import BadInput, Conflict, Denied, KnownGoodError, NotFound,
 from .._core.redact import redact_text
 from .auth import AuthOptions, configuration
 from .kinds import KINDS, Kind, describe, named
+from .retries import pause
 
 Object = dict[str, Any]
 Objects = list[Object]
@@ -184,7 +186,7 @@ class Cluster:
             timeoutSeconds=max(1, int(timeout_s + 0.999)),
         )
         resource = self._kind(kind)
-        response = self._send("GET", resource.path(namespace), query, None, "", timeout_s + 5.0, stream=True)
+        response = self._ask("GET", resource.path(namespace), query, None, "", timeout_s + 5.0, stream=True)
         try:
             if response.status >= 400:
                 raise self._error(response.status, response.read(), f"watch {resource.plural}")
@@ -285,14 +287,14 @@ class Cluster:
         where: str = "",
     ) -> Object:
         """One request, its JSON answer. Every refusal becomes one of our errors."""
-        response = self._send(method, path, query or {}, body, content, self._timeout)
+        response = self._ask(method, path, query or {}, body, content, self._timeout)
         if response.status >= 400:
             raise self._error(response.status, response.data, where or path)
         return json.loads(response.data) if response.data else {}
 
     def text(self, path: str, query: Mapping[str, Any] | None = None, *, where: str = "") -> str:
         """The answer to a GET as text (logs)."""
-        response = self._send("GET", path, query or {}, None, "", self._timeout)
+        response = self._ask("GET", path, query or {}, None, "", self._timeout)
         if response.status >= 400:
             raise self._error(response.status, response.data, where or path)
         return str(response.data.decode("utf-8", "replace"))
@@ -304,6 +306,34 @@ class Cluster:
             if setting["in"] == "header" and setting["value"]:
                 headers.append((setting["key"], setting["value"]))
         return headers + self._as
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any],
+        body: Any,
+        content: str,
+        timeout_s: float,
+        *,
+        stream: bool = False,
+    ) -> Any:
+        """The answer; the request is sent again where that is safe. Raises Unreachable."""
+        began, tries = time.monotonic(), 0
+        while True:
+            tries += 1
+            try:
+                response = self._send(method, path, query, body, content, timeout_s, stream=stream)
+            except Unreachable:
+                wait_s = pause(method, None, {}, tries, time.monotonic() - began)
+                if wait_s is None:
+                    raise
+            else:
+                wait_s = pause(method, response.status, response.headers, tries, time.monotonic() - began)
+                if wait_s is None:
+                    return response
+                response.close()
+            time.sleep(wait_s)
 
     def _send(
         self,

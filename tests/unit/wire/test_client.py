@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster import retries
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.auth import AuthOptions
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.client import Gone, connect, owned_by
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.kinds import KINDS, describe
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.retries import pause
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.waits import wait_gone, wait_until
 from ansible_collections.knowngood.kube.plugins.module_utils._core.clock import SystemClock
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import (
@@ -106,6 +108,52 @@ class TestRequests:
             assert not cluster.serves("VolumeSnapshot")
 
 
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pause before a request is sent again."""
+    monkeypatch.setattr(retries, "_PAUSES_S", (0.0, 0.0, 0.0))
+
+
+@pytest.mark.usefixtures("at_once")
+class TestAgain:
+    """What is sent again, and what never is."""
+
+    @pytest.mark.parametrize("answer", [failure(500), failure(503), failure(429)], ids=["500", "503", "429"])
+    def test_a_question_that_failed_on_the_way_is_asked_again(self, answer: Answer) -> None:
+        with serving(answer, answer, pods("a")) as (cluster, script):
+            assert len(cluster.list("Pod", "n")) == 1
+        assert len(script.seen) == 3
+
+    def test_a_write_is_sent_again_when_the_server_was_too_busy_to_take_it(self) -> None:
+        with serving(failure(429), Answer(201, POD)) as (cluster, script):
+            cluster.create(POD)
+        assert [request.method for request in script.seen] == ["POST", "POST"]
+
+    def test_a_write_that_may_have_been_done_is_not_sent_again(self) -> None:
+        with serving(failure(500), Answer(201, POD)) as (cluster, script), pytest.raises(Unreachable):
+            cluster.create(POD)
+        assert len(script.seen) == 1
+
+    def test_a_watch_that_is_refused_is_begun_again(self) -> None:
+        event = {"type": "ADDED", "object": POD}
+        with serving(failure(503), Answer(lines=[event])) as (cluster, script):
+            assert next(cluster.watch("Pod", "n", timeout_s=5)).object == POD
+        assert len(script.seen) == 2
+
+
+def test_what_a_busy_server_asks_for_is_heeded_within_limits(self) -> None:
+    assert pause("PUT", 429, {"Retry-After": "3"}, 1, 0) == 3
+    assert pause("PUT", 429, {"Retry-After": "600"}, 1, 0) == 10
+    assert pause("PUT", 503, {"Retry-After": "1"}, 1, 0) == 1
+    assert pause("PUT", 503, {}, 1, 0) is None
+    assert pause("PUT", None, {}, 1, 0) is None
+    assert pause("GET", None, {}, 1, 0) == 0.2
+    assert pause("GET", None, {}, 4, 0) is None, "three times again, no more"
+    assert pause("GET", None, {}, 1, 11) is None, "what hung is not begun again"
+    assert pause("GET", 404, {}, 1, 0) is None
+
+
+@pytest.mark.usefixtures("at_once")
 class TestRefusals:
     @pytest.mark.parametrize(
         ("answer", "error", "told"),
