@@ -123,6 +123,10 @@ app:
               description: Whether it is an init container that ends before the others start.
               type: bool
               sample: false
+            sidecar:
+              description: Whether it is an init container that runs on beside the others.
+              type: bool
+              sample: false
         mounts:
           description: How its containers reach claims.
           type: list
@@ -152,6 +156,14 @@ app:
               description: The directory of the volume that is mounted, empty for all of it.
               type: str
               sample: ""
+            sidecar:
+              description: Whether a sidecar mounts it.
+              type: bool
+              sample: false
+            device:
+              description: Whether it is reached as a raw block device, at that path.
+              type: bool
+              sample: false
         secrets:
           description: How its containers reach Secrets.
           type: list
@@ -191,6 +203,40 @@ app:
           description: The GitOps tool, operator or other owner that may undo a change to it.
           type: str
           sample: Helm release shop/shop
+        hands:
+          description:
+            - Everybody who has a hand on it, as the objects tell. HorizontalPodAutoscaler and KEDA ScaledObject by what
+              they scale, Argo CD, Flux and Helm by the marks that they leave, an operator by the owner reference.
+            - What an organisation does beside these leaves no trace and is not seen.
+          type: list
+          elements: dict
+          contains:
+            role:
+              description: V(autoscaler), V(gitops), V(operator) or V(release).
+              type: str
+              sample: gitops
+            kind:
+              description: Kind of the object.
+              type: str
+              sample: Kustomization
+            name:
+              description: Its name.
+              type: str
+              sample: shop
+            namespace:
+              description: Its namespace, empty where nothing says it.
+              type: str
+              sample: flux-system
+            group:
+              description: Its API group.
+              type: str
+              sample: kustomize.toolkit.fluxcd.io
+            sure:
+              description:
+                - Whether no other tool leaves such a mark. The label C(app.kubernetes.io/instance), which Argo CD may
+                  use, is left by Helm charts as well.
+              type: bool
+              sample: true
     pods:
       description: Its pods that have not ended.
       type: list
@@ -294,6 +340,14 @@ app:
           sample: [StatefulSet/db]
         deleting:
           description: Whether the claim is being deleted.
+          type: bool
+          sample: false
+        fs_type:
+          description: The filesystem that the volume names, empty where it leaves that to the driver.
+          type: str
+          sample: ext4
+        ephemeral:
+          description: Whether the claim belongs to one pod and goes with it.
           type: bool
           sample: false
         restored_from:

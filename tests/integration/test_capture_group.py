@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput, TimedOut
-from ansible_collections.knowngood.kube.plugins.module_utils._volumes import groups, snapshots
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes import groups
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.freeing import free_volumes
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.tools import Tools
 from tests.cluster.faults import Fault, Faults
 from tests.cluster.handle import Cluster
@@ -52,7 +53,7 @@ def stored(app: App) -> set[str]:
 def free(app: App, volumes: Any, operation: str) -> None:
     at_work = app.house()
     tools = Tools(at_work.cluster, app.state, at_work.clock, at_work.engine.reporter)
-    snapshots.free_group(tools, app.namespace, volumes, operation)
+    free_volumes(tools, app.namespace, volumes, operation)
 
 
 def test_a_declared_driver_makes_one_group_and_the_point_is_crash(pair: App) -> None:
@@ -125,11 +126,13 @@ def test_a_group_is_freed_with_its_members_whatever_is_left_of_its_objects(pair:
         pair.cluster.kubectl("delete", "volumegroupsnapshotcontent", volumes[0]["group_content"])
     assert handles <= stored(pair)
 
-    free(pair, volumes, "prune-shop-1")
+    operation = f"prune-shop-{pair.namespace.removeprefix('t-')}"
+
+    free(pair, volumes, operation)
 
     assert not handles & stored(pair)
     assert group_contents(pair) == []
-    free(pair, volumes, "prune-shop-1")
+    free(pair, volumes, operation)
 
 
 @pytest.mark.rig

@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -92,6 +93,76 @@ def test_what_is_named_and_not_there_is_one_clear_error(app: App) -> None:
         app.resolve(claims=["nope"])
     with pytest.raises(NotFound, match="no namespace not-there"):
         resolve(app.api, app.spec(namespace="not-there"))
+
+
+def definition(group: str, version: str, kind: str) -> dict[str, Any]:
+    plural = f"{kind.lower()}s"
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{group}"},
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": {"kind": kind, "plural": plural, "singular": kind.lower()},
+            "versions": [{"name": version, "served": True, "storage": True, "schema": schema}],
+        },
+    }
+
+
+@pytest.fixture
+def kinds_of_others(cluster: Cluster) -> Iterator[None]:
+    """KEDA's ScaledObject and an operator's kind, without anybody who acts on them. What was there is left there."""
+    there = {item["metadata"]["name"] for item in cluster.get("crds")["items"]}
+    wanted = [definition("keda.sh", "v1alpha1", "ScaledObject"), definition("db.test", "v1", "Postgres")]
+    made = [item for item in wanted if item["metadata"]["name"] not in there]
+    names = [f"crd/{item['metadata']['name']}" for item in wanted]
+    if made:
+        cluster.apply(*made)
+    cluster.kubectl("wait", *names, "--for=condition=Established", "--timeout=60s")
+    yield
+    for item in made:
+        cluster.kubectl("delete", "crd", item["metadata"]["name"], "--wait=false")
+
+
+@pytest.mark.rig
+def test_who_else_has_a_hand_on_it_is_seen_from_the_objects_alone(app: App, kinds_of_others: None) -> None:
+    scaled = {
+        "apiVersion": "keda.sh/v1alpha1",
+        "kind": "ScaledObject",
+        "metadata": {"name": "by-queue"},
+        "spec": {"scaleTargetRef": {"name": "web"}, "minReplicaCount": 0},
+    }
+    operator = {"apiVersion": "db.test/v1", "kind": "Postgres", "metadata": {"name": "main"}, "spec": {}}
+    app.cluster.wait("the kinds", lambda: app.api.kind_of("db.test/v1", "Postgres"))
+    app.cluster.apply(scaled, operator, namespace=app.namespace)
+    uid = app.cluster.get("postgress.db.test", "main", "-n", app.namespace)["metadata"]["uid"]
+    reference = {"apiVersion": "db.test/v1", "kind": "Postgres", "name": "main", "uid": uid, "controller": True}
+    own = json.dumps({"metadata": {"ownerReferences": [reference]}})
+    app.cluster.kubectl("patch", "statefulset", "db", "-n", app.namespace, "--type=merge", "-p", own)
+    mark = f"shop:apps/DaemonSet:{app.namespace}/agent"
+    app.cluster.kubectl("annotate", "ds", "agent", "-n", app.namespace, f"argocd.argoproj.io/tracking-id={mark}")
+    flux = ("helm.toolkit.fluxcd.io/name=web", "helm.toolkit.fluxcd.io/namespace=flux-system")
+    app.cluster.kubectl("label", "deployment", "web", "-n", app.namespace, *flux)
+
+    told = app.door("app_info", app={"name": "app", "namespace": app.namespace})["app"]["workloads"]
+
+    hands = {
+        f"{item['kind']}/{item['name']}": [(hand["role"], hand["kind"], hand["name"]) for hand in item["hands"]]
+        for item in told
+    }
+    assert hands == {
+        "CronJob/nightly": [],
+        "DaemonSet/agent": [("gitops", "Application", "shop")],
+        "Deployment/web": [
+            ("autoscaler", "HorizontalPodAutoscaler", "web"),
+            ("autoscaler", "ScaledObject", "by-queue"),
+            ("gitops", "HelmRelease", "web"),
+        ],
+        "StatefulSet/db": [("operator", "Postgres", "main")],
+    }
+    assert app.resolve().workload("Deployment/web").scaled_by == "ScaledObject/by-queue"
 
 
 @pytest.mark.rig

@@ -11,7 +11,7 @@ PRIVATE to this collection.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,11 +19,12 @@ from .._core.application import Application, ApplicationSpec, Container, PodView
 from .._core.errors import BadInput, Denied, NotFound
 from .claims import missing, template_claims, volume_of
 from .client import Cluster, Object
-from .owners import MIDDLE_KINDS, TOP_KINDS, controller_of, manager_of, top_of
+from .owners import MIDDLE_KINDS, TOP_KINDS, controller_of, hands_on, manager_of, top_of
 from .selectors import matcher
 from .templates import claims_in, mounts, running_containers, secret_uses, template_containers
 
 QUARANTINE = "knowngood.io/quarantine"
+KEDA, SCALED_OBJECT = "keda.sh/v1alpha1", "ScaledObject"
 RESTING_REPLICAS = "knowngood.io/resting-replicas"
 _LISTED = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "ReplicationController")
 _SCALED = ("Deployment", "StatefulSet", "ReplicaSet", "ReplicationController")
@@ -61,9 +62,19 @@ class Observed:
 def _observe(cluster: Cluster, spec: ApplicationSpec) -> Observed:
     kinds = ("Pod", *_LISTED, "HorizontalPodAutoscaler", "PersistentVolumeClaim")
     seen = Observed({kind: cluster.list(kind, spec.namespace) for kind in kinds})
+    seen.objects[SCALED_OBJECT] = _scaled_objects(cluster, spec.namespace)
     seen.owners = _foreign_owners(cluster, seen)
     seen.volumes = _volumes(cluster, seen.of("PersistentVolumeClaim"))
     return seen
+
+
+def _scaled_objects(cluster: Cluster, namespace: str) -> list[Object]:
+    """KEDA's, where the cluster has KEDA and lets us look: what it makes is seen in any case."""
+    try:
+        kind = cluster.kind_of(KEDA, SCALED_OBJECT)
+        return cluster.list(kind, namespace) if kind else []
+    except Denied:
+        return []
 
 
 def _foreign_owners(cluster: Cluster, seen: Observed) -> dict[str, Object]:
@@ -113,10 +124,9 @@ def assemble(spec: ApplicationSpec, cluster_uid: str, seen: Observed, *, strict:
     chosen = _chosen(spec, tops, seen, notes, strict)
     pods_of = {uid: _pods_of(uid, tops) for uid in chosen}
     claims = {c["metadata"]["name"]: c for c in seen.of("PersistentVolumeClaim")}
-    scaled_by = _scaled_by(seen)
-    workloads = sorted(
-        (_workload(top, pods_of[uid], claims, scaled_by) for uid, top in chosen.items()), key=lambda w: (w.kind, w.name)
-    )
+    scalers = _autoscalers(seen)
+    found = (_workload(top, pods_of[uid], claims, scalers.get(_ref(top), [])) for uid, top in chosen.items())
+    workloads = sorted(found, key=lambda w: (w.kind, w.name))
     _note_mixed_images(workloads, pods_of, notes)
     wanted = _wanted_claims(spec, workloads, pods_of, claims, notes, strict)
     mounted = _mounted_by(workloads, tops, seen)
@@ -251,16 +261,26 @@ def _selector(obj: Object) -> Mapping[str, str]:
     return dict(_template_labels(obj))
 
 
-def _scaled_by(seen: Observed) -> dict[str, str]:
-    found = {}
-    for hpa in seen.of("HorizontalPodAutoscaler"):
-        target, owner = hpa["spec"]["scaleTargetRef"], controller_of(hpa)
-        name = f"{owner['kind']}/{owner['name']}" if owner else f"HorizontalPodAutoscaler/{hpa['metadata']['name']}"
-        found[f"{target['kind']}/{target['name']}"] = name
+def _autoscalers(seen: Observed) -> dict[str, list[Object]]:
+    """HorizontalPodAutoscalers and KEDA's ScaledObjects by what they scale, as ``Kind/name``."""
+    found: dict[str, list[Object]] = {}
+    for kind in ("HorizontalPodAutoscaler", SCALED_OBJECT):
+        for scaler in seen.of(kind):
+            target = (scaler.get("spec") or {}).get("scaleTargetRef") or {}
+            # KEDA scales a Deployment where no kind is given.
+            found.setdefault(f"{target.get('kind') or 'Deployment'}/{target.get('name')}", []).append(scaler)
     return found
 
 
-def _workload(top: Object, pods: list[Object], claims: Mapping[str, Object], scaled_by: Mapping[str, str]) -> Workload:
+def _scaled_by(scalers: Sequence[Object]) -> str:
+    """The one at the top: what made an autoscaler would put it back."""
+    if not scalers:
+        return ""
+    owner = controller_of(scalers[-1])
+    return f"{owner['kind']}/{owner['name']}" if owner else _ref(scalers[-1])
+
+
+def _workload(top: Object, pods: list[Object], claims: Mapping[str, Object], scalers: Sequence[Object]) -> Workload:
     meta, spec = top["metadata"], top.get("spec") or {}
     annotations = meta.get("annotations") or {}
     # A controller of a foreign kind has no template we could read: its pods tell.
@@ -283,8 +303,9 @@ def _workload(top: Object, pods: list[Object], claims: Mapping[str, Object], sca
         secrets=secret_uses(pod_spec),
         labels=dict(_labels(top)),
         quarantine=quarantine,
-        scaled_by=scaled_by.get(_ref(top), ""),
+        scaled_by=_scaled_by(scalers),
         managed_by=manager_of(top),
+        hands=hands_on(top, scalers),
     )
 
 

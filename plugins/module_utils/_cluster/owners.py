@@ -9,10 +9,12 @@ PRIVATE to this collection.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .._core.application import Hand
 from .client import Object
+from .gitops import keepers_of
 
 TOP_KINDS = ("Deployment", "StatefulSet", "DaemonSet", "CronJob", "ReplicationController")
 """Kinds at which the way up ends: what owns one of these is named as ``managed_by``."""
@@ -74,3 +76,33 @@ def manager_of(obj: Mapping[str, Any]) -> str:
         namespace = annotations.get(f"{_HELM}/release-namespace", "?")
         return f"Helm release {namespace}/{annotations[f'{_HELM}/release-name']}"
     return ""
+
+
+def hands_on(obj: Mapping[str, Any], autoscalers: Sequence[Object] = ()) -> tuple[Hand, ...]:
+    """Everybody who has a hand on a workload: its autoscalers, and whom its own marks and references name.
+
+    Of an autoscaler that another one made (KEDA makes a HorizontalPodAutoscaler) both are named.
+    """
+    meta = obj["metadata"]
+    namespace = str(meta.get("namespace") or "")
+    found = []
+    for scaler in autoscalers:
+        found.append(_hand("autoscaler", scaler["kind"], scaler["metadata"]["name"], namespace, scaler["apiVersion"]))
+        maker = controller_of(scaler)
+        if maker:
+            found.append(_hand("autoscaler", maker["kind"], maker["name"], namespace, maker["apiVersion"]))
+    for keeper in keepers_of(dict(obj)):
+        found.append(Hand("gitops", keeper.kind, keeper.name, keeper.namespace, keeper.group, keeper.sure))
+    owner = controller_of(obj)
+    if owner:
+        found.append(_hand("operator", owner["kind"], owner["name"], namespace, owner["apiVersion"]))
+    annotations = meta.get("annotations") or {}
+    if annotations.get(f"{_HELM}/release-name"):
+        release, where = annotations[f"{_HELM}/release-name"], annotations.get(f"{_HELM}/release-namespace", "")
+        found.append(Hand("release", "Helm release", str(release), str(where)))
+    return tuple(sorted(set(found), key=lambda hand: (hand.role, hand.kind, hand.name)))
+
+
+def _hand(role: str, kind: str, name: str, namespace: str, api_version: str) -> Hand:
+    group = api_version.rpartition("/")[0]
+    return Hand(role, str(kind), str(name), namespace, group)

@@ -32,10 +32,10 @@ def running_containers(pod: Mapping[str, Any]) -> tuple[Container, ...]:
     spec, status = pod.get("spec") or {}, pod.get("status") or {}
     # Container names are unique in a pod over all three lists.
     reported = {item["name"]: item for key in _STATUSES for item in status.get(key) or []}
-    ephemeral = [(c["name"], c.get("image", ""), False) for c in spec.get("ephemeralContainers") or []]
+    ephemeral = [(c["name"], c.get("image", ""), False, False) for c in spec.get("ephemeralContainers") or []]
     return tuple(
-        Container(name, image, digest_of(reported.get(name, {}), image), init)
-        for name, image, init in [*_named(spec), *ephemeral]
+        Container(name, image, digest_of(reported.get(name, {}), image), init, sidecar)
+        for name, image, init, sidecar in [*_named(spec), *ephemeral]
     )
 
 
@@ -50,7 +50,9 @@ def digest_of(status: Mapping[str, Any], image: str) -> str:
 
 def template_containers(pod_spec: Mapping[str, Any]) -> tuple[Container, ...]:
     """The containers a template asks for; the digest is known where the reference pins one."""
-    return tuple(Container(name, image, pinned(image), init) for name, image, init in _named(pod_spec))
+    return tuple(
+        Container(name, image, pinned(image), init, sidecar) for name, image, init, sidecar in _named(pod_spec)
+    )
 
 
 def claims_in(pod_spec: Mapping[str, Any], pod_name: str = "") -> dict[str, str]:
@@ -75,17 +77,21 @@ def mounts(pod_spec: Mapping[str, Any], claims: Mapping[str, str]) -> tuple[Moun
         if (volume.get("persistentVolumeClaim") or {}).get("readOnly")
     }
     found = []
-    for container, init in _containers(pod_spec):
+    for container, init, sidecar in _containers(pod_spec):
+        who = {"container": container["name"], "init": init, "sidecar": sidecar}
         for mount in container.get("volumeMounts") or []:
             if mount["name"] in claims:
                 read_only = bool(mount.get("readOnly")) or mount["name"] in forbidden
                 sub_path = mount.get("subPath") or mount.get("subPathExpr") or ""
-                claim = claims[mount["name"]]
-                found.append(Mount(claim, container["name"], mount["mountPath"], read_only, init, sub_path))
+                made = Mount(
+                    claims[mount["name"]], path=mount["mountPath"], read_only=read_only, sub_path=sub_path, **who
+                )
+                found.append(made)
         for device in container.get("volumeDevices") or []:
             if device["name"] in claims:
                 read_only = device["name"] in forbidden
-                found.append(Mount(claims[device["name"]], container["name"], device["devicePath"], read_only, init))
+                path = device["devicePath"]
+                found.append(Mount(claims[device["name"]], path=path, read_only=read_only, device=True, **who))
     return tuple(sorted(found, key=lambda m: (m.claim, m.container, m.path)))
 
 
@@ -93,7 +99,7 @@ def secret_uses(pod_spec: Mapping[str, Any]) -> tuple[SecretUse, ...]:
     """How containers reach Secrets: by volume (plain or projected), by a mount with subPath, by environment."""
     by_volume = {volume["name"]: _secrets_of(volume) for volume in pod_spec.get("volumes") or []}
     found = set()
-    for container, _init in _containers(pod_spec):
+    for container, _init, _sidecar in _containers(pod_spec):
         name = container["name"]
         for mount in container.get("volumeMounts") or []:
             delivery = "sub_path" if mount.get("subPath") or mount.get("subPathExpr") else "volume"
@@ -119,13 +125,15 @@ def _secrets_in_env(container: Mapping[str, Any]) -> Iterator[str]:
             yield source["secretRef"]["name"]
 
 
-def _containers(pod_spec: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], bool]]:
+def _containers(pod_spec: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], bool, bool]]:
+    """Each container, whether it is an init container, and whether it is a sidecar."""
     for container in pod_spec.get("initContainers") or []:
         # A "sidecar" is an init container that keeps running; it counts as one that runs.
-        yield container, container.get("restartPolicy") != "Always"
+        runs_on = container.get("restartPolicy") == "Always"
+        yield container, not runs_on, runs_on
     for container in pod_spec.get("containers") or []:
-        yield container, False
+        yield container, False, False
 
 
-def _named(pod_spec: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
-    return [(c["name"], c.get("image", ""), init) for c, init in _containers(pod_spec)]
+def _named(pod_spec: Mapping[str, Any]) -> list[tuple[str, str, bool, bool]]:
+    return [(c["name"], c.get("image", ""), init, sidecar) for c, init, sidecar in _containers(pod_spec)]

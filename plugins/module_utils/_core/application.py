@@ -98,17 +98,21 @@ def _references(data: Mapping[str, Any], key: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container of a pod. ``digest`` is ``sha256:...`` of the image that really runs, empty while unknown."""
+    """A container of a pod. ``digest`` is ``sha256:...`` of the image that really runs, empty while unknown.
+
+    ``init``: it ends before the others start. A ``sidecar`` is started with those and runs on.
+    """
 
     name: str
     image: str
     digest: str = ""
     init: bool = False
+    sidecar: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A claim reached by a container of a workload."""
+    """A claim reached by a container of a workload. A ``device`` is a raw block volume, at its ``path``."""
 
     claim: str
     container: str
@@ -116,6 +120,8 @@ class Mount:
     read_only: bool = False
     init: bool = False
     sub_path: str = ""
+    sidecar: bool = False
+    device: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +135,29 @@ class SecretUse:
 
 
 @dataclass(frozen=True, slots=True)
+class Hand:
+    """Somebody else who has a hand on a workload, as the objects themselves tell.
+
+    ``role``: ``autoscaler`` (sets its replicas), ``gitops``, ``operator`` (a controller of a foreign kind) or
+    ``release`` (Helm). ``namespace`` is empty where nothing says it. ``sure`` is false for a mark that others leave.
+    """
+
+    role: str
+    kind: str
+    name: str
+    namespace: str = ""
+    group: str = ""
+    sure: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Workload:
     """A top-level controller (or a bare pod) with what its template says.
 
     ``replicas`` is the number wanted now (None where the kind has none); ``resting_replicas`` is the number it goes
     back to: other than ``replicas`` only while a quarantine holds it down, named by ``quarantine`` (an operation id).
-    ``scaled_by`` names an autoscaler, ``managed_by`` a GitOps tool, operator or owner that would undo a change.
+    ``scaled_by`` names an autoscaler, ``managed_by`` a GitOps tool, operator or owner that would undo a change;
+    ``hands`` are all of these.
     """
 
     kind: str
@@ -153,6 +176,7 @@ class Workload:
     quarantine: str = ""
     scaled_by: str = ""
     managed_by: str = ""
+    hands: tuple[Hand, ...] = ()
 
     @property
     def ref(self) -> str:

@@ -354,25 +354,17 @@ def import_group(
     operation_id: str,
     *,
     timeout_s: float = 120.0,
-) -> Object:
-    """A bound group snapshot for a group that the driver has, of which no object is left. Returns it."""
-    import_content(tools, api, namespace, name, volumes, operation_id)
-    group = _create(
-        tools,
-        {
-            "apiVersion": api.group.api_version,
-            "kind": api.group.kind,
-            "metadata": {"name": name, "namespace": namespace, "labels": owned_by(operation_id)},
-            "spec": {"source": {"volumeGroupSnapshotContentName": name}},
-        },
-        api.group,
-    )
+) -> Object | None:
+    """A bound group snapshot for a group of which no object is left. None where the driver says it has none such."""
+    content = import_content(tools, api, namespace, name, volumes, operation_id)
 
     def known(seen: Mapping[str, Object]) -> str:
-        content = seen.get(name)
-        return "" if content is not None and state.is_ready(content) else "the driver has not answered for it yet"
+        now = seen.get(name)
+        if now is not None and (state.is_ready(now) or _unknown_to_driver(now)):
+            return ""
+        return "the driver has not answered for it yet"
 
-    wait_until(
+    seen = wait_until(
         tools.cluster,
         api.content,
         None,
@@ -383,5 +375,24 @@ def import_group(
         field=f"metadata.name={name}",
         next=_NEXT,
     )
+    if _unknown_to_driver(seen[name]):
+        # As long as no group is bound to it, it goes without further ado.
+        delete(tools, api.content, name, None, content["metadata"]["uid"], timeout_s=timeout_s)
+        return None
+    group = _create(
+        tools,
+        {
+            "apiVersion": api.group.api_version,
+            "kind": api.group.kind,
+            "metadata": {"name": name, "namespace": namespace, "labels": owned_by(operation_id)},
+            "spec": {"source": {"volumeGroupSnapshotContentName": name}},
+        },
+        api.group,
+    )
     _wait_bound(tools, api, group, timeout_s)
     return tools.cluster.get(api.group, name, namespace)
+
+
+def _unknown_to_driver(content: Object) -> bool:
+    """The gRPC code that a driver answers for a group that it does not have (CSI: GetVolumeGroupSnapshot)."""
+    return not state.is_ready(content) and "code = NotFound" in state.error(content)

@@ -18,7 +18,7 @@ from .._core.errors import Conflict, NotProven
 from .._core.plan import Json
 from . import groups
 from . import snapshot_state as state
-from .names import GROUP_CONTENT, OPERATION, suffixed, tail
+from .names import GROUP_CONTENT, OPERATION
 from .objects import Object, annotation, create, delete, label
 from .tools import Tools, in_parallel
 
@@ -215,56 +215,6 @@ def free(tools: Tools, snapshot: Object, content: Object, *, timeout_s: float = 
     meta, inner = snapshot["metadata"], content["metadata"]
     delete(tools, SNAPSHOT, meta["name"], meta["namespace"], meta["uid"], timeout_s=timeout_s)
     wait_gone(tools.cluster, CONTENT, inner["name"], None, inner["uid"], timeout_s=timeout_s, clock=tools.clock)
-
-
-def free_group(
-    tools: Tools, namespace: str, volumes: Sequence[Mapping[str, Json]], operation_id: str, *, timeout_s: float = 120.0
-) -> None:
-    """Frees the group snapshot that these volumes are the members of: the driver deletes all of them together.
-
-    ``volumes``: every row of the statement with the same ``group_handle`` (``claim``, ``driver``, ``content``,
-    ``snapshot_handle``, ``group``, ``group_content``, ``group_handle``, ``deletion_secret``). Where the group's objects
-    are gone it is imported anew and deleted, which is the way the snapshot controller knows. Called again after a crash
-    it goes on. Raises Conflict where a content that is not of the point uses a member.
-    """
-    api = groups.needed(tools.cluster)
-    first = volumes[0]
-    handle, name = first["group_handle"], suffixed(first["claim"], f"free-{tail(operation_id)}")
-    stored = [c for c in tools.cluster.list(CONTENT) if state.handle(c) in {v["snapshot_handle"] for v in volumes}]
-    _refuse_others(volumes, [c for c in stored if c["spec"]["driver"] == first["driver"]])
-    contents = [c for c in tools.cluster.list(api.content) if groups.handle(c) == handle]
-    there = [group for group in (_group_of(tools, api, content) for content in contents) if group is not None]
-    if not there:
-        for content in contents:
-            meta = content["metadata"]
-            groups.set_policy(tools, api, meta["name"], meta["uid"], RETAIN, {})
-            delete(tools, api.content, meta["name"], None, meta["uid"], timeout_s=timeout_s)
-        there = [groups.import_group(tools, api, namespace, name, volumes, operation_id, timeout_s=timeout_s)]
-    groups.free(tools, api, there[0], timeout_s=timeout_s)
-    for volume in volumes:
-        content = tools.cluster.find(CONTENT, volume["content"])
-        if content is not None:
-            set_policy(tools, content, RETAIN)  # its data went with the group, the driver is not to be asked for it
-            delete(tools, CONTENT, volume["content"], None, content["metadata"]["uid"], timeout_s=timeout_s)
-
-
-def _group_of(tools: Tools, api: groups.GroupApi, content: Object) -> Object | None:
-    """The group snapshot that a content belongs to, when it is there and the two name each other."""
-    ref = content["spec"].get("volumeGroupSnapshotRef") or {}
-    found = tools.cluster.find(api.group, ref.get("name", ""), ref.get("namespace", ""))
-    return found if found is not None and groups.is_bound(found, content) else None
-
-
-def _refuse_others(volumes: Sequence[Mapping[str, Json]], contents: Iterable[Object]) -> None:
-    own = {volume["content"] for volume in volumes}
-    others = sorted(c["metadata"]["name"] for c in contents if c["metadata"]["name"] not in own)
-    if others:
-        raise Conflict(
-            "members of a group snapshot are used by other contents",
-            where=", ".join(named(CONTENT, other) for other in others),
-            why="freeing the group would take the data of those as well",
-            next="delete them if they are not needed, then run the same task again",
-        )
 
 
 def discard(tools: Tools, namespace: str, selector: str) -> int:

@@ -137,6 +137,28 @@ class TestOwners:
         hpa = thing("HorizontalPodAutoscaler", "web-hpa", {"scaleTargetRef": {"kind": "Deployment", "name": "web"}})
         assert app(controller("Deployment", "web"), hpa).workloads[0].scaled_by == "HorizontalPodAutoscaler/web-hpa"
 
+    def test_a_scaled_object_counts_with_and_without_the_autoscaler_it_makes(self) -> None:
+        scaled = thing("ScaledObject", "web-so", {"scaleTargetRef": {"name": "web"}}, api="keda.sh/v1alpha1")
+        target = {"scaleTargetRef": {"kind": "Deployment", "name": "web"}}
+        made = thing("HorizontalPodAutoscaler", "keda-hpa-web", target, by=scaled)
+        for scalers in ([scaled], [scaled, made]):
+            (web,) = app(controller("Deployment", "web"), *scalers).workloads
+            assert web.scaled_by == "ScaledObject/web-so"
+            assert ("autoscaler", "ScaledObject", "web-so", "keda.sh") in [
+                (hand.role, hand.kind, hand.name, hand.group) for hand in web.hands
+            ]
+
+    def test_every_hand_on_a_workload_is_named(self) -> None:
+        operator = thing("Postgres", "main", api="db.example/v1")
+        marks = {"argocd.argoproj.io/tracking-id": "team_shop:apps/StatefulSet:shop/db"}
+        labels = {"kustomize.toolkit.fluxcd.io/name": "k", "kustomize.toolkit.fluxcd.io/namespace": "flux"}
+        (found,) = app(controller("StatefulSet", "db", by=operator, annotations=marks, labels=labels)).workloads
+        assert [(hand.role, hand.kind, hand.namespace, hand.name) for hand in found.hands] == [
+            ("gitops", "Application", "team", "shop"),
+            ("gitops", "Kustomization", "flux", "k"),
+            ("operator", "Postgres", "shop", "main"),
+        ]
+
 
 class TestDigests:
     def test_the_repository_digest_that_runs_wins_over_the_template(self) -> None:
@@ -218,6 +240,39 @@ class TestVolumes:
         spec = containers(volumes=[{"name": "tmp", "ephemeral": {}}])
         web = controller("Deployment", "web", spec)
         assert [v.claim for v in app(web, pod("web-x", web, spec), claim("web-x-tmp")).volumes] == ["web-x-tmp"]
+
+    def test_an_ephemeral_claim_says_so(self) -> None:
+        by_pod = claim("web-x-tmp", by=pod("web-x"))
+        assert [v.ephemeral for v in app(by_pod, claim("data"), claims=["web-x-tmp", "data"]).volumes] == [False, True]
+
+    def test_who_mounts_it_and_how(self) -> None:
+        spec = containers(volumes=[claim_volume("d", "data"), claim_volume("raw", "disk", readOnly=True)])
+        spec["containers"][0]["volumeMounts"] = [mount("d", "/data", subPath="a")]
+        spec["containers"][0]["volumeDevices"] = [{"name": "raw", "devicePath": "/dev/x"}]
+        spec["initContainers"] = [
+            {"name": "prepare", "image": "i", "volumeMounts": [mount("d", "/in")]},
+            {
+                "name": "ship",
+                "image": "i",
+                "restartPolicy": "Always",
+                "volumeMounts": [mount("d", "/o", readOnly=True)],
+            },
+        ]
+        (web,) = app(controller("Deployment", "web", spec)).workloads
+        seen = {
+            (m.claim, m.container, m.path): (m.init, m.sidecar, m.read_only, m.sub_path, m.device) for m in web.mounts
+        }
+        assert seen == {
+            ("data", "main", "/data"): (False, False, False, "a", False),
+            ("data", "prepare", "/in"): (True, False, False, "", False),
+            ("data", "ship", "/o"): (False, True, True, "", False),
+            ("disk", "main", "/dev/x"): (False, False, True, "", True),
+        }
+        assert [(c.name, c.init, c.sidecar) for c in web.containers] == [
+            ("prepare", True, False),
+            ("ship", False, True),
+            ("main", False, False),
+        ]
 
     def test_where_a_claim_was_restored_from(self) -> None:
         from_snapshot = claim("a")
