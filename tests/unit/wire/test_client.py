@@ -141,7 +141,7 @@ class TestAgain:
         assert len(script.seen) == 2
 
 
-def test_what_a_busy_server_asks_for_is_heeded_within_limits(self) -> None:
+def test_what_a_busy_server_asks_for_is_heeded_within_limits() -> None:
     assert pause("PUT", 429, {"Retry-After": "3"}, 1, 0) == 3
     assert pause("PUT", 429, {"Retry-After": "600"}, 1, 0) == 10
     assert pause("PUT", 503, {"Retry-After": "1"}, 1, 0) == 1
