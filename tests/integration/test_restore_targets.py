@@ -8,13 +8,15 @@ cluster.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput
+from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput, Conflict, NotProven
+from ansible_collections.knowngood.kube.plugins.module_utils._core.statements import LedgerBroken
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.content_manifest import ManifestWish
 from tests.cluster.audit import AuditLog
 from tests.cluster.faults import Fault, Faults
@@ -118,6 +120,124 @@ def test_another_class_of_the_same_driver_is_taken_and_one_of_another_driver_is_
     assert "off-cluster copy" in text
     assert claims_of(watched)["files"]["spec"]["storageClassName"] == "local-wait"
     assert watched.read_file() == "good"
+
+
+def saying(text: str, **more: object) -> list[dict[str, object]]:
+    command = ["cat", "/files/note"]
+    probe = {"name": "note", "workload": "Deployment/files", "command": command, "timeout_s": 5}
+    return [{**probe, "expect": {"stdout_equals": text}, **more}]
+
+
+def test_where_there_is_too_little_room_nothing_is_begun(watched: App, audit: AuditLog) -> None:
+    point, cluster = captured(watched), watched.cluster
+    small = f"small-{watched.namespace}"
+    storage_class = {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": small},
+        "provisioner": cluster.get("storageclass", "local")["provisioner"],
+    }
+    capacity = {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "CSIStorageCapacity",
+        "metadata": {"name": "small", "namespace": watched.namespace},
+        "storageClassName": small,
+        "capacity": "1Mi",
+    }
+    cluster.apply(storage_class, capacity)
+    try:
+        in_storage = refused(watched, audit, point, storage_class=small)
+    finally:
+        cluster.kubectl("delete", "storageclass", small)
+    cluster.apply(quota({"persistentvolumeclaims": "1"}), namespace=watched.namespace)
+    cluster.wait("quota", lambda: cluster.get("resourcequota", "small", "-n", watched.namespace).get("status"))
+    for_one = refused(watched, audit, point)
+    cluster.apply(quota({"persistentvolumeclaims": "2"}), namespace=watched.namespace)
+    cluster.wait(
+        "quota",
+        lambda: cluster.get("resourcequota", "small", "-n", watched.namespace)["status"]["hard"] != {},
+    )
+    with_copies = refused(watched, audit, point, verify=saying("good"))
+
+    assert "StorageClass small-" in in_storage
+    assert "1048576 are left" in in_storage
+    assert "exceeded quota" in for_one
+    assert "persistentvolumeclaims: 2 more is needed, 1 is left of 2" in with_copies
+    assert watched.restore(point)["changed"], "without the copies there is room"
+
+
+def test_what_stands_in_the_way_is_named_and_left_alone(
+    watched: App, audit: AuditLog, make_namespace: Callable[[], str]
+) -> None:
+    point, other = captured(watched), make_namespace()
+    taken = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "files"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    }
+    watched.cluster.apply(taken, namespace=other)
+    before = claims_of(watched, other)["files"]["metadata"]["uid"]
+
+    exists = refused(watched, audit, point, target="namespace", namespace=other)
+    nowhere = refused(watched, audit, point, target="namespace", namespace="does-not-exist")
+    stranger = refused(watched, audit, "warehouse-20260101-000000-abcd")
+    with pytest.raises(NotProven) as held:
+        watched.restore(point, verify=saying("other", on="live"), on_failure="hold")
+    in_the_way = refused(watched, audit, point, Conflict, incident="INC-9")
+
+    assert "claims of these names exist: files" in exists
+    assert claims_of(watched, other)["files"]["metadata"]["uid"] == before
+    assert "kubectl create namespace does-not-exist" in nowhere
+    assert "of another application than shop" in stranger
+    operation = str(held.value.details["operation"])
+    for part in (operation, "verify live", "started 20", "state=resumed or state=undone"):
+        assert part in in_the_way
+    watched.undo(operation)
+    assert watched.read_file() == "bad"
+
+
+def test_a_statement_that_was_changed_is_not_believed(watched: App, audit: AuditLog) -> None:
+    point, cluster = captured(watched), watched.cluster
+    (item,) = cluster.get("configmaps", "-n", watched.state, "-l", "knowngood.io/ledger")["items"]
+    (key,) = item["data"]
+    handle = json.loads(item["data"][key])["body"]["volumes"][0]["snapshot_handle"]
+    item["data"][key] = item["data"][key].replace(handle, "another")
+    item["metadata"] = {k: item["metadata"][k] for k in ("name", "namespace", "labels")}
+    cluster.kubectl("delete", "configmap", item["metadata"]["name"], "-n", watched.state)
+    cluster.apply(item)
+
+    text = refused(watched, audit, point, LedgerBroken)
+
+    assert "ledger" in text
+    assert "hash" in text
+
+
+@pytest.mark.parametrize("policy", ["undo", "hold"])
+def test_a_failed_gate_is_undone_or_held_also_after_images_were_changed(files: App, policy: str) -> None:
+    point = captured(files)
+    image = files.cluster.image("work")
+    other = "rig.local/work:1" if "@" in image else image
+
+    with pytest.raises(NotProven) as caught:
+        files.restore(
+            point,
+            images={"Deployment/files": other},
+            verify=saying("other", on="live"),
+            on_failure=policy,
+        )
+
+    def state() -> tuple[str, str]:
+        files.cluster.wait_ready(files.namespace, "deployment/files")
+        spec = files.cluster.get("deployment", "files", "-n", files.namespace)["spec"]["template"]["spec"]
+        return files.read_file(), spec["containers"][0]["image"]
+
+    if policy == "hold":
+        assert state() == ("good", other)
+        files.undo(str(caught.value.details["operation"]))
+    else:
+        assert "everything was put back" in str(caught.value)
+    assert state() == ("bad", image)
 
 
 def test_a_claim_that_had_no_volume_is_given_one_and_an_undo_takes_it_away(files: App) -> None:

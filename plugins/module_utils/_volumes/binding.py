@@ -24,11 +24,6 @@ _LOOK_S = 3.0
 _FINAL = ("code = NotFound", "code = InvalidArgument", "requested volume mode")
 
 
-def wait_bound(tools: Tools, namespace: str, name: str, *, timeout_s: float) -> Object:
-    """The claim, once it is bound."""
-    return wait_all_bound(tools, namespace, [name], timeout_s=timeout_s, field=f"metadata.name={name}")[name]
-
-
 def wait_all_bound(
     tools: Tools,
     namespace: str,

@@ -12,7 +12,7 @@ PRIVATE to this collection.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from .._cluster.amend import Ref, amend, read
@@ -20,13 +20,14 @@ from .._cluster.kinds import named
 from .._cluster.waits import wait_until
 from .._core.errors import Conflict, NotFound, NotProven, TimedOut
 from .._core.plan import Json
-from .binding import PV, PVC, bound_volume, wait_bound
+from .binding import PV, PVC, bound_to, bound_volume, wait_all_bound
 from .claim_facts import manifest, mounting
 from .names import OPERATION
 from .objects import Object, annotation, delete
-from .tools import Tools
+from .tools import Tools, in_parallel
 
 WAIT_S = 120.0
+AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,86 +46,145 @@ class Move:
     replaces: Callable[[Object], bool]
 
 
-def rebind(tools: Tools, move: Move) -> Object:
-    """Makes the move and returns the bound claim. It can be called again after a crash at any line.
+def rebind_all(tools: Tools, namespace: str, moves: Sequence[Move]) -> dict[str, Object]:
+    """Makes the moves, all at once, and returns the bound claims by name. It can be called again after a crash at any
+    line.
 
-    Raises Conflict naming who mounts the claim, or who put another claim in its place.
+    Raises Conflict naming who mounts a claim, or who put another claim in its place.
     """
-    there = tools.cluster.find(PVC, move.claim, move.namespace)
-    if there is None or there["spec"].get("volumeName") != move.volume:
-        free_volume(tools, move.volume, move.volume_uid)
-        release(tools, move.namespace, move.claim, move.replaces)
-        _reserve(tools, move)
-        _make(tools, move)
-    claim = wait_bound(tools, move.namespace, move.claim, timeout_s=WAIT_S)
-    bound_volume(tools, claim)
-    return claim
+    there = {claim["metadata"]["name"]: claim for claim in tools.cluster.list(PVC, namespace)}
+    todo = {m.claim: m for m in moves if m.claim not in there or bound_to(there[m.claim]) != m.volume}
+    in_parallel(lambda move: free_volume(tools, move.volume, move.volume_uid), todo.values(), AT_ONCE)
+    going = _delete_all(tools, namespace, {name: move.replaces for name, move in todo.items()}, there)
+    free = [name for name in todo if name not in going] or _next_gone(tools, namespace, going)
+    # Each is made as soon as its predecessor is gone: what deletes claims and what binds them are two controllers.
+    while free:
+        in_parallel(lambda name: _take_over(tools, todo[name]), free, AT_ONCE)
+        free = _next_gone(tools, namespace, going)
+    names = [move.claim for move in moves]
+    field = f"metadata.name={names[0]}" if len(names) == 1 else ""
+    bound = wait_all_bound(tools, namespace, names, timeout_s=WAIT_S, field=field)
+    in_parallel(lambda name: bound_volume(tools, bound[name]), names, AT_ONCE)
+    return {name: bound[name] for name in names}
+
+
+def _take_over(tools: Tools, move: Move) -> None:
+    reserve(tools, move)
+    _make(tools, move)
 
 
 def free_volume(tools: Tools, name: str, uid: str) -> Object:
     """The volume, when it is retained. Raises NotFound, Conflict, NotProven."""
     volume = read(tools.cluster, Ref(PV, name, "", uid))
-    if volume["spec"].get("persistentVolumeReclaimPolicy") != "Retain":
-        raise NotProven(
-            f"{named(PV, name)} would be deleted with its claim",
-            why=f"its reclaim policy is {volume['spec'].get('persistentVolumeReclaimPolicy')}, not Retain",
-            next="find out who changed it, then run the same task again",
-        )
+    must_be_retained(volume)
     return volume
 
 
-def release(tools: Tools, namespace: str, claim: str, replaces: Callable[[Object], bool]) -> None:
-    """Deletes the claim of that name, if there is one that may be replaced, and waits until it is gone.
-
-    Before each try: nobody mounts it, and its volume says Retain.
-    """
-    there = tools.cluster.find(PVC, claim, namespace)
-    if there is None:
-        return
-    if not replaces(there):
-        raise Conflict(
-            f"another {named(PVC, claim, namespace)} stands in the way",
-            why=f"it is bound to {there['spec'].get('volumeName') or 'nothing'}, {_who_made(there)}",
-            next="undo newer operations first; else pause what makes it (GitOps, operator), look at what it holds",
+def must_be_retained(volume: Object) -> None:
+    """Raises NotProven for a volume that would go with its claim."""
+    if volume["spec"].get("persistentVolumeReclaimPolicy") != "Retain":
+        raise NotProven(
+            f"{named(PV, volume['metadata']['name'])} would be deleted with its claim",
+            why=f"its reclaim policy is {volume['spec'].get('persistentVolumeReclaimPolicy')}, not Retain",
+            next="find out who changed it, then run the same task again",
         )
 
-    def check(obj: Object) -> None:
-        pods = mounting(tools.cluster.list("Pod", namespace), claim)
-        if pods:
+
+def release_all(
+    tools: Tools, namespace: str, replaces: Mapping[str, Callable[[Object], bool]], there: Mapping[str, Object]
+) -> None:
+    """Deletes the claims of these names, where there is one that may be replaced, and waits until they are gone.
+
+    ``replaces``: by name, may the claim as it is found be deleted? ``there``: the claims of the namespace, as read.
+    """
+    going = _delete_all(tools, namespace, replaces, there)
+    while _next_gone(tools, namespace, going):
+        continue
+
+
+def _delete_all(
+    tools: Tools, namespace: str, replaces: Mapping[str, Callable[[Object], bool]], there: Mapping[str, Object]
+) -> dict[str, str]:
+    """Asks for it; returns the uids of those that go, by name. Before: nobody mounts them, their volumes say Retain."""
+    found = {name: there[name] for name in replaces if name in there}
+    for name, claim in found.items():
+        if not replaces[name](claim):
             raise Conflict(
-                f"{named(PVC, claim, namespace)} is in use",
-                why=f"mounted by: {', '.join(pods)}",
-                next="find out who started them, stop them, then run the same task again",
+                f"another {named(PVC, name, namespace)} stands in the way",
+                why=f"it is bound to {bound_to(claim) or 'nothing'}, {_who_made(claim)}",
+                next="undo newer operations first; else pause what makes it (GitOps, operator), look at what it holds",
             )
-        name = obj["spec"].get("volumeName")
-        volume = tools.cluster.find(PV, name) if name else None
+    pods = tools.cluster.list("Pod", namespace) if found else []
+    for name in found:
+        _not_mounted(pods, namespace, name)
+
+    def retained(claim: Object) -> None:
+        volume = tools.cluster.find(PV, bound_to(claim)) if bound_to(claim) else None
         if volume is not None:
-            free_volume(tools, name, volume["metadata"]["uid"])
+            must_be_retained(volume)
+
+    def drop(claim: Object) -> None:
+        meta = claim["metadata"]
+        delete(tools, PVC, meta["name"], namespace, meta["uid"], wait=False, check=retained)
+
+    in_parallel(drop, found.values(), AT_ONCE)
+    return {name: claim["metadata"]["uid"] for name, claim in found.items()}
+
+
+def _not_mounted(pods: Sequence[Object], namespace: str, claim: str) -> None:
+    using = mounting(pods, claim)
+    if using:
+        raise Conflict(
+            f"{named(PVC, claim, namespace)} is in use",
+            why=f"mounted by: {', '.join(using)}",
+            next="find out who started them, stop them, then run the same task again",
+        )
+
+
+def _next_gone(tools: Tools, namespace: str, going: dict[str, str]) -> list[str]:
+    """Waits for the first of the claims to be gone; takes out of ``going`` and returns all that are. None when empty.
+
+    Raises TimedOut naming what holds them.
+    """
+    if not going:
+        return []
+    names = sorted(going)
+    gone: set[str] = set()
+
+    def check(claims: Mapping[str, Object]) -> str:
+        left = [n for n in names if n in claims and claims[n]["metadata"]["uid"] == going[n]]
+        gone.update(set(names) - set(left))
+        held = {n: ", ".join(claims[n]["metadata"].get("finalizers") or []) or "nothing that it says" for n in left}
+        return "" if gone else "; ".join(f"{named(PVC, n, namespace)} is held by: {by}" for n, by in held.items())
 
     try:
-        delete(tools, PVC, claim, namespace, there["metadata"]["uid"], timeout_s=WAIT_S, check=check)
+        wait_until(
+            tools.cluster,
+            PVC,
+            namespace,
+            check,
+            what=f"{named(PVC, ', '.join(names), namespace)} to be gone",
+            timeout_s=WAIT_S,
+            clock=tools.clock,
+            field=f"metadata.name={names[0]}" if len(names) == 1 else "",
+        )
     except TimedOut as error:
-        pods = mounting(tools.cluster.list("Pod", namespace), claim)
-        error.why += f"; mounted by: {', '.join(pods)}" if pods else ""
+        found = tools.cluster.list("Pod", namespace)
+        pods = [f"{name} by {', '.join(by)}" for name in names if (by := mounting(found, name))]
+        error.why += f"; mounted: {'; '.join(pods)}" if pods else ""
         error.next = "a snapshot of it that is not ready, or a pod, holds it: kubectl describe pvc"
         raise
+    for name in gone:
+        del going[name]
+    return sorted(gone)
 
 
-def _reserve(tools: Tools, move: Move) -> None:
+def reserve(tools: Tools, move: Move) -> None:
     """Writes the claim's name into the volume, once its last claim is gone."""
     ref = Ref(PV, move.volume, "", move.volume_uid)
-    wait_until(
-        tools.cluster,
-        PV,
-        None,
-        lambda seen: _why_taken(seen.get(move.volume), move),
-        what=f"{named(PV, move.volume)} to be free",
-        timeout_s=WAIT_S,
-        clock=tools.clock,
-        field=f"metadata.name={move.volume}",
-    )
 
     def change(volume: Object) -> Object | None:
+        must_be_retained(volume)
         taken = _why_taken(volume, move)
         if taken:
             raise Conflict(f"{named(PV, move.volume)} is taken", why=taken)
@@ -143,6 +203,17 @@ def _reserve(tools: Tools, move: Move) -> None:
             }
         }
 
+    if _why_taken(tools.cluster.find(PV, move.volume), move):
+        wait_until(
+            tools.cluster,
+            PV,
+            None,
+            lambda seen: _why_taken(seen.get(move.volume), move),
+            what=f"{named(PV, move.volume)} to be free",
+            timeout_s=WAIT_S,
+            clock=tools.clock,
+            field=f"metadata.name={move.volume}",
+        )
     amend(tools.cluster, ref, change)
 
 

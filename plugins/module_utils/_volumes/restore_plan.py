@@ -27,7 +27,7 @@ from .backup_label import write_step
 from .manifest_steps import manifest_step
 from .probes import Probe
 from .restore_seen import Planned, Seen
-from .restore_volumes import Volumes, elsewhere, retain_step, stage_step, swap_step, titled
+from .restore_volumes import Volumes, elsewhere, retain_step, stage_step, swap_step
 from .restore_wish import RestoreWish, chosen_volumes, images, new_names
 from .restore_workloads import image_steps, images_after, notes, rests, start_order, to_stop, touched
 
@@ -75,7 +75,7 @@ def _in_place(
     asleep = [workload.ref for workload in app.workloads if rests(workload, wish.isolated)]
     staged, live, left_out = probing.sorted_out(wish.verify, app, claims, asleep, live=True)
 
-    stage = stage_step(seen, point, wish, volumes, until=titled("swap", claims))
+    stage = stage_step(seen, point, wish, volumes, until=RETAIN)
     swap = swap_step(seen, point, wish, volumes, stage.name)
     steps = [stage, *_proofs(seen, point, wish, volumes, staged, stage.name)]
     steps.append(retain_step(RETAIN, seen, claims, stage.name))

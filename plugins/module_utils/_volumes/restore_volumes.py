@@ -168,10 +168,11 @@ def _scheduled_like(app: Application, claim: str) -> dict[str, str] | None:
 
 
 def retain_step(name: str, seen: Seen, claims: Sequence[str], stage: str) -> Step:
-    """Neither the old nor the new volumes go with their claims."""
+    """Neither the old nor the new volumes go with their claims; the new ones wait for theirs."""
     old = {claim: _bound_volume(seen, claim) for claim in claims}
     touches = tuple(named("PersistentVolume", volume["name"]) for volume in old.values() if volume)
-    return Step(name, "volumes.retain_volumes", touches, {"old": old, "stage": stage})
+    params: dict[str, Json] = {"namespace": seen.app.spec.namespace, "old": old, "stage": stage}
+    return Step(name, "volumes.retain_volumes", touches, params, titled("swap", claims))
 
 
 def _bound_volume(seen: Seen, claim: str) -> dict[str, str] | None:

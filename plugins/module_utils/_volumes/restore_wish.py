@@ -93,10 +93,12 @@ def find_point(points: Sequence[RecoveryPoint], wanted: str, where: str) -> Reco
                 raise BadInput(f"the recovery point {wanted} was given up", where=where, why=f"pruned {point.pruned}")
             return point
     there = ", ".join(point.id for point in usable[-10:]) or "none"
+    app = where.rpartition("/")[2]
+    other = "" if wanted.startswith(f"{app}-") else f"; by its name it is of another application than {app}"
     raise BadInput(
         f"no recovery point {wanted}",
         where=where,
-        why=f"the newest there are: {there}",
+        why=f"the newest there are: {there}{other}",
         next="knowngood.kube.recovery_point_info lists all of them",
     )
 

@@ -18,18 +18,17 @@ from .._core.operation import Context
 from .._core.plan import Json, Step
 from .binding import PV, PVC, bound_to
 from .names import CLAIM, KEEP_UNTIL, KEPT, OPERATION
-from .objects import Object, annotation, delete, label
-from .rebind import WAIT_S, Move, free_volume, make_unbound, of_operation, rebind, release, unreserve
+from .objects import Object, annotation, label
+from .rebind import AT_ONCE, Move, free_volume, make_unbound, of_operation, rebind_all, release_all, reserve, unreserve
 from .stage import staged
 from .tools import Tools, in_parallel
 
-_AT_ONCE = 32
-
 
 class RetainVolumes:
-    """``volumes.retain_volumes``: no volume goes with its claim, neither the old ones nor the staged ones.
+    """``volumes.retain_volumes``: no volume goes with its claim, neither the old ones nor the staged ones; the staged
+    ones are let go of and reserved for the claims that they are meant for. All that while the application runs.
 
-    Params: ``old`` (volume by claim), ``stage`` (step). Result: ``policies``: what each volume had.
+    Params: ``namespace``, ``old`` (volume by claim), ``stage`` (step). Result: ``policies``: what each volume had.
     """
 
     def __init__(self, tools: Tools) -> None:
@@ -37,15 +36,30 @@ class RetainVolumes:
 
     def done(self, step: Step, context: Context) -> bool:
         refs = _volumes(step, context)
-        found = in_parallel(lambda ref: self._tools.cluster.find(PV, ref.name), refs)
+        found = in_parallel(lambda ref: self._tools.cluster.find(PV, ref.name), refs, AT_ONCE)
         policies = [v["spec"].get("persistentVolumeReclaimPolicy") if v else "" for v in found]
-        return bool(refs) and all(policy == "Retain" for policy in policies)
+        meant = {move.volume: move.claim for move in self._moves(step, context)}
+        names = {v["metadata"]["name"]: (v["spec"].get("claimRef") or {}).get("name") for v in found if v}
+        reserved = all(names.get(volume) == claim for volume, claim in meant.items())
+        return bool(refs) and reserved and all(policy == "Retain" for policy in policies)
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
+        tools, namespace = self._tools, step.params["namespace"]
         refs = _volumes(step, context)
-        policies = in_parallel(lambda ref: self._retain(ref, context.operation_id), refs)
-        in_parallel(lambda ref: free_volume(self._tools, ref.name, ref.uid), refs)
+        policies = in_parallel(lambda ref: self._retain(ref, context.operation_id), refs, AT_ONCE)
+        in_parallel(lambda ref: free_volume(tools, ref.name, ref.uid), refs, AT_ONCE)
+        rows = staged(context, step.params["stage"])
+        there = {claim["metadata"]["name"]: claim for claim in tools.cluster.list(PVC, namespace)}
+        release_all(tools, namespace, {row["claim"]: _with_uid(row["claim_uid"]) for row in rows.values()}, there)
+        in_parallel(lambda move: reserve(tools, move), self._moves(step, context), AT_ONCE)
         return {"policies": {ref.name: policy for ref, policy in zip(refs, policies, strict=True)}}
+
+    def _moves(self, step: Step, context: Context) -> list[Move]:
+        rows = staged(context, step.params["stage"])
+        return [
+            Move(step.params["namespace"], claim, row["volume"], row["volume_uid"], {}, context.operation_id, _nobody)
+            for claim, row in rows.items()
+        ]
 
     def _retain(self, ref: Ref, operation_id: str) -> str:
         """Sets it, and returns what it was before."""
@@ -57,7 +71,7 @@ class RetainVolumes:
         return before
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
-        """The volumes that are live again get back what they had; the others stay retained."""
+        """The volumes that are live again get back what they had; a staged one that was never live is given up."""
         for old in filter(None, step.params["old"].values()):
             volume = self._tools.cluster.find(PV, old["name"])
             if volume is None or volume["metadata"]["uid"] != old["uid"]:
@@ -65,16 +79,29 @@ class RetainVolumes:
             before = _noted(volume, context.operation_id)
             if before and (volume.get("status") or {}).get("phase") == "Bound":
                 amend(self._tools.cluster, Ref(PV, old["name"], "", old["uid"]), _policy(before, {_BEFORE: None}))
+        for claim, made in staged(context, step.params["stage"]).items():
+            self._give_up(step.params["namespace"], claim, made)
         return None
+
+    def _give_up(self, namespace: str, claim: str, made: Mapping[str, Json]) -> None:
+        """A volume that was staged and never swapped in goes: nobody has written to it. Others stay as they are."""
+        volume = self._tools.cluster.find(PV, made["volume"])
+        if volume is None or volume["metadata"]["uid"] != made["volume_uid"] or label(volume, KEPT):
+            return
+        unreserve(self._tools, made, namespace, claim)
+        back = self._tools.cluster.get(PV, made["volume"])["spec"].get("claimRef") or {}
+        if back.get("uid") == made["claim_uid"] and self._tools.cluster.find(PVC, made["claim"], namespace) is None:
+            # Its claim is gone, so that the driver deletes it once it may.
+            amend(self._tools.cluster, Ref(PV, made["volume"], "", made["volume_uid"]), _policy("Delete", {}))
 
 
 class Swap:
-    """``volumes.swap``: every claim in a thread of its own, as each mostly waits for controllers.
+    """``volumes.swap``: all claims at once, each phase in parallel and with one watch for all of them.
 
     Params: ``namespace``, ``stage`` (step), ``keep_s``, and ``claims``, a list of: ``claim``, ``claim_uid`` (empty
     where there is none), ``old`` (volume or None), ``before`` and ``again`` (how the claim is made, old and new).
 
-    Result: ``volumes``: by claim ``from``, ``to``, ``kept_until``, ``claim_uid``, ``ms``; and ``ms`` of them all.
+    Result: ``volumes``: by claim ``from``, ``to``, ``kept_until``, ``claim_uid``; and ``ms``.
     """
 
     def __init__(self, tools: Tools) -> None:
@@ -95,40 +122,38 @@ class Swap:
         return bool(claim and bound and bound_to(claim) == volume)
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
-        began, items = self._tools.clock.monotonic(), step.params["claims"]
-        rows = in_parallel(lambda item: self._forth(step, item, context), items, _AT_ONCE)
-        return {
-            "volumes": {item["claim"]: row for item, row in zip(items, rows, strict=True)},
-            "ms": round((self._tools.clock.monotonic() - began) * 1000),
-        }
-
-    def _forth(self, step: Step, item: Mapping[str, Json], context: Context) -> dict[str, Json]:
         tools, namespace = self._tools, step.params["namespace"]
-        began = tools.clock.monotonic()
-        made, old = staged(context, step.params["stage"])[item["claim"]], item["old"]
-        move = Move(
-            namespace,
-            item["claim"],
-            made["volume"],
-            made["volume_uid"],
-            item["again"],
-            context.operation_id,
-            lambda claim: claim["metadata"]["uid"] == item["claim_uid"],
-        )
-        free_volume(tools, made["volume"], made["volume_uid"])
-        until = ""
-        if old:
-            free_volume(tools, old["name"], old["uid"])
-            until = keep(tools, old, f"{namespace}/{move.claim}", step.params["keep_s"], context.operation_id)
-        delete(tools, PVC, made["claim"], namespace, made["claim_uid"], timeout_s=WAIT_S)
-        claim = rebind(tools, move)
-        return {
-            "from": old["name"] if old else "",
-            "to": made["volume"],
-            "kept_until": until,
-            "claim_uid": claim["metadata"]["uid"],
-            "ms": round((tools.clock.monotonic() - began) * 1000),
+        began, items = tools.clock.monotonic(), step.params["claims"]
+        made = staged(context, step.params["stage"])
+        until = in_parallel(lambda item: self._keep_old(step, item, context), items, AT_ONCE)
+        moves = [
+            Move(
+                namespace,
+                item["claim"],
+                made[item["claim"]]["volume"],
+                made[item["claim"]]["volume_uid"],
+                item["again"],
+                context.operation_id,
+                _with_uid(item["claim_uid"]),
+            )
+            for item in items
+        ]
+        bound = rebind_all(tools, namespace, moves)
+        rows = {
+            item["claim"]: {
+                "from": item["old"]["name"] if item["old"] else "",
+                "to": move.volume,
+                "kept_until": kept,
+                "claim_uid": bound[item["claim"]]["metadata"]["uid"],
+            }
+            for item, move, kept in zip(items, moves, until, strict=True)
         }
+        return {"volumes": rows, "ms": round((tools.clock.monotonic() - began) * 1000)}
+
+    def _keep_old(self, step: Step, item: Mapping[str, Json], context: Context) -> str:
+        """Marks the volume that is replaced; returns until when it is kept."""
+        old, claim = item["old"], f"{step.params['namespace']}/{item['claim']}"
+        return keep(self._tools, old, claim, step.params["keep_s"], context.operation_id) if old else ""
 
     def undoable(self, step: Step, context: Context) -> str | None:
         """Not without the volumes that the claims had."""
@@ -145,53 +170,68 @@ class Swap:
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         """Binds the claims to the volumes they had; a restored volume is kept as long as the other would have been."""
-        in_parallel(lambda item: self._back(step, item, context), step.params["claims"], _AT_ONCE)
-        return {
-            "back_to": {item["claim"]: item["old"]["name"] if item["old"] else "" for item in step.params["claims"]}
-        }
-
-    def _back(self, step: Step, item: Mapping[str, Json], context: Context) -> None:
-        tools, namespace, old = self._tools, step.params["namespace"], item["old"]
-        made = staged(context, step.params["stage"]).get(item["claim"], {})
-        made_by_us = of_operation(context.operation_id)
-
-        def mine(claim: Object) -> bool:
-            """Made by this operation, or by the undo of a later one that brought our volume back."""
-            return made_by_us(claim) or bool(made and claim["spec"].get("volumeName") == made["volume"])
-
-        if old is not None:
-            move = Move(namespace, item["claim"], old["name"], old["uid"], item["before"], context.operation_id, mine)
-            rebind(tools, move)
-            unkeep(tools, old)
-        else:
-            self._back_to_no_volume(namespace, item, made, context, mine)
-        self._keep_restored(made, f"{namespace}/{item['claim']}", step.params["keep_s"], context)
+        tools, params, made = self._tools, step.params, staged(context, step.params["stage"])
+        namespace, items = params["namespace"], params["claims"]
+        moves = [
+            Move(
+                namespace,
+                item["claim"],
+                item["old"]["name"],
+                item["old"]["uid"],
+                item["before"],
+                context.operation_id,
+                _made_here(context.operation_id, made.get(item["claim"], {})),
+            )
+            for item in items
+            if item["old"]
+        ]
+        if moves:
+            rebind_all(tools, namespace, moves)
+        in_parallel(lambda item: unkeep(tools, item["old"]), [item for item in items if item["old"]], AT_ONCE)
+        for item in items:
+            if not item["old"]:
+                self._back_to_no_volume(namespace, item, made.get(item["claim"], {}), context)
+            self._keep_restored(made.get(item["claim"], {}), namespace, item["claim"], params["keep_s"], context)
+        return {"back_to": {item["claim"]: item["old"]["name"] if item["old"] else "" for item in items}}
 
     def _back_to_no_volume(
-        self,
-        namespace: str,
-        item: Mapping[str, Json],
-        made: Mapping[str, Json],
-        context: Context,
-        mine: Callable[[Object], bool],
+        self, namespace: str, item: Mapping[str, Json], made: Mapping[str, Json], context: Context
     ) -> None:
         """The claim was not there, or there without a volume: then it is made again as it was."""
-        there = self._tools.cluster.find(PVC, item["claim"], namespace)
+        name = item["claim"]
+        there = self._tools.cluster.find(PVC, name, namespace)
         if there is not None and made and bound_to(there) != made["volume"] and item["before"]:
             return  # the one from before, or the one that this undo has made before it was killed
-        release(self._tools, namespace, item["claim"], mine)
+        found = {name: there} if there is not None else {}
+        release_all(self._tools, namespace, {name: _made_here(context.operation_id, made)}, found)
         if item["before"]:
-            unreserve(self._tools, made, namespace, item["claim"])
-            make_unbound(self._tools, namespace, item["claim"], item["before"], context.operation_id)
+            unreserve(self._tools, made, namespace, name)
+            make_unbound(self._tools, namespace, name, item["before"], context.operation_id)
 
-    def _keep_restored(self, made: Mapping[str, Json], claim: str, keep_s: float, context: Context) -> None:
-        """Marks the restored volume, when it was swapped in: one that is still staged goes with its claim."""
-        if not made:
-            return
-        still_staged = self._tools.cluster.find(PVC, made["claim"], claim.partition("/")[0])
-        if still_staged is None:
-            volume = {"name": made["volume"], "uid": made["volume_uid"]}
-            keep(self._tools, volume, claim, keep_s, context.operation_id)
+    def _keep_restored(
+        self, made: Mapping[str, Json], namespace: str, claim: str, keep_s: float, context: Context
+    ) -> None:
+        """Marks the restored volume when it was the claim's: somebody may have written to it."""
+        volume = self._tools.cluster.find(PV, made["volume"]) if made else None
+        back = (volume["spec"].get("claimRef") or {}) if volume else {}
+        if (back.get("namespace"), back.get("name")) == (namespace, claim) and back.get("uid"):
+            row = {"name": made["volume"], "uid": made["volume_uid"]}
+            keep(self._tools, row, f"{namespace}/{claim}", keep_s, context.operation_id)
+
+
+def _with_uid(uid: str) -> Callable[[Object], bool]:
+    return lambda claim: bool(claim["metadata"]["uid"] == uid)
+
+
+def _nobody(claim: Object) -> bool:
+    del claim
+    return False
+
+
+def _made_here(operation_id: str, made: Mapping[str, Json]) -> Callable[[Object], bool]:
+    """Made by this operation, or by the undo of a later one that brought our volume back."""
+    made_by_us = of_operation(operation_id)
+    return lambda claim: made_by_us(claim) or bool(made and bound_to(claim) == made["volume"])
 
 
 _BEFORE = "knowngood.io/reclaim-policy"
