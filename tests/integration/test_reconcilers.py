@@ -132,7 +132,7 @@ def test_killed_while_all_is_frozen_everything_comes_back(kept: Kept, back: bool
 
 def test_who_rescales_every_two_seconds_is_named_and_nothing_is_swapped(files: App) -> None:
     """Its pod takes its time to end: the fighter strikes while it does."""
-    slow = '{"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 15}}}}'
+    slow = '{"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 6}}}}'
     files.cluster.kubectl("patch", "deployment", "files", "-n", files.namespace, "--type=merge", "-p", slow)
     files.cluster.wait_ready(files.namespace, "deployment/files")
     point = changed_after_a_point(files)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._cluster.scale impo
     stop_step,
 )
 from ansible_collections.knowngood.kube.plugins.module_utils._core.clock import SystemClock
-from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import Conflict, TimedOut
+from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import Conflict, NotProven
 from ansible_collections.knowngood.kube.plugins.module_utils._core.plan import Plan, Step
 from tests.cluster.handle import Cluster
 from tests.integration.small_app import App, cron_job, daemon_set, deployment, job, stateful_set
@@ -98,12 +99,26 @@ def test_somebody_who_scales_up_again_is_noticed(app: App) -> None:
     fighter.start()
     try:
         ref = Ref("Deployment", "web", app.namespace, web.uid)
-        with pytest.raises((Conflict, TimedOut)) as raised:
-            stop(app.api, ref, "op-1", timeout_s=4, settle_s=2, clock=SystemClock())
+        with pytest.raises(NotProven) as raised:
+            stop(app.api, ref, "op-1", timeout_s=60, settle_s=2, keeper="somebody's operator", clock=SystemClock())
     finally:
         enough.set()
         fighter.join()
-    assert "web" in str(raised.value)
+    assert "somebody starts Deployment/web again" in str(raised.value)
+    assert "kubectl wrote spec.replicas through the subresource scale" in raised.value.why
+    assert "somebody's operator" in raised.value.why
+
+
+def test_an_autoscaler_s_number_stands_once_it_was_started(app: App) -> None:
+    """A run that is taken up again after the start does not set back what an autoscaler has set since."""
+    app.cluster.apply(deployment("web", app.cluster.image()), namespace=app.namespace)
+    app.cluster.wait_ready(app.namespace, "deployment/web")
+    web = replace(app.resolve().workload("Deployment/web"), scaled_by="HorizontalPodAutoscaler/web")
+    steps = (stop_step(web, until="start Deployment/web"), start_step(web))
+    app.engine.run(plan(app, *steps))
+    app.cluster.kubectl("scale", "deployment/web", "--replicas=2", "-n", app.namespace)
+    app.engine.run(Plan("restore", f"{app.namespace}/app", "again", (start_step(web),)))
+    assert app.cluster.get("deployment", "web", "-n", app.namespace)["spec"]["replicas"] == 2
 
 
 def test_another_one_of_the_same_name_is_not_touched(app: App) -> None:
