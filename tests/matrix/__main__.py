@@ -34,7 +34,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--lanes", type=int, default=4, help="applications side by side")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
-    parser.add_argument("--kills", type=int, default=2**31, help="at most so many kill rows, drawn with the seed")
+    parser.add_argument(
+        "--minutes", type=float, default=0, help="begin no row of a part after so long; drawn with the seed"
+    )
     parser.add_argument("--storms", type=int, default=300, help="so many schedules")
     parser.add_argument("--only", default="", help="scenarios with this in their name")
     given = parser.parse_args()
@@ -69,8 +71,12 @@ def run(part: str, cluster: Cluster, folder: Path, given: argparse.Namespace) ->
         wrong = driver_faults(cluster, folder)
     else:
         chosen = [point for point in wanted(part, cluster, folder, given) if given.only in point.scenario.name]
-        rows = side_by_side(cluster, folder, given.lanes, chosen, progress())
-        print(f"\n== {part}\n\n{table.shown(rows)}")
+        order = list(range(len(chosen)))
+        if given.minutes:
+            random.Random(given.seed).shuffle(order)
+        limit_s = given.minutes * 60 or float("inf")
+        rows = side_by_side(cluster, folder, given.lanes, chosen, progress(), order=order, limit_s=limit_s)
+        print(f"\n== {part}: {len(rows)} of {len(chosen)} rows\n\n{table.shown(rows)}")
         wrong = table.problems(rows)
     print(f"{part}: {time.monotonic() - began:.0f} s\n", flush=True)
     return wrong
@@ -82,8 +88,7 @@ def wanted(part: str, cluster: Cluster, folder: Path, given: argparse.Namespace)
     if part == "storms":
         return points.storms(given.seed, given.storms)
     chosen = [one for one in SCENARIOS if given.only in one.name]
-    found = points.kills(points.writes(cluster, folder, chosen))
-    return points.sample(found, given.kills, given.seed)
+    return points.kills(points.writes(cluster, folder, chosen))
 
 
 def progress() -> Callable[[Row], None]:

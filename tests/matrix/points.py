@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which rows there are: all of them, or a sample that a seed draws."""
+"""Which rows there are."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tests.cluster.handle import Cluster
@@ -62,10 +62,3 @@ def some_kills(seed: int, each: int) -> list[Point]:
         for index, one in enumerate(SCENARIOS)
         for number in range(each)
     ]
-
-
-def sample(points: Sequence[Point], count: int, seed: int) -> list[Point]:
-    """``count`` of the points in their order; all where there are no more."""
-    if count >= len(points):
-        return list(points)
-    return [points[index] for index in sorted(random.Random(seed).sample(range(len(points)), count))]

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,9 +73,11 @@ class Lane:
             self._benches.popitem()[1].tiny.remove()
 
     def close(self) -> None:
-        self.drop()
-        self._site.close()
-        self._doors.close()
+        try:
+            self.drop()
+        finally:
+            self._site.close()
+            self._doors.close()
 
     def writes(self, scenario: Scenario) -> tuple[str, ...]:
         """The writes of the task when nobody troubles it."""
@@ -109,27 +112,35 @@ def _mark() -> str:
 
 
 def side_by_side(
-    cluster: Cluster, folder: Path, lanes: int, points: Sequence[Point], told: Callable[[Row], None]
+    cluster: Cluster,
+    folder: Path,
+    lanes: int,
+    points: Sequence[Point],
+    told: Callable[[Row], None],
+    *,
+    order: Sequence[int] = (),
+    limit_s: float = float("inf"),
 ) -> list[Row]:
-    """Every point, in ``lanes`` applications at once; rows in the order of the points."""
-    left = deque(enumerate(points))
+    """Every point, in ``lanes`` applications at once; rows in the order of the points.
+
+    ``order``: indexes in the order they are begun in. None is begun after ``limit_s``: those have no row.
+    """
+    left = deque(order or range(len(points)))
     rows: dict[int, Row] = {}
     lock = threading.Lock()
+    end = time.monotonic() + limit_s
 
     def work(number: int) -> None:
-        lane = Lane(cluster, folder / f"lane-{number}")
-        try:
+        with closing(Lane(cluster, folder / f"lane-{number}")) as lane:
             while True:
                 with lock:
-                    if not left:
+                    if not left or time.monotonic() > end:
                         return
-                    index, point = left.popleft()
-                row = lane.row(point)
+                    index = left.popleft()
+                row = lane.row(points[index])
                 with lock:
                     rows[index] = row
                     told(row)
-        finally:
-            lane.close()
 
     with ThreadPoolExecutor(lanes) as pool:
         for future in [pool.submit(work, number) for number in range(lanes)]:
