@@ -8,15 +8,17 @@ cluster.
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput, Conflict, NotProven
-from ansible_collections.knowngood.kube.plugins.module_utils._core.statements import LedgerBroken
+from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput, Conflict, NotProven, TimedOut
+from ansible_collections.knowngood.kube.plugins.module_utils._core.statements import CAPTURED, LedgerBroken
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.content_manifest import ManifestWish
 from tests.cluster.audit import AuditLog
 from tests.cluster.faults import Fault, Faults
@@ -346,3 +348,54 @@ def _swap_ms(app: App, operation: str) -> int:
     found = app.house().engine.journal.get(operation)
     assert found is not None
     return int(next(r["ms"] for name, r in found.results.items() if name.startswith("swap ")))
+
+
+@pytest.fixture
+def there(second_cluster: Cluster) -> Iterator[str]:
+    """A namespace of the second cluster."""
+    name = f"t-{secrets.token_hex(4)}"
+    second_cluster.kubectl("create", "namespace", name)
+    second_cluster.wait("account", lambda: second_cluster.get("serviceaccount", "default", "-n", name), 20)
+    yield name
+    second_cluster.kubectl("delete", "namespace", name, "--timeout=60s")
+
+
+@pytest.mark.rig
+def test_a_cluster_on_the_same_storage_gets_the_data_and_an_undo_takes_it_back(
+    files: App, second_cluster: Cluster, there: str
+) -> None:
+    point = captured(files)
+    access = {"target": "cluster", "target_kubeconfig": str(second_cluster.kubeconfig), "target_namespace": there}
+
+    done = files.run_module("restore", recovery_point=point, **access)
+
+    other = dataclasses.replace(files, cluster=second_cluster)
+    assert done.get("changed"), done
+    assert read_in(other, there, "files") == "good"
+    assert files.read_file() == "bad"
+    stated = [s.body for s in files.house().store.read(files.spec.target) if s.kind == "restored"]
+    assert (stated[0]["into"], stated[0]["namespace"]) == ("cluster", there)
+    assert stated[0]["cluster"] == second_cluster.get("namespace", "kube-system")["metadata"]["uid"]
+    second_cluster.kubectl("delete", "pod", "look", "-n", there, "--now")
+    files.undo(done["operation"])
+    assert claims_of(other, there) == {}
+    own = files.run_module("restore", recovery_point=point, target="cluster", target_kubeconfig=str(files.kubeconfig))
+    assert "the target cluster is the application's own" in own["msg"]
+
+
+@pytest.mark.rig
+def test_a_handle_that_the_storage_does_not_know_names_the_copy_as_the_way(
+    files: App, make_namespace: Callable[[], str]
+) -> None:
+    point, other = captured(files), make_namespace()
+    store, target = files.house().store, files.spec.target
+    body = next(dict(p.captured) for p in store.points(target) if p.id == point)
+    body["volumes"] = [{**v, "snapshot_handle": f"{v['snapshot_handle']}-gone"} for v in body["volumes"]]
+    store.append(target, CAPTURED, "shop-20260101-000000-abcd", body, key="made up")
+
+    with pytest.raises((NotProven, TimedOut)) as caught:
+        files.restore("shop-20260101-000000-abcd", target="namespace", namespace=other, stage_timeout_s=15)
+
+    assert "off-cluster copy" in caught.value.next
+    assert caught.value.details["undone"]
+    assert claims_of(files, other) == {}

@@ -19,6 +19,7 @@ from .objects import Object, delete, label
 from .tools import Tools
 
 PVC, PV, POD = "PersistentVolumeClaim", "PersistentVolume", "Pod"
+COPY_ROUTE = "where the storage does not have this snapshot, restore from an off-cluster copy of the point"
 _LOOK_S = 3.0
 # What a provisioner says of a snapshot that its storage does not have; no retry brings it back.
 _FINAL = ("code = NotFound", "code = InvalidArgument", "requested volume mode")
@@ -91,7 +92,7 @@ def _raise_final(namespace: str, said: Mapping[str, str]) -> None:
             raise NotProven(
                 f"the volume of {named(PVC, name, namespace)} cannot be made from the snapshot",
                 why=text,
-                next="where the storage does not have this snapshot, restore from an off-cluster copy of the point",
+                next=COPY_ROUTE,
             )
 
 

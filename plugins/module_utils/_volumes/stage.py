@@ -15,12 +15,12 @@ from collections.abc import Mapping, Sequence
 from .._cluster.amend import amend
 from .._cluster.client import owned_by
 from .._cluster.kinds import named
-from .._core.errors import NotFound, NotProven
+from .._core.errors import NotFound, NotProven, TimedOut
 from .._core.operation import Context
 from .._core.plan import Json, Step
 from . import snapshot_state as state
 from . import snapshots
-from .binding import PV, PVC, bound_to, bound_volume, drop_pod, names_claim, wait_all_bound
+from .binding import COPY_ROUTE, PV, PVC, bound_to, bound_volume, drop_pod, names_claim, wait_all_bound
 from .claim_facts import from_snapshot, manifest
 from .helper_pods import consumer, template_of
 from .names import OPERATION, RESTORED_FROM, suffixed, tail
@@ -127,7 +127,11 @@ def _snapshot(tools: Tools, params: Mapping[str, Json], item: Mapping[str, Json]
     if _original(tools, source, namespace):
         return str(source["snapshot"]), ""
     name, labels = _import_name(item, context), owned_by(context.operation_id)
-    snapshots.import_pair(tools, namespace, name, source, labels, timeout_s=params["timeout_s"])
+    try:
+        snapshots.import_pair(tools, namespace, name, source, labels, timeout_s=params["timeout_s"])
+    except (NotProven, TimedOut) as error:
+        error.next = f"{error.next}; {COPY_ROUTE}" if error.next else COPY_ROUTE
+        raise
     return name, name
 
 

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput
 from ansible_collections.knowngood.kube.plugins.module_utils._core.plan import Plan
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes import probes
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.claim_facts import ClaimFacts
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.restore_plan import plan
-from ansible_collections.knowngood.kube.plugins.module_utils._volumes.restore_seen import Seen, StorageClass
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.restore_seen import Place, Seen, StorageClass
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.restore_wish import RestoreWish, find_point
 from tests.unit.volumes.world import DRIVER, application, captured, facts, pod, point, points, seen, volume, workload
 
@@ -186,9 +187,9 @@ def test_for_an_incident_they_are_restored_again() -> None:
 def test_a_claim_that_was_deleted_is_made_again_from_what_the_ledger_knows() -> None:
     world = Seen(shop().app, {}, {"fast": StorageClass("fast", DRIVER)})
 
-    (swap,) = next(s for s in plan(world, point(["data-db-0"]), wish()).plan.steps if s.action == "volumes.swap").params[
-        "claims"
-    ]
+    (swap,) = next(
+        s for s in plan(world, point(["data-db-0"]), wish()).plan.steps if s.action == "volumes.swap"
+    ).params["claims"]
 
     assert swap["old"] is None
     assert swap["again"]["labels"] == {"tier": "db"}
@@ -255,6 +256,77 @@ def test_what_cannot_work_is_refused_before_anything_is_changed() -> None:
     assert "cannot be stopped" in refused(seen(bare))
     taken = facts("data-db-0-20261121-100000-abcd")
     assert "claims of these names exist" in refused(seen(shop().app, facts("data-db-0"), taken), target="claim")
+
+
+class TestElsewhere:
+    def elsewhere(self, *there: ClaimFacts, where: dict[str, str] | None = None, **more: Any) -> Seen:
+        classes = {"fast": StorageClass("fast", DRIVER), "wait": StorageClass("wait", DRIVER, True), **more}
+        return replace(shop(), place=Place("look", {c.name: c for c in there}, classes, where or {}))
+
+    def test_names_are_kept_and_nothing_that_is_there_is_touched(self) -> None:
+        made = plan(
+            self.elsewhere(), point(["data-db-0"]), wish(target="namespace", namespace="look", verify=CHECK)
+        ).plan
+
+        assert names(made) == ["stage data-db-0", "verify staged", "tidy", "record"]
+        (item,) = made.steps[0].params["claims"]
+        assert (made.steps[0].params["namespace"], item["name"]) == ("look", "data-db-0")
+        assert item["again"]["labels"] == {"tier": "db"}
+        assert "where" not in made.steps[0].params
+
+    def test_labels_of_other_controllers_are_left_behind(self) -> None:
+        body = captured(["data-db-0"])
+        body["volumes"][0]["labels"] |= {"argocd.argoproj.io/instance": "shop", "app.kubernetes.io/instance": "shop"}
+        wanted = wish(target="namespace", namespace="look")
+
+        (item,) = plan(self.elsewhere(), points((POINT, body))[0], wanted).plan.steps[0].params["claims"]
+
+        assert item["again"]["labels"] == {"tier": "db"}
+
+    def test_a_plan_for_another_cluster_says_which_in_every_step_that_works_there(self) -> None:
+        where = {"uid": "u", "server": "https://other", "kubeconfig": "/k", "context": ""}
+        wanted = wish(target="cluster", cluster="u", verify=CHECK)
+
+        made = plan(self.elsewhere(where=where), point(["data-db-0"]), wanted).plan
+
+        assert [step.params.get("where") for step in made.steps[:3]] == [where] * 3
+        assert made.steps[3].params["cluster"] == "u"
+
+    def test_other_claims_are_not_overwritten(self) -> None:
+        world = self.elsewhere(facts("data-db-0"))
+
+        assert "claims of these names exist" in refused(world, target="namespace", namespace="look")
+        assert "gives a name twice" in str(
+            pytest.raises(
+                BadInput,
+                plan,
+                world,
+                point(["a", "b"]),
+                wish(target="namespace", namespace="look", names={"a": "x", "b": "x"}),
+            ).value
+        )
+
+    def test_the_class_is_the_one_asked_for_when_its_driver_is_the_snapshots(self) -> None:
+        one = {"target": "namespace", "namespace": "look"}
+        other = {"other": StorageClass("other", "other.example")}
+        for more in ({"storage_class": "wait"}, {"storage_classes": {"fast": "wait"}, "storage_class": "fast"}):
+            (item,) = plan(self.elsewhere(), point(["data-db-0"]), wish(**one, **more)).plan.steps[0].params["claims"]
+            assert (item["again"]["storage_class"], item["waits_for_consumer"]) == ("wait", True)
+        assert "off-cluster copy" in refused(self.elsewhere(**other), **one, storage_class="other")
+        assert "storage_class_map" in refused(self.elsewhere(), **one, storage_class="none")
+
+
+def test_another_volume_mode_is_taken_only_where_an_administrator_allowed_it() -> None:
+    world = seen(shop().app, facts("data-db-0", mode="Block"))
+
+    (item,) = (
+        plan(replace(world, convertible=frozenset({"data-db-0"})), point(["data-db-0"]), wish())
+        .plan.steps[0]
+        .params["claims"]
+    )
+
+    assert item["again"]["mode"] == "Block"
+    assert "allow-volume-mode-change" in refused(world)
 
 
 def test_a_point_without_a_handle_is_refused() -> None:
