@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .._volumes.house import House
     from .._volumes.orphans import Orphan
 
-IGNORE, REPORT, REMOVE = "ignore", "report", "remove"
+REMOVE = "remove"
 
 
 def absent(frame: Frame, house: House) -> dict[str, Json]:
@@ -37,7 +37,7 @@ def absent(frame: Frame, house: House) -> dict[str, Json]:
         points = house.store.points(spec.target)
         use = observe(house, spec, points)
         decided = retain(points, rules, house.clock.now(), Facts(use.in_use, use.lost))
-    found = () if given["orphans"] == IGNORE else find_orphans(house, spec)
+    found = find_orphans(house, spec) if given["orphans"] else ()
     steps = [orphan.step for orphan in found if orphan.step] if given["orphans"] == REMOVE else []
     done = prune(house, spec, {row.id: "; ".join(row.reasons) for row in decided if not row.keep}, steps)
     left: Mapping[str, str] = done.pop("left")

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 
 from .._cluster.client import owned_by
 from .._cluster.kinds import named
-from .._cluster.waits import wait_gone, wait_until
+from .._cluster.waits import wait_gone
 from .._core.errors import Conflict
 from .._core.plan import Json
 from . import groups, snapshots
@@ -30,6 +30,7 @@ from .tools import Tools
 from .usage import handle_of, identity
 
 _WAIT_S = 120.0
+_FINALIZER = "snapshot.storage.kubernetes.io/volumesnapshotcontent-bound-protection"
 
 
 def free_volumes(tools: Tools, namespace: str, volumes: Sequence[Mapping[str, Json]], operation_id: str) -> None:
@@ -117,40 +118,34 @@ def drop(tools: Tools, content: Object, snapshot: Object) -> None:
 
 
 def _free_unbound(tools: Tools, namespace: str, name: str, volume: Mapping[str, Json], operation_id: str) -> None:
-    """Imports the handle without a VolumeSnapshot and deletes it, once the sidecar holds it by its finalizer."""
-    annotations = dict(volume.get("deletion_secret") or {})
-    content = create(
-        tools,
-        {
-            "apiVersion": "snapshot.storage.k8s.io/v1",
-            "kind": snapshots.CONTENT,
-            "metadata": {"name": name, "labels": owned_by(operation_id), "annotations": annotations},
-            "spec": {
-                "driver": volume["driver"],
-                "deletionPolicy": snapshots.DELETE,
-                "source": {"snapshotHandle": volume["snapshot_handle"]},
-                "sourceVolumeMode": volume["mode"],
-                "volumeSnapshotRef": {"name": name, "namespace": namespace},
+    """Imports the handle without a VolumeSnapshot and deletes it.
+
+    It is made with the finalizer that the driver's sidecar takes off once it has deleted the snapshot: nobody puts it on
+    a content that was never bound, and without it the object would be gone before the sidecar saw it go.
+    """
+    there = tools.cluster.find(snapshots.CONTENT, name)
+    if there is None:
+        there = create(
+            tools,
+            {
+                "apiVersion": "snapshot.storage.k8s.io/v1",
+                "kind": snapshots.CONTENT,
+                "metadata": {
+                    "name": name,
+                    "labels": owned_by(operation_id),
+                    "annotations": dict(volume.get("deletion_secret") or {}),
+                    "finalizers": [_FINALIZER],
+                },
+                "spec": {
+                    "driver": volume["driver"],
+                    "deletionPolicy": snapshots.DELETE,
+                    "source": {"snapshotHandle": volume["snapshot_handle"]},
+                    "sourceVolumeMode": volume["mode"],
+                    "volumeSnapshotRef": {"name": name, "namespace": namespace},
+                },
             },
-        },
-    )
-
-    def held(seen: Mapping[str, Object]) -> str:
-        finalizers = seen[name]["metadata"].get("finalizers") if name in seen else ["gone already"]
-        return "" if finalizers else "the snapshot controller has not taken note of it"
-
-    wait_until(
-        tools.cluster,
-        snapshots.CONTENT,
-        None,
-        held,
-        what=f"{named(snapshots.CONTENT, name)} to be taken note of",
-        timeout_s=_WAIT_S,
-        clock=tools.clock,
-        field=f"metadata.name={name}",
-        next=snapshots.LOOK,
-    )
-    delete(tools, snapshots.CONTENT, name, None, content["metadata"]["uid"], timeout_s=_WAIT_S)
+        )
+    delete(tools, snapshots.CONTENT, name, None, there["metadata"]["uid"], timeout_s=_WAIT_S)
 
 
 def _free_group(
