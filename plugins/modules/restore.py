@@ -178,7 +178,8 @@ options:
   pause:
     description:
       - What makes an operator let go of the application while its data is exchanged, one entry an object. HPA, KEDA,
-        Argo CD and Flux need no entry, they are found and frozen. See C(docs/restore.md).
+        Argo CD and Flux need no entry, they are found and frozen. Without it C(app.pause) is used. See
+        C(docs/restore.md).
       - Each has C(kind), C(name), C(api_version) (for kinds that are not of Kubernetes itself), C(namespace) (the
         application's), C(patch) (a JSON merge patch of C(spec), annotations and labels) or C(annotations),
         C(workloads) (C(Kind/name), those that it is for, all by default), C(wait_for) (a JMESPath expression over the
@@ -527,7 +528,7 @@ ARGUMENTS = {
 
 
 def wish_of(frame: Frame, elsewhere: OtherCluster | None) -> RestoreWish:
-    given, declared = frame.params, spec_of(frame.params).probes
+    given, declared = frame.params, spec_of(frame.params)
     return RestoreWish(
         point=given["recovery_point"],
         target=given["target"],
@@ -538,13 +539,13 @@ def wish_of(frame: Frame, elsewhere: OtherCluster | None) -> RestoreWish:
         storage_class=given["storage_class"],
         storage_classes={str(old): str(new) for old, new in given["storage_class_map"].items()},
         images=given["image_overrides"],
-        verify=probes.parse(declared if given["verify"] is None else given["verify"]),
+        verify=probes.parse(declared.probes if given["verify"] is None else given["verify"]),
         verify_from=given["verify_from"],
         manifest=ManifestWish.of(given["manifest"]),
         keep_s=seconds(given["keep_previous_for"], "keep_previous_for"),
         incident=given["incident"],
         isolated=tuple(given["isolated"]),
-        pause=recipes.parse(given["pause"]),
+        pause=recipes.parse(given["pause"] or declared.pause),
         on_failure=given["on_failure"],
         stage_timeout_s=given["stage_timeout"],
         stop_timeout_s=given["stop_timeout"],

@@ -28,6 +28,7 @@ _FIELDS = (
     "writers",
     "hooks",
     "probes",
+    "pause",
     "sources",
     "external_images",
 )
@@ -50,6 +51,7 @@ class ApplicationSpec:
     writers: Mapping[str, Json] = field(default_factory=dict)
     hooks: Mapping[str, Json] = field(default_factory=dict)
     probes: tuple[Mapping[str, Json], ...] = ()
+    pause: tuple[Mapping[str, Json], ...] = ()
     sources: tuple[Mapping[str, Json], ...] = ()
     external_images: tuple[Mapping[str, Json], ...] = ()
 
@@ -81,6 +83,7 @@ class ApplicationSpec:
             writers=dict(data.get("writers") or {}),
             hooks=dict(data.get("hooks") or {}),
             probes=tuple(data.get("probes") or ()),
+            pause=tuple(data.get("pause") or ()),
             sources=tuple(data.get("sources") or ()),
             external_images=tuple(data.get("external_images") or ()),
         )
