@@ -110,6 +110,17 @@ class AuditLog:
         """Answered requests of ``user`` (of everyone where empty) in the order of their answers."""
         return [one for one in self._read(self._mark if since is None else since) if not user or one.user == user]
 
+    def paths(self, user: str, since: int | None = None) -> int:
+        """How many requests of ``user`` were answered, those for no resource (discovery, versions) included."""
+        count = 0
+        with self.path.open("rb") as stream:
+            stream.seek(self._mark if since is None else since)
+            for line in stream:
+                event = json.loads(line)
+                told = (event.get("impersonatedUser") or event.get("user") or {}).get("username")
+                count += told == user and event.get("stage") == "ResponseComplete"
+        return count
+
     def writes(self, user: str = "", since: int | None = None) -> list[Request]:
         return [one for one in self.requests(user, since) if one.is_write]
 

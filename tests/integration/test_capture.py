@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.knowngood.kube.plugins.module_utils._core.application import ApplicationSpec
 from ansible_collections.knowngood.kube.plugins.module_utils._core.clock import parse_time
-from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput, NotProven, TimedOut
+from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput, NotFound, NotProven, TimedOut
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.capture import capture
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.capture_plan import CaptureWish
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.hooks import Hooks
@@ -25,7 +26,7 @@ from tests.cluster.audit import AuditLog
 from tests.cluster.faults import Fault, Faults
 from tests.cluster.handle import Cluster
 from tests.cluster.objects import claim, pod
-from tests.integration.volumes_app import CHECKPOINT, KILL_EVERY, App, Killed, dying_after
+from tests.integration.volumes_app import CHECKPOINT, KILL_EVERY, App, Killed, dying_after, manifests
 
 
 @pytest.fixture
@@ -129,6 +130,193 @@ def test_young_enough_and_once_an_incident(watched: App, audit: AuditLog) -> Non
     assert audit.writes(watched.user.name) == []
     time.sleep(1.1)
     assert watched.capture(older_s=1)["changed"]
+
+
+def test_asked_again_it_makes_three_requests_and_no_write(watched: App, audit: AuditLog) -> None:
+    point = watched.point()
+    audit.mark()
+
+    done = watched.run_module("recovery_point", not_older_than="1h")
+
+    assert (done["changed"], done["recovery_points"][0]["id"]) == (False, point)
+    asked = [(one.verb, one.resource) for one in audit.requests(watched.user.name)]
+    assert asked == [
+        ("list", "configmaps"),
+        ("list", "persistentvolumeclaims"),
+        ("list", "volumesnapshotcontents"),
+    ]
+    assert audit.paths(watched.user.name) == 3, "discovery included"
+
+
+@pytest.mark.parametrize("gone", ["content", "claim", "unfinished"])
+def test_a_young_point_does_not_count_when_something_is_missing(files: App, gone: str) -> None:
+    point = files.point()
+    (row,) = files.house().store.points(files.spec.target)
+    if gone == "content":
+        files.cluster.kubectl("delete", "volumesnapshot", "--all", "-n", files.namespace)
+        files.cluster.kubectl("delete", "volumesnapshotcontent", row.volumes[0]["content"])
+    elif gone == "claim":
+        files.cluster.apply(claim("more", "local"), namespace=files.namespace)
+        files.cluster.wait("bound", lambda: files.volume_of("more"))
+        files.claims = ("files", "more")
+    else:
+        with pytest.raises(Killed):
+            capture(dying_after(files.house(), 3), files.spec, CaptureWish(Hooks()), None)
+
+    done = files.capture(older_s=3600)
+
+    assert done["changed"]
+    assert done["recovery_points"][0]["id"] != point
+
+
+def test_a_claim_of_somebody_else_is_told_apart_by_the_graph(watched: App, audit: AuditLog) -> None:
+    """What no workload of the application mounts is none of its data: still nothing to do, at a higher price."""
+    point = watched.point()
+    watched.cluster.apply(claim("loose", "local"), namespace=watched.namespace)
+    audit.mark()
+
+    done = watched.capture(older_s=3600)
+
+    assert (done["changed"], done["recovery_points"][0]["id"]) == (False, point)
+    assert audit.writes(watched.user.name) == []
+
+
+def test_what_cannot_be_captured_is_left_out_only_where_that_is_allowed(watched: App, audit: AuditLog) -> None:
+    watched.cluster.apply(claim("waiting", "local-wait"), namespace=watched.namespace)
+    watched.claims = ("files", "waiting")
+
+    done = watched.capture(allow_partial=True)
+    audit.mark()
+    again = watched.capture(allow_partial=True, older_s=3600)
+
+    (row,) = done["recovery_points"]
+    assert row["left_out"] == {"waiting": "it is not bound (Pending)"}
+    assert list(row["cut_at"]) == ["files"]
+    assert (again["changed"], again["recovery_points"][0]["id"]) == (False, row["id"])
+    assert audit.writes(watched.user.name) == []
+    with pytest.raises(BadInput, match="does not hold waiting.*was left out: it is not bound"):
+        watched.restore(row["id"])
+    watched.claims = ("waiting",)
+    with pytest.raises(BadInput, match="claim waiting is not bound"):
+        watched.capture(allow_partial=True)
+
+
+def test_the_point_survives_its_namespace(cluster: Cluster, files: App, make_namespace: Callable[[], str]) -> None:
+    files.write_file("precious")
+    (row,) = files.capture()["recovery_points"]
+    body = row["statements"][0]["body"]["volumes"][0]
+    old = files.cluster.get("pv", body["volume"])
+    files.cluster.kubectl("delete", "namespace", files.namespace, "--timeout=120s")
+    files.cluster.kubectl("create", "namespace", files.namespace)
+    files.cluster.wait("account", lambda: files.cluster.get("serviceaccount", "default", "-n", files.namespace))
+    for volume in [old["metadata"]["name"]]:
+        files.cluster.kubectl("wait", "--for=delete", f"pv/{volume}", "--timeout=60s")
+
+    done = files.restore(row["id"])
+
+    assert [(v["claim"], v["from"]) for v in done["volumes"]] == [("files", "")]
+    made = files.cluster.get("pvc", "files", "-n", files.namespace)
+    assert made["spec"]["resources"]["requests"]["storage"] == body["size"]
+    assert made["spec"]["storageClassName"] == body["storage_class"]
+    deployment = manifests(files.cluster.image("work"), "local")[-1]
+    files.cluster.apply(deployment, namespace=files.namespace)
+    files.cluster.wait_ready(files.namespace, "deployment/files", limit_s=120)
+    assert files.read_file() == "precious"
+
+
+def test_a_statement_holds_what_it_takes_to_import_the_snapshot_anywhere(files: App) -> None:
+    named = {"csi.storage.k8s.io/snapshotter-list-secret-name": "lister"}
+    where = {"csi.storage.k8s.io/snapshotter-list-secret-namespace": files.state}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "lister"}, "stringData": {"key": "hush"}}
+    one = {
+        "apiVersion": "snapshot.storage.k8s.io/v1",
+        "kind": "VolumeSnapshotClass",
+        "metadata": {"name": f"listed-{files.namespace}"},
+        "driver": "local.csi.knowngood.test",
+        "deletionPolicy": "Delete",
+        "parameters": {**named, **where},
+    }
+    files.cluster.apply(secret, namespace=files.state)
+    files.cluster.apply(one)
+
+    (row,) = files.capture(snapshot_class=one["metadata"]["name"])["recovery_points"]
+
+    (volume,) = row["statements"][0]["body"]["volumes"]
+    pv = files.cluster.get("pv", files.volume_of("files"))
+    assert volume["secrets"] == {**named, **where}
+    assert "hush" not in str(row)
+    assert (volume["volume"], volume["volume_handle"]) == (pv["metadata"]["name"], pv["spec"]["csi"]["volumeHandle"])
+    assert (volume["mode"], volume["driver"]) == ("Filesystem", pv["spec"]["csi"]["driver"])
+    assert volume["restore_size"] > 0
+    files.cluster.kubectl("delete", "volumesnapshotclass", one["metadata"]["name"])
+
+
+@pytest.mark.rig
+def test_a_driver_is_asked_for_no_more_than_its_limit(files: App, audit: AuditLog) -> None:
+    names = [f"part-{number}" for number in range(4)]
+    files.cluster.apply(*(claim(name, "local") for name in names), namespace=files.namespace)
+    files.cluster.wait("bound", lambda: all(files.volume_of(name) for name in names))
+    files.claims = tuple(names)
+    at_once: list[int] = []
+    tools = files.house()
+    create = tools.cluster.create
+
+    def counted(obj: Any, **more: Any) -> Any:
+        made = create(obj, **more)
+        if obj["kind"] == "VolumeSnapshot":
+            there = tools.cluster.list("VolumeSnapshot", files.namespace)
+            at_once.append(sum(1 for item in there if not (item.get("status") or {}).get("creationTime")))
+        return made
+
+    tools.cluster.create = counted  # type: ignore[method-assign]
+    done = capture(tools, files.spec, CaptureWish(Hooks(), max_parallel={"local.csi.knowngood.test": 1}), None)
+
+    assert len(done["recovery_points"][0]["cut_at"]) == 4
+    assert len(at_once) == 4
+    # The snapshot says what its content said a moment ago: one more may seem to be at work.
+    assert max(at_once) <= 2
+
+
+def test_bad_wishes_are_one_clear_error_and_change_nothing(watched: App, audit: AuditLog) -> None:
+    second = {
+        "apiVersion": "snapshot.storage.k8s.io/v1",
+        "kind": "VolumeSnapshotClass",
+        "metadata": {
+            "name": f"second-{watched.namespace}",
+            "annotations": {"snapshot.storage.kubernetes.io/is-default-class": "true"},
+        },
+        "driver": "other.csi.knowngood.test",
+        "deletionPolicy": "Delete",
+    }
+    image = watched.cluster.image()
+    watched.cluster.apply(
+        claim("elsewhere", "other"), pod("user", image, "sleep infinity", ("elsewhere",)), namespace=watched.namespace
+    )
+    watched.cluster.wait_ready(watched.namespace, "pod/user")
+    watched.cluster.apply(second)
+    audit.mark()
+    try:
+        watched.claims = ("elsewhere",)
+        with pytest.raises(
+            BadInput, match="elsewhere: other.* has 2 default VolumeSnapshotClasses: other, second"
+        ):
+            watched.capture()
+    finally:
+        watched.cluster.kubectl("delete", "volumesnapshotclass", second["metadata"]["name"])
+    watched.claims = ("gone",)
+    with pytest.raises(BadInput, match="no claim gone.*the namespace has: elsewhere, files"):
+        watched.capture()
+    watched.claims, watched.workloads = (), ("Deployment/nope",)
+    with pytest.raises(BadInput, match="no workload Deployment/nope.*Deployment/files"):
+        watched.capture()
+    watched.workloads = ()
+    spec = ApplicationSpec.from_dict({**watched.entry, "selector": "app=nobody"})
+    with pytest.raises(BadInput, match="no workload of namespace .* matches the selector 'app=nobody'"):
+        capture(watched.house(), spec, CaptureWish(Hooks()), None)
+    nowhere = ApplicationSpec.from_dict({"name": "shop", "namespace": "not-there"})
+    with pytest.raises(NotFound, match="no namespace not-there"):
+        capture(watched.house(), nowhere, CaptureWish(Hooks()), None)
+    assert audit.writes(watched.user.name) == []
 
 
 def test_check_mode_writes_nothing_and_shows_the_plan_that_runs(watched: App, audit: AuditLog) -> None:
