@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Real database servers for the tests of hooks: PostgreSQL with its WAL on a second claim, MariaDB, Redis."""
+"""Real database servers for the tests of hooks: PostgreSQL with its WAL on a second claim, MariaDB, Redis.
+
+On disks whose snapshots hold what was synced and no more, as after a power cut.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +37,31 @@ exec redis-server --dir /data/redis --unixsocket /tmp/redis.sock --port 0 --save
   --appendonly "${APPENDONLY:-no}" --requirepass "$REDIS_PASSWORD" --daemonize no
 """
 
+# Four clients transfer money and count their transactions, until /tmp/stop is there. What the server has acknowledged
+# is noted with its time beside the volumes.
+WRITERS = """
+import os, random, threading, time
+import psycopg2
+
+def client(number):
+    link = psycopg2.connect(host="/tmp", user="postgres", dbname="postgres")
+    with open(f"/tmp/acknowledged.{number}", "w", buffering=1) as notes:
+        count = 0
+        while not os.path.exists("/tmp/stop"):
+            count += 1
+            account, delta = random.randint(1, 100000), random.randint(-5000, 5000)
+            with link, link.cursor() as cursor:
+                cursor.execute("UPDATE pgbench_accounts SET abalance = abalance + %s WHERE aid = %s", (delta, account))
+                cursor.execute("INSERT INTO pgbench_history (tid, bid, aid, delta, mtime) VALUES (1, 1, %s, %s, now())",
+                               (account, delta))
+                cursor.execute("INSERT INTO committed VALUES (%s, %s)", (number, count))
+            notes.write(f"{number} {time.time_ns() // 1000}\\n")
+
+clients = [threading.Thread(target=client, args=(number,)) for number in range(4)]
+[one.start() for one in clients]
+[one.join() for one in clients]
+"""
+
 
 def postgresql(image: str) -> dict[str, Any]:
     """``StatefulSet/db`` with the claims ``data-db-0`` and ``wal-db-0``; otherwise as in ``volumes_app``."""
@@ -55,7 +83,12 @@ def redis(image: str, *, appendonly: bool = False) -> dict[str, Any]:
 
 
 def _set(
-    name: str, image: str, script: str, mounts: dict[str, str], ready: list[str], env: dict[str, str]
+    name: str,
+    image: str,
+    script: str,
+    mounts: dict[str, str],
+    ready: list[str],
+    env: dict[str, str],
 ) -> dict[str, Any]:
     container = {
         "name": name,
@@ -79,7 +112,7 @@ def _set(
                 "spec": {"containers": [container], "terminationGracePeriodSeconds": 10},
             },
             "volumeClaimTemplates": [
-                {"metadata": {"name": volume}, "spec": {**claim, "storageClassName": "local"}} for volume in mounts
+                {"metadata": {"name": volume}, "spec": {**claim, "storageClassName": "local-ext4"}} for volume in mounts
             ],
         },
     }

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import signal
@@ -21,7 +22,6 @@ from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import
 from tests.cluster.faults import Fault, Faults
 from tests.cluster.handle import Cluster
 from tests.integration import databases
-from tests.integration import test_fault_load as load
 from tests.integration.volumes_app import App
 
 FILES = "Deployment/files"
@@ -41,6 +41,19 @@ SESSION = {
 @pytest.fixture
 def files(cluster: Cluster, make_namespace: Callable[[], str]) -> App:
     return App.deployed(cluster, make_namespace(), make_namespace(), only="files")
+
+
+@pytest.fixture
+def frozen(cluster: Cluster, make_namespace: Callable[[], str]) -> App:
+    """The same on a disk of its own with ext4, in a container that may freeze it."""
+    app = App.deployed(cluster, make_namespace(), make_namespace(), "local-ext4", only="files")
+    allowed = {
+        "spec": {"template": {"spec": {"containers": [{"name": "files", "securityContext": {"privileged": True}}]}}}
+    }
+    cluster.kubectl("patch", "deployment", "files", "-n", app.namespace, "-p", json.dumps(allowed))
+    cluster.wait_ready(app.namespace, "deployment/files")
+    cluster.wait("one pod", lambda: len(cluster.get("pods", "-n", app.namespace, "-l", "app=files")["items"]) == 1)
+    return app
 
 
 @pytest.fixture
@@ -81,16 +94,19 @@ class TestDatabases:
         cluster, image = bare.cluster, bare.cluster.image("work")
         cluster.apply(databases.postgresql(image), namespace=bare.namespace)
         cluster.wait_ready(bare.namespace, "statefulset/db", limit_s=120)
-        load.inside(bare, "pgbench", "-i", "-q", "-h", "/tmp", "-U", "postgres", "postgres")
+        inside(bare, "pgbench", "-i", "-q", *PSQL, "postgres")
         bare.sql("CREATE TABLE committed (client int, k int, PRIMARY KEY (client, k)); CREATE EXTENSION amcheck")
-        cluster.kubectl(
-            "exec", "-i", "-n", bare.namespace, "db-0", "--", "sh", "-c", "cat > /tmp/script.sql", stdin=load._SCRIPT
-        )
         hooks = {"pre": [{"profile": "postgresql", "workload": "StatefulSet/db", "options": {"host": "/tmp"}}]}
 
-        point = load.under_load(bare, lambda: captured(bare, hooks))
-        wanted = load.acknowledged(bare, parse_time(point["cut_at"]["wal-db-0"]))
-        written = load.rows(bare)
+        writing = threading.Thread(target=inside, args=(bare, "python3", "-c", databases.WRITERS))
+        writing.start()
+        cluster.wait("transactions", lambda: int(bare.sql("SELECT count(*) FROM committed")) > 100)
+        point = captured(bare, hooks)
+        assert writing.is_alive(), "it was captured under load"
+        inside(bare, "touch", "/tmp/stop")
+        writing.join()
+        wanted = acknowledged(bare, parse_time(point["cut_at"]["wal-db-0"]))
+        written = transactions(bare)
 
         assert said(point) == (
             "application",
@@ -103,15 +119,28 @@ class TestDatabases:
 
         bare.restore(point["id"])
 
-        found = load.rows(bare)
+        found = transactions(bare)
         for client, count in wanted.items():
             there, most = found[client]
             assert there == most, f"client {client}: no hole among its transactions"
             assert count <= there, f"client {client}: {count} acknowledged before the cut, {there} restored"
             assert there < written[client][0], f"client {client}: it wrote on after the cut"
-        assert load.balanced(bare)
-        load.inside(bare, "pg_amcheck", "-h", "/tmp", "-U", "postgres", "--heapallindexed", "--rootdescend", "postgres")
-        assert load.inside(bare, "sh", "-c", "ls /data/pg/backup_label.old").strip(), "it was recovered as a backup"
+        same = "(SELECT sum(abalance) FROM pgbench_accounts) = (SELECT sum(delta) FROM pgbench_history)"
+        assert bare.sql(f"SELECT {same}") == "t", "every transfer is there whole"
+        inside(bare, "pg_amcheck", *PSQL, "--heapallindexed", "--rootdescend", "postgres")
+        assert inside(bare, "sh", "-c", "ls /data/pg/backup_label.old").strip(), "it was recovered as a backup"
+
+    def test_postgresql_on_disks_that_are_cut_at_one_moment_needs_no_backup(self, bare: App) -> None:
+        cluster = bare.cluster
+        cluster.apply(databases.postgresql(cluster.image("work")), namespace=bare.namespace)
+        cluster.wait_ready(bare.namespace, "statefulset/db", limit_s=120)
+        hooks = {"pre": [{"profile": "postgresql", "workload": "StatefulSet/db", "options": {"host": "/tmp"}}]}
+
+        point = captured(bare, hooks, atomic_drivers=("local.csi.knowngood.test",))
+
+        assert point["consistency"] == "crash"
+        assert "no base backup is needed" in point["consistency_reason"]
+        assert point["statements"][0]["body"]["hooks"] == []
 
     def test_mariadb_and_redis_are_held_and_all_they_had_is_in_the_point(self, bare: App) -> None:
         cluster, image = bare.cluster, bare.cluster.image("work")
@@ -157,6 +186,28 @@ class TestDatabases:
         assert redis(bare, "GET mark") == "before"
 
 
+PSQL = ("-h", "/tmp", "-U", "postgres")
+
+
+def inside(app: App, *command: str) -> str:
+    return app.cluster.exec(app.namespace, "db-0", *command)
+
+
+def acknowledged(app: App, before: dt.datetime) -> dict[int, int]:
+    """How many transactions each client had the server's word for before that moment."""
+    found: dict[int, int] = {}
+    for line in inside(app, "sh", "-c", "cat /tmp/acknowledged.*").splitlines():
+        client, microseconds = map(int, line.split())
+        found[client] = found.get(client, 0) + (microseconds < before.timestamp() * 10**6)
+    return found
+
+
+def transactions(app: App) -> dict[int, tuple[int, int]]:
+    """Count and greatest number of the transactions of each client in the database."""
+    text = app.sql("SELECT client, count(*), max(k) FROM committed GROUP BY client")
+    return {int(c): (int(n), int(m)) for c, n, m in (line.split("|") for line in text.splitlines())}
+
+
 def mariadb(app: App, *statements: str) -> str:
     text = "; ".join(reversed(statements))
     command = f'MYSQL_PWD=$MARIADB_ROOT_PASSWORD mariadb --no-defaults -S /tmp/my.sock -uroot -N -B -e "{text}"'
@@ -194,6 +245,25 @@ class TestHolding:
         assert not held(files)
 
     @pytest.mark.rig
+    def test_a_frozen_disk_stands_still_until_the_cut_and_no_longer_than_the_budget(
+        self, frozen: App, faults: Faults
+    ) -> None:
+        freeze = {"name": "disk", "workload": FILES, "kind": "fsfreeze", "claim": "files"}
+
+        point = captured(frozen, {"pre": [freeze]})
+
+        assert said(point) == ("application", "filesystems were frozen through all cuts")
+        assert point["freeze_ms"]["files"] > 0
+        in_files(frozen, "echo thawed > /files/note")
+        faults.set(CreateSnapshot=Fault(delay_s=6))
+        late = captured(frozen, {"pre": [freeze], "budget_s": 1})
+        assert late["consistency"] == "crash"
+        assert "the budget of 1 s was exceeded" in late["consistency_reason"]
+        assert late["freeze_ms"]["files"] < 5000
+        in_files(frozen, "echo thawed > /files/note")
+        assert processes(frozen) == []
+
+    @pytest.mark.rig
     def test_a_pod_that_came_while_it_was_cut_was_not_held(self, files: App, faults: Faults) -> None:
         faults.set(CreateSnapshot=Fault(delay_s=6))
         other = files.cluster.get("deployment", "files", "-n", files.namespace)["spec"]["template"]
@@ -209,7 +279,7 @@ class TestHolding:
 
     @pytest.mark.rig
     def test_killed_while_frozen_the_pod_thaws_itself_and_so_does_the_door(self, files: App, faults: Faults) -> None:
-        faults.set(CreateSnapshot=Fault(delay_s=20))
+        faults.set(CreateSnapshot=Fault(delay_s=15))
         running = files.module("recovery_point", hooks={"pre": [HOLD, SESSION], "post": [LET_GO]})
         log = files.wait_step("capture", "snapshot")
         files.cluster.wait("frozen", lambda: held(files) and len(processes(files)) > 3)

@@ -26,6 +26,8 @@ from .profiles.common import Backup
 
 ARMED, FREEZING, HELD, THAWED = "armed", "freezing", "held", "thawed"
 _START_S = 15.0
+_END_S = 20.0
+"""How long a session may take to end before it is ended: a database that was asked to let go has things to tidy up."""
 _LATER_S = 1.0
 """How much longer than the budget the pod waits before it lets go by itself: we are to be the first."""
 
@@ -265,7 +267,7 @@ class SessionHold(Hold):
     def _thaw(self) -> tuple[int | None, str]:
         if self._session is None:
             return None, ""
-        rc = self._session.end(5.0, self._release)
+        rc = self._session.end(_END_S, self._release)
         if rc is None and not self.problem:
             self.place.attempt(scripts.clear(self.mark), _START_S)
             return None, "its session did not end by itself and was ended"

@@ -112,8 +112,8 @@ class Place:
 
     def _mounts(self) -> Sequence[Mapping[str, Any]]:
         everything = [*(self.spec.get("initContainers") or []), *self.spec["containers"]]
-        found = next((one for one in everything if one["name"] == self.container), {})
-        return list(found.get("volumeMounts") or [])
+        ours = [one for one in everything if one["name"] == self.container]
+        return [mount for one in ours for mount in one.get("volumeMounts") or []]
 
     def _claims(self) -> dict[str, str]:
         return claims_of(self.spec, self.pod)
