@@ -15,9 +15,9 @@ description:
     every way out.
   - The snapshots are kept (C(deletionPolicy=Retain)). Deleting the VolumeSnapshots, or the whole namespace, loses
     nothing.
-  - A recovery point says how consistent it is and never claims more than was seen. V(application) needs hooks that are
-    declared to hold the writers and that ran well before and after all cuts, in every pod that mounts a volume. One
-    volume without them is V(crash), several volumes with separate cuts are V(fuzzy).
+  - A recovery point says how consistent it is and never claims more than was seen. V(application) needs hooks that held
+    the writers through all cuts in every pod that mounts a volume, or a completed base backup of PostgreSQL. One volume
+    without them is V(crash), several volumes with separate cuts are V(fuzzy).
   - A claim that cannot be captured (not on a CSI volume, not bound, being deleted, without a VolumeSnapshotClass) is
     named, and nothing is changed. With O(allow_partial=true) it is left out, and the point says so for ever.
   - A capture that fails or was killed leaves no snapshots behind. A killed one is made anew by the next run.
@@ -44,12 +44,30 @@ options:
     type: str
   hooks:
     description:
-      - Commands around the cut. A dictionary with the lists C(pre) and C(post). Without it C(app.hooks) is used.
-      - Each hook has C(name), C(command) (a list of words, there is no shell), and either C(workload) (C(Kind/name),
-        all its running pods) or C(selector) (a label selector). C(container), C(timeout_s) (30) and C(on_error)
-        (V(fail) or V(continue)) may be given.
-      - C(holds=true) declares that a C(pre) hook stops the writers until the C(post) hook of the same name lets them
-        go. That one has to be harmless when it runs twice.
+      - What is done in the pods around the cut. A dictionary with the lists C(pre) and C(post), C(budget_s) and
+        C(velero_hooks). Without it C(app.hooks) is used.
+      - Each hook has C(name) and either C(workload) (C(Kind/name), all its running pods) or C(selector) (a label
+        selector). C(container) (the first), C(timeout_s) (30), C(on_error) (V(fail) or V(continue)) and C(order) (pods
+        that come first, by name) may be given.
+      - C(kind=exec), the default, runs C(command), a list of words. There is no shell. It is killed in the container
+        when its time is over, where the container has C(timeout). C(holds=true) declares that a C(pre) hook stops the
+        writers until the C(post) hook of the same name lets them go. That one has to be harmless when it runs twice.
+      - C(kind=session) keeps C(command) running from before the freeze until the cut. It holds once it has printed a
+        line with C(ready). It lets go when it reads C(release), or the end of its stdin.
+      - C(kind=fsfreeze) freezes the filesystem at C(path), or of C(claim), in a container that has C(fsfreeze) and
+        CAP_SYS_ADMIN. A Btrfs is not frozen, as that would stop all volumes of its pool.
+      - C(profile) is V(postgresql), V(mysql), V(mariadb), V(redis) or V(mongodb), and knows what to do. Its C(options) are
+        C(user), C(host) (or the path of a socket), C(port), C(database), C(password_env) (the name of a variable in
+        the container) and C(password_file) (a path in it). Replicas are held before primaries. The commands for MongoDB
+        were never run on a server by our tests.
+      - What holds is let go last first, on every way out. Before anything is frozen a dead-man is started in each of the
+        containers, which lets go by itself when this run dies or the budget is over. Where none can run (no shell, no
+        C(sleep)) the hook is refused.
+      - C(budget_s) is the longest time that writers are held, at most and by default O(cut_timeout). When it is over they
+        are let go while the cut goes on, and the point is no better than without hooks.
+      - C(velero_hooks=true) also runs what the annotations C(pre.hook.backup.velero.io/command) and
+        C(post.hook.backup.velero.io/command) on the pods say, with their C(container), C(timeout) and C(on-error). By
+        default nothing is run that was not asked for here. Of these only C(fsfreeze) counts as holding anything.
     type: dict
   snapshot_class:
     description:
@@ -176,6 +194,36 @@ EXAMPLES = r"""
         - name: checkpoint
           workload: StatefulSet/db
           command: [psql, -U, postgres, -c, CHECKPOINT]
+
+- name: PostgreSQL with its WAL on a second claim, and files that a session keeps from being written
+  knowngood.kube.recovery_point:
+    app:
+      name: shop
+      namespace: shop
+    hooks:
+      budget_s: 20
+      pre:
+        - profile: postgresql
+          workload: StatefulSet/db
+        - name: uploads
+          workload: Deployment/uploads
+          kind: session
+          command: [flock, /srv/lock, sh, -c, echo LOCKED; cat]
+          ready: LOCKED
+
+- name: A frozen filesystem, and what Velero's annotations say
+  knowngood.kube.recovery_point:
+    app:
+      name: shop
+      namespace: shop
+    hooks:
+      velero_hooks: true
+      pre:
+        - name: disk
+          workload: StatefulSet/search
+          kind: fsfreeze
+          claim: data-search-0
+          container: freezer
 
 - name: All volumes at one moment, by a driver that is known to do so
   knowngood.kube.recovery_point:
