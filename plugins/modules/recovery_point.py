@@ -56,15 +56,15 @@ options:
         line with C(ready). It lets go when it reads C(release), or the end of its stdin.
       - C(kind=fsfreeze) freezes the filesystem at C(path), or of C(claim), in a container that has C(fsfreeze) and
         CAP_SYS_ADMIN. A Btrfs is not frozen, as that would stop all volumes of its pool.
-      - C(profile) is V(postgresql), V(mysql), V(mariadb), V(redis) or V(mongodb), and knows what to do. Its C(options) are
-        C(user), C(host) (or the path of a socket), C(port), C(database), C(password_env) (the name of a variable in
-        the container) and C(password_file) (a path in it). Replicas are held before primaries. The commands for MongoDB
-        were never run on a server by our tests.
-      - What holds is let go last first, on every way out. Before anything is frozen a dead-man is started in each of the
-        containers, which lets go by itself when this run dies or the budget is over. Where none can run (no shell, no
-        C(sleep)) the hook is refused.
-      - C(budget_s) is the longest time that writers are held, at most and by default O(cut_timeout). When it is over they
-        are let go while the cut goes on, and the point is no better than without hooks.
+      - C(profile) is V(postgresql), V(mysql), V(mariadb), V(redis) or V(mongodb), and knows what to do. Its C(options)
+        are C(user), C(host) (or the path of a socket), C(port), C(database), C(password_env) (the name of a variable in
+        the container) and C(password_file) (a path in it). Replicas are held before primaries. The commands for MySQL
+        and MongoDB were never run on a server by our tests.
+      - What holds is let go last first, on every way out. Before anything is frozen a dead-man is started in each of
+        the containers, which lets go by itself when this run dies or the budget is over. Where none can run (no shell,
+        no C(sleep)) the hook is refused.
+      - C(budget_s) is the longest time that writers are held, at most and by default O(cut_timeout). When it is over
+        they are let go while the cut goes on, and the point is no better than without hooks.
       - C(velero_hooks=true) also runs what the annotations C(pre.hook.backup.velero.io/command) and
         C(post.hook.backup.velero.io/command) on the pods say, with their C(container), C(timeout) and C(on-error). By
         default nothing is run that was not asked for here. Of these only C(fsfreeze) counts as holding anything.
