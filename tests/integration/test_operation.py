@@ -12,13 +12,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.rbac import manifests
-from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import Conflict
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.scale import start_step, stop_step
+from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import Conflict, NotFound
+from ansible_collections.knowngood.kube.plugins.module_utils._core.plan import Plan
 from tests.cluster.handle import Cluster
 from tests.integration.doors import Call, play
 from tests.integration.small_app import ROOT, App, deployment, service
@@ -103,9 +106,13 @@ def test_what_is_not_there_is_said(app: App) -> None:
     assert (wrong["failed"], wrong["error"]["code"]) == (True, "bad_input")
 
 
-def test_what_can_go_neither_way_is_given_up(interrupted: App, tmp_path: Path) -> None:
+def test_what_can_go_neither_way_is_given_up(app: App, tmp_path: Path) -> None:
     """Its workload was made anew: nothing of the operation fits it any more, and others must not wait for ever."""
-    app = interrupted
+    found = app.resolve().workload("Deployment/web")
+    plan = Plan("restore", app.spec().target, "k", (stop_step(found), start_step(replace(found, name="gone"))))
+    with pytest.raises(NotFound):
+        app.engine.run(plan)
+    assert replicas(app) == 0
     app.cluster.kubectl("delete", "deployment", "web", "-n", app.namespace, "--cascade=foreground")
     app.cluster.apply(deployment("web", app.cluster.image()), namespace=app.namespace)
     app.cluster.wait_ready(app.namespace, "deployment/web")
@@ -134,9 +141,10 @@ def test_what_can_go_neither_way_is_given_up(interrupted: App, tmp_path: Path) -
     (row,) = told["operations"]
     assert (told["changed"], row["state"], row["step"]) == (True, "abandoned", "")
     assert (row["abandoned"]["by"], row["abandoned"]["reason"]) == (app.api.whoami(), "web was made anew")
-    assert {"name": "isolate Deployment/web", "touches": [f"Deployment {app.namespace}/web"], "state": "started"} in (
-        row["left"]
-    )
+    assert [(step["name"], step["touches"], step["state"]) for step in row["left"]] == [
+        ("stop Deployment/web", [f"Deployment {app.namespace}/web"], "done"),
+        ("start Deployment/gone", [f"Deployment {app.namespace}/gone"], "started"),
+    ]
     assert replicas(app) == 1, "nothing but the journal is touched"
     again = app.door("operation", **given)
     assert (again["changed"], again["operations"][0]["abandoned"]) == (False, row["abandoned"])

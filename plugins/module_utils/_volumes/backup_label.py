@@ -18,7 +18,7 @@ from .._cluster.client import owned_by
 from .._cluster.kinds import named
 from .._cluster.streams import run_in_pod
 from .._core.errors import BadInput, NotProven
-from .._core.operation import Context
+from .._core.operation import AskedOfJournal, Context
 from .._core.plan import Json, Step
 from .binding import POD
 from .helper_pods import template_of
@@ -109,7 +109,7 @@ def _item(seen: Seen, volume: Mapping[str, Json]) -> dict[str, Json]:
     )
 
 
-class WriteFiles:
+class WriteFiles(AskedOfJournal):
     """``volumes.write_files``: writes files into staged volumes before anybody looks at them.
 
     Params: ``namespace``, ``workloads_in``, ``stage`` (step), ``timeout_s``, ``where`` (another cluster), ``items``,
@@ -119,9 +119,6 @@ class WriteFiles:
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
-
-    def done(self, step: Step, context: Context) -> bool:
-        return "written" in context.results.get(step.name, {})
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         items: Sequence[Mapping[str, Json]] = step.params["items"]

@@ -17,7 +17,7 @@ from .._cluster.ledger import LedgerStore
 from .._core.application import Application, ApplicationSpec
 from .._core.clock import parse_time
 from .._core.errors import Conflict, NotFound, NotProven
-from .._core.operation import Context
+from .._core.operation import Context, NothingToUndo
 from .._core.plan import Json, Step
 from .._core.statements import CAPTURED
 from . import capture_body, consistency, groups, snapshots
@@ -130,8 +130,11 @@ class Wave:
         return "; pods came or went meanwhile, the images are those that ran right before the cut"
 
 
-class RetainContents:
-    """``volumes.retain_contents``: the snapshots outlive the VolumeSnapshot objects and the namespace."""
+class RetainContents(NothingToUndo):
+    """``volumes.retain_contents``: the snapshots outlive the VolumeSnapshot objects and the namespace.
+
+    There is nothing to put back: the step that cut them frees them, or leaves them to the ledger.
+    """
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
@@ -170,14 +173,12 @@ class RetainContents:
         """The version that the server has now: that of the plan may be gone by the time it is taken up again."""
         return groups.needed(self._tools.cluster)
 
-    def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
-        """The step that cut them frees them, or leaves them to the ledger: there is nothing to put back here."""
-        del step, context
-        return None
 
+class RecordCapture(NothingToUndo):
+    """``volumes.record_capture``: the ``captured`` statement. From here on the point exists.
 
-class RecordCapture:
-    """``volumes.record_capture``: the ``captured`` statement. From here on the point exists."""
+    The ledger forgets nothing: a recorded point stays, and is given up by pruning it.
+    """
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
@@ -192,11 +193,6 @@ class RecordCapture:
         key = _key(context.operation_id)
         statement = self._store.append(step.params["target"], CAPTURED, wave["point"], body, key=key)
         return {"point": statement.point, "seq": statement.seq, "hash": statement.hash}
-
-    def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
-        """The ledger forgets nothing: a recorded point stays, and is given up by pruning it."""
-        del step, context
-        return None
 
 
 def recorded(tools: Tools, target: str, operation_id: str) -> bool:

@@ -16,7 +16,7 @@ from .._cluster.state import ConfigMapJournal
 from .._cluster.waits import wait_gone
 from .._core.clock import parse_time
 from .._core.errors import Conflict, TimedOut
-from .._core.operation import Context
+from .._core.operation import Context, NothingToUndo
 from .._core.plan import Json, Step
 from .._core.statements import EXPIRED
 from .names import KEEP_UNTIL, KEPT
@@ -31,12 +31,14 @@ class _Needed(Conflict):
     """Somebody needs the volume since it was planned to free it."""
 
 
-class Expire:
+class Expire(NothingToUndo):
     """``volumes.expire``. Params: ``target``, ``point``, ``volume``, ``uid``, ``claim``, ``operation``, ``kept_until``.
 
     Everything is asked again of the volume as it is now, and the write that lets it go carries its uid and
     resourceVersion. The volume is not deleted here: with the policy Delete the cluster asks the driver to, and takes
     the object away only when the driver has done it.
+
+    What was freed is gone for good; the plan said so before it ran.
     """
 
     def __init__(self, tools: Tools) -> None:
@@ -68,11 +70,6 @@ class Expire:
             key = f"{EXPIRED}:{params['uid']}"
             self._store.append(params["target"], EXPIRED, params["point"], body, key=key)
         return {"freed": params["volume"]}
-
-    def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
-        """What was freed is gone for good; the plan said so before it ran."""
-        del step, context
-        return None
 
     def _refuse_used(self, step: Step) -> None:
         """Raises _Needed naming the operation that is unfinished, or the node that has the volume."""

@@ -15,7 +15,7 @@ from .._cluster.amend import Ref, amend, read_or_none
 from .._cluster.client import Cluster
 from .._cluster.ledger import LEDGER_LABEL, LedgerStore
 from .._cluster.state import ConfigMapJournal
-from .._core.operation import Context
+from .._core.operation import Context, NothingToUndo
 from .._core.plan import Json, Step
 from . import snapshot_state as state
 from . import snapshots
@@ -46,11 +46,13 @@ def _target(item: Object) -> str:
     return f"{namespace}/{rest.rpartition('-')[0]}" if dot else ""
 
 
-class RemoveOrphan:
+class RemoveOrphan(NothingToUndo):
     """``volumes.remove_orphan``. Params: ``kind``, ``name``, ``namespace``, ``uid``, ``operation`` (that left it),
     ``frees`` (its data goes with it), ``app_namespace``.
 
     It asks again whether the thing was left behind: the result says ``kept`` where it was not.
+
+    What was removed is gone for good; the plan said so before it ran.
     """
 
     def __init__(self, tools: Tools) -> None:
@@ -78,11 +80,6 @@ class RemoveOrphan:
             if why:
                 return {"kept": why}
         return {"removed": params["name"]}
-
-    def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
-        """What was removed is gone for good; the plan said so before it ran."""
-        del step, context
-        return None
 
     def _remove_claim(self, claim: Object) -> None:
         """With its volume, when the two name each other."""

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from .._cluster.ledger import LedgerStore
 from .._cluster.state import ConfigMapJournal
 from .._core.errors import Conflict
-from .._core.operation import Context
+from .._core.operation import Context, NothingToUndo
 from .._core.plan import Json, Step
 from .._core.statements import PRUNED, Draft, RecoveryPoint, Statement, fold
 from .freeing import free_volumes
@@ -26,11 +26,13 @@ class _Wanted(Conflict):
     """The point is held, or needed, since it was decided to give it up."""
 
 
-class MarkPruned:
+class MarkPruned(NothingToUndo):
     """``volumes.mark_pruned``: from here on nobody restores from the point.
 
     Params: ``target``, ``namespace``, ``point``, ``reason``. A plan may be older than a hold or a restore: a point that
     is held or in use by now is left alone, which the result says (``kept``).
+
+    The ledger forgets nothing. What was marked and not freed is an orphan, and is found as one.
     """
 
     def __init__(self, tools: Tools) -> None:
@@ -52,11 +54,6 @@ class MarkPruned:
             return {"kept": error.why}
         return {"seq": made.seq, "hash": made.hash}
 
-    def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
-        """The ledger forgets nothing. What was marked and not freed is an orphan, and is found as one."""
-        del step, context
-        return None
-
     def _check(self, chain: Sequence[Statement], step: Step) -> None:
         """Asked of the very chain that the mark is appended to. Raises _Wanted."""
         point = _find(chain, step.params["point"])
@@ -69,9 +66,11 @@ class MarkPruned:
             raise _Wanted(f"{point.id} is in use", why="; ".join(needs))
 
 
-class Free:
+class Free(NothingToUndo):
     """``volumes.free``: params ``target``, ``namespace``, ``point``, ``volumes`` (as the statement has them), ``mark``:
     the step that marked it. Its last act is to state what was freed.
+
+    What was freed is gone for good; the plan said so before it ran.
     """
 
     def __init__(self, tools: Tools) -> None:
@@ -102,11 +101,6 @@ class Free:
         body = {"freed": freed, "operation": context.operation_id}
         self._store.append(params["target"], PRUNED, name, body, key=f"freed:{name}")
         return {"freed": freed}
-
-    def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
-        """What was freed is gone for good; the plan said so before it ran."""
-        del step, context
-        return None
 
 
 def _find(chain: Sequence[Statement], name: str) -> RecoveryPoint | None:

@@ -16,7 +16,7 @@ from .._cluster.amend import amend
 from .._cluster.client import owned_by
 from .._cluster.kinds import named
 from .._core.errors import NotFound, NotProven, TimedOut
-from .._core.operation import Context
+from .._core.operation import AskedOfJournal, Context, NothingToUndo
 from .._core.plan import Json, Step
 from . import snapshot_state as state
 from . import snapshots
@@ -98,7 +98,7 @@ class Stage:
         return None
 
 
-class Tidy:
+class Tidy(AskedOfJournal, NothingToUndo):
     """``volumes.tidy``: removes the imported snapshot objects; the physical snapshots stay with the recovery point.
 
     Params: ``namespace``, ``stage`` (step), ``where``. Result: ``removed``.
@@ -107,18 +107,11 @@ class Tidy:
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
 
-    def done(self, step: Step, context: Context) -> bool:
-        return "removed" in context.results.get(step.name, {})
-
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         tools, namespace = self._tools.at(step.params), step.params["namespace"]
         names = [str(made["imported"]) for made in staged(context, step.params["stage"]).values() if made["imported"]]
         in_parallel(lambda name: snapshots.drop_pair(tools, namespace, name, context.operation_id), names)
         return {"removed": names}
-
-    def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
-        del step, context
-        return None
 
 
 def _snapshot(tools: Tools, params: Mapping[str, Json], item: Mapping[str, Json], context: Context) -> tuple[str, str]:

@@ -21,7 +21,7 @@ from .._cluster.kinds import named
 from .._cluster.streams import ExecResult, run_in_pod
 from .._cluster.waits import wait_until
 from .._core.errors import KnownGoodError, NotProven
-from .._core.operation import Context
+from .._core.operation import Context, NothingToUndo
 from .._core.plan import Json, Step
 from .._core.redact import fingerprint
 from .binding import POD, PVC
@@ -125,7 +125,7 @@ def _copies(tools: Tools, step: Step, context: Context, mark: str) -> dict[str, 
     return dict(zip(rows, in_parallel(copy, rows.values()), strict=True))
 
 
-class VerifyLive:
+class VerifyLive(NothingToUndo):
     """``volumes.verify_live``: probes in the application's own pods. Params: ``namespace``, ``probes``."""
 
     def __init__(self, tools: Tools) -> None:
@@ -143,10 +143,6 @@ class VerifyLive:
             pod, container = self._pod(namespace, probe)
             rows.append(run_probe(self._tools, namespace, pod, container, probe, LIVE))
         return {"rows": rows}
-
-    def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
-        del step, context
-        return None
 
     def _pod(self, namespace: str, probe: Probe) -> tuple[str, str]:
         """A running pod of the workload and the container to ask. Waits for one as long as the probe may take."""
