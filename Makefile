@@ -2,11 +2,12 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help venv cluster cluster-down lint shellcheck sanity sanity-2.19 sanity-2.21 unit unit-2.19 unit-2.21 integration \
-        matrix test demo demo-shell demo-clean build clean
+        matrix bench test demo demo-shell demo-clean build clean
 
 NEWEST := .venv/a221-py312
 LOWEST := .venv/a219-py311
 LINT := .venv/lint
+BENCH := .venv/bench
 PYTHON := $(NEWEST)/bin/python
 TOOLS := tests/tools
 # The tree as Python and Ansible import it.
@@ -80,6 +81,12 @@ test: ## everything
 	@$(MAKE) --no-print-directory sanity
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory integration
+
+$(BENCH)/.done: tests/bench/requirements.txt
+	@$(TOOLS)/make-venv $(BENCH) "3.12 3.13 3.14" -r tests/bench/requirements.txt
+
+bench: venv $(BENCH)/.done ## figures beside kubernetes.core and Velero, on one cluster in one run (BENCH_ARGS="--rounds 1")
+	@$(HERE) PATH="$(CURDIR)/$(NEWEST)/bin:$$PATH" $(PYTHON) -m tests.bench $(BENCH_ARGS)
 
 demo: venv ## the case study: an incident, handled on a real cluster
 	@$(HERE) PATH="$(CURDIR)/$(NEWEST)/bin:$$PATH" examples/shop/demo

@@ -1,0 +1,99 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""``python -m tests.bench``: figures on one cluster in one run; ``--write`` puts them into docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import os
+import platform
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.cluster import lifecycle
+from tests.cluster.handle import Cluster
+from tests.cluster.instance import Instance
+from tests.cluster.progress import say
+
+from . import capture, freeze, restore
+from .figures import Section, report, section_text
+from .rig import ROOT, Bench
+
+DOCUMENT = ROOT / "docs" / "benchmarks.md"
+_BEGIN, _END = "<!-- figures: begin -->", "<!-- figures: end -->"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--only", default="", metavar="A,B", help="capture, again, freeze, restore, many")
+    parser.add_argument("--claims", type=int, default=200, help="claims captured (200)")
+    parser.add_argument("--rounds", type=int, default=3, help="readings of each figure (3)")
+    parser.add_argument("--loop", type=int, default=200, help="claims of the loop of kubernetes.core; 0: leave out")
+    parser.add_argument("--velero", type=int, default=200, help="claims of Velero's backup; 0: no Velero at all")
+    parser.add_argument("--hydration", type=float, default=30, metavar="S", help="seconds injected (30)")
+    parser.add_argument("--write", action="store_true", help=f"put the figures into {DOCUMENT.relative_to(ROOT)}")
+    return parser
+
+
+def sections(options: argparse.Namespace) -> dict[str, Callable[[Bench], Section]]:
+    return {
+        "capture": lambda bench: capture.many(bench, options.claims, options.rounds, options.loop, options.velero),
+        "again": capture.again,
+        "freeze": lambda bench: freeze.window(bench, 20, options.rounds),
+        "restore": lambda bench: restore.in_place(bench, options.rounds, options.hydration, options.velero > 0),
+        "many": lambda bench: restore.many_claims(bench, options.rounds, 10),
+    }
+
+
+def facts(arguments: list[str]) -> dict[str, str]:
+    memory = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal"))
+    return {
+        "command": f"`python -m tests.bench {' '.join(arguments)}`".replace(" `", "`"),
+        "when": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "machine": f"{os.cpu_count()} cores, {int(memory.split()[1]) >> 20} GiB, Linux {platform.release()}",
+        "Python": platform.python_version(),
+    }
+
+
+def write(text: str) -> None:
+    """Between the marks of the document; the rest of it is written by hand."""
+    document = DOCUMENT.read_text()
+    before, rest = document.split(_BEGIN)
+    _old, after = rest.split(_END)
+    DOCUMENT.write_text(f"{before}{_BEGIN}\n\n{text}\n{_END}{after}")
+
+
+def main(arguments: list[str]) -> int:
+    options = _parser().parse_args(arguments)
+    wanted = sections(options)
+    names = [name for name in options.only.split(",") if name] or list(wanted)
+    if unknown := set(names) - set(wanted):
+        sys.exit(f"--only knows {', '.join(wanted)}; not {', '.join(sorted(unknown))}")
+    instance = Instance.chosen()
+    was_up = lifecycle.healthy(instance) is not None
+    lifecycle.up(instance, ("velero",) if options.velero else ())
+    cluster = Cluster(instance.kubeconfig(), instance)
+    if options.velero:
+        label = ("volumesnapshotclass", "local", "velero.io/csi-volumesnapshot-class=true", "--overwrite")
+        cluster.kubectl("label", *label)
+    done: list[Section] = []
+    try:
+        bench = Bench(cluster)
+        for name in names:
+            say(f"measure {name}")
+            done.append(wanted[name](bench))
+            print(section_text(done[-1]), flush=True)
+    finally:
+        if not was_up:
+            lifecycle.down(instance)
+    if options.write:
+        write(report(done, facts(arguments)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
