@@ -20,8 +20,8 @@ options:
       - C(tls_secrets) lists Secrets with its certificates.
       - C(writers) declares, per claim, which workloads (C(Kind/name)) can write it. Without it every workload of the
         application is taken to write all of its volumes, also through the network.
-      - C(hooks) and C(probes) say how its data is brought to rest and how it is looked at. C(pause) lists what makes its
-        operators let go of it, see M(knowngood.kube.restore).
+      - C(hooks) and C(probes) say how its data is brought to rest and how it is looked at. C(pause) lists what makes
+        its operators let go of it, see M(knowngood.kube.restore).
       - C(sources) lists the git checkouts of its source code, each with C(path) and C(digests) (image digest to
         commit). C(external_images) lists images that no scan covers, and what is assumed of them.
     type: dict

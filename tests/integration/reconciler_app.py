@@ -100,11 +100,26 @@ class Kept:
         cluster.wait_ready(app.namespace, "statefulset/db", "deployment/files", limit_s=120)
         return kept
 
-    def _marks(self) -> dict[str, Any]:
+    @classmethod
+    def at_rest(cls, app: App, ops: str) -> Kept:
+        """The same, but nothing runs: only who keeps it is there."""
+        kept, cluster, image = cls(app, ops), app.cluster, app.cluster.image("work")
+        wanted = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "files"}}
+        labels = {"app": "files"}
+        made = template("files", image, **mounting("files"))
+        spec = {"replicas": 0, "selector": {"matchLabels": labels}, "template": made}
+        cluster.apply({**wanted, "spec": spec}, namespace=app.namespace)
+        database, cron = kept._workloads(image)
+        database["spec"]["replicas"] = 0
+        cluster.apply(database, cron, *kept._autoscalers(), namespace=app.namespace)
+        cluster.apply(*kept._gitops(), namespace=ops)
+        return kept
+
+    def _marks(self) -> dict[str, str]:
         labels = {"app.kubernetes.io/instance": "by-label"}
         for tool in ("kustomize", "helm"):
             labels |= {f"{tool}.toolkit.fluxcd.io/name": "shop", f"{tool}.toolkit.fluxcd.io/namespace": self.ops}
-        return {"labels": labels}
+        return labels
 
     def _workloads(self, image: str) -> list[dict[str, Any]]:
         tracking = f"shop:apps/StatefulSet:{self.app.namespace}/db"
@@ -131,11 +146,8 @@ class Kept:
             "metadata": {"name": "nightly"},
             "spec": {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": job}},
         }
-        deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "files", **self._marks()}}
-        self.app.cluster.kubectl(
-            "label", "deployment", "files", "-n", self.app.namespace, "--overwrite",
-            *(f"{key}={value}" for key, value in deployment["metadata"]["labels"].items()),
-        )  # fmt: skip
+        marks = (f"{key}={value}" for key, value in self._marks().items())
+        self.app.cluster.kubectl("label", "deployment", "files", "-n", self.app.namespace, "--overwrite", *marks)
         return [database, cron]
 
     def _autoscalers(self) -> list[dict[str, Any]]:

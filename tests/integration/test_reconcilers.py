@@ -14,8 +14,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster import rbac
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.freezing import brackets
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.graph import resolve
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.recipes import parse
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.reconcilers import find
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput, Denied, NotProven
+from ansible_collections.knowngood.kube.plugins.module_utils._core.plan import Plan
 from tests.cluster.audit import AuditLog
 from tests.cluster.handle import Cluster
 from tests.integration.reconciler_app import (
@@ -30,7 +34,7 @@ from tests.integration.reconciler_app import (
     remove,
 )
 from tests.integration.small_app import template
-from tests.integration.volumes_app import App
+from tests.integration.volumes_app import KILL_EVERY, App, Killed, dying_after
 
 RECIPE = {"kind": "Database", "api_version": "test.knowngood.io/v1", "name": "main", "patch": {"spec": {"stop": True}}}
 
@@ -128,6 +132,41 @@ def test_killed_while_all_is_frozen_everything_comes_back(kept: Kept, back: bool
 
     assert kept.state() == before
     assert app.read_file() == ("bad" if back else "good")
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["resumed", "undone"])
+def test_killed_after_any_write_of_it_the_values_come_back(
+    definitions: None, cluster: Cluster, make_namespace: Callable[[], str], back: bool
+) -> None:
+    """Freezing and putting back alone, killed a few writes later each time, until it is not killed any more."""
+    app = App(cluster, make_namespace(), make_namespace(), cluster.kubeconfig)
+    kept = Kept.at_rest(app, make_namespace())
+    before = kept.state()
+    number, killed = 1 - KILL_EVERY, True
+    while killed:
+        number += KILL_EVERY
+        tools, killed = dying_after(app.house(), number), False
+        plan = freezing(app, number)
+        try:
+            tools.engine.run(plan)
+        except Killed:
+            killed = True
+        engine = app.house().engine
+        left = [operation for operation in engine.journal.list(app.spec.target) if operation.unfinished]
+        if back and left:
+            engine.undo(left[0].id)
+        elif killed:
+            engine.run(plan)
+        assert kept.state() == before, f"killed after write {number}"
+    assert number > 20, "so many writes there are"
+
+
+def freezing(app: App, number: int) -> Plan:
+    """Freezes everybody and puts all back."""
+    api = app.house().cluster
+    seen = resolve(api, app.spec)
+    held = brackets(find(api, seen), seen, seen.workloads, ready_timeout_s=9)
+    return Plan("restore", app.spec.target, f"run {number}", (*held.before, *held.after))
 
 
 def test_who_rescales_every_two_seconds_is_named_and_nothing_is_swapped(files: App) -> None:

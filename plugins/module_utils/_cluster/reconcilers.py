@@ -85,18 +85,18 @@ class _Look:
     found: dict[tuple[Ref, int], Reconciler] = field(default_factory=dict)
     notes: list[tuple[str, str]] = field(default_factory=list)
     denied: list[str] = field(default_factory=list)
+    kinds: dict[tuple[str, str], Kind | None] = field(default_factory=dict)
 
     @property
     def namespace(self) -> str:
         return self.app.spec.namespace
 
     def served(self, group: str, kind: str) -> Kind | None:
-        """The kind in the newest version of the group that has it, by discovery."""
-        for version in self.groups.get(group, ()):
-            found = self.cluster.kind_of(version, kind)
-            if found is not None:
-                return found
-        return None
+        """The kind in the first version of the group that has it, by discovery; asked for once."""
+        if (group, kind) not in self.kinds:
+            versions = (self.cluster.kind_of(version, kind) for version in self.groups.get(group, ()))
+            self.kinds[group, kind] = next((found for found in versions if found is not None), None)
+        return self.kinds[group, kind]
 
     def add(self, obj: Object, kind: Kind, patch: Mapping[str, Any], of: Iterable[str], rank: int) -> Reconciler:
         """One more; the same object found for several workloads is one."""
