@@ -9,7 +9,7 @@ PRIVATE to this collection.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from .._cluster.graph import resolve
 from .._cluster.kinds import named
@@ -124,10 +124,21 @@ class Wave:
 
     def _moved(self, before: Application) -> str:
         """A note when pods came or went while the snapshots were cut: then the images are not the whole truth."""
-        after = resolve(self._tools.cluster, before.spec, strict=False)
-        if {pod.uid for pod in after.pods} == {pod.uid for pod in before.pods}:
+        known = {pod.uid for pod in before.pods}
+        there = self._tools.cluster.list("Pod", before.spec.namespace)
+        if {pod["metadata"]["uid"] for pod in there if _of_application(pod, before, known)} == known:
             return ""
         return "; pods came or went meanwhile, the images are those that ran right before the cut"
+
+
+def _of_application(pod: Object, app: Application, known: Collection[str]) -> bool:
+    """A pod that was seen before, or that a workload of the application selects; none that has ended."""
+    meta, phase = pod["metadata"], (pod.get("status") or {}).get("phase")
+    if phase in ("Succeeded", "Failed"):
+        return False
+    labels = meta.get("labels") or {}
+    selectors = [workload.selector.items() for workload in app.workloads if workload.selector]
+    return meta["uid"] in known or any(selector <= labels.items() for selector in selectors)
 
 
 class RetainContents(NothingToUndo):

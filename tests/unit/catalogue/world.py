@@ -146,6 +146,7 @@ def captured(told: Mapping[str, Any], volumes: Mapping[str, str]) -> dict[str, A
         "writers": told.get("writers", {}),
         "purpose": told.get("purpose", "scheduled"),
         "incident": "",
+        "left_out": [{"claim": claim, "reason": why} for claim, why in told.get("left_out", {}).items()],
     }
 
 
