@@ -342,6 +342,10 @@ def test_who_starts_the_application_in_the_middle_is_named(files: App) -> None:
     files.undo(str(caught.value.details["operation"]))
     assert files.read_file() == "bad"
     assert claims_of(files) == ["files"]
+    files.cluster.wait(
+        "what was staged and never swapped in to be given up",
+        lambda: [v["status"]["phase"] for v in volumes_of(files)] == ["Bound"],
+    )
 
 
 @pytest.mark.rig
@@ -356,7 +360,7 @@ def test_killed_in_the_middle_of_the_swap_the_same_task_finishes(app: App) -> No
     held = '{"metadata": {"finalizers": ["knowngood.test/hold", "kubernetes.io/pvc-protection"]}}'
     app.cluster.kubectl("patch", "pvc", "data-db-0", "-n", app.namespace, "--type=merge", "-p", held)
     running = app.module("restore", recovery_point=point)
-    log = app.wait_step("restore", "swap data-db-0")
+    log = app.wait_step("restore", "swap data-db-0", limit_s=240)
     app.cluster.wait(
         "the delete",
         lambda: app.cluster.get("pvc", "data-db-0", "-n", app.namespace)["metadata"].get("deletionTimestamp"),
