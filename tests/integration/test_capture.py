@@ -252,7 +252,7 @@ def test_a_statement_holds_what_it_takes_to_import_the_snapshot_anywhere(files: 
 
 
 @pytest.mark.rig
-def test_a_driver_is_asked_for_no_more_than_its_limit(files: App, audit: AuditLog) -> None:
+def test_a_driver_is_asked_for_no_more_than_its_limit(files: App, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"part-{number}" for number in range(4)]
     files.cluster.apply(*(claim(name, "local") for name in names), namespace=files.namespace)
     files.cluster.wait("bound", lambda: all(files.volume_of(name) for name in names))
@@ -268,7 +268,7 @@ def test_a_driver_is_asked_for_no_more_than_its_limit(files: App, audit: AuditLo
             at_once.append(sum(1 for item in there if not (item.get("status") or {}).get("creationTime")))
         return made
 
-    tools.cluster.create = counted  # type: ignore[method-assign]
+    monkeypatch.setattr(tools.cluster, "create", counted)
     done = capture(tools, files.spec, CaptureWish(Hooks(), max_parallel={"local.csi.knowngood.test": 1}), None)
 
     assert len(done["recovery_points"][0]["cut_at"]) == 4
@@ -297,9 +297,7 @@ def test_bad_wishes_are_one_clear_error_and_change_nothing(watched: App, audit: 
     audit.mark()
     try:
         watched.claims = ("elsewhere",)
-        with pytest.raises(
-            BadInput, match="elsewhere: other.* has 2 default VolumeSnapshotClasses: other, second"
-        ):
+        with pytest.raises(BadInput, match="elsewhere: other.* has 2 default VolumeSnapshotClasses: other, second"):
             watched.capture()
     finally:
         watched.cluster.kubectl("delete", "volumesnapshotclass", second["metadata"]["name"])
@@ -485,3 +483,36 @@ def test_a_capture_that_was_killed_does_not_outlive_its_claims(files: App) -> No
 
     (row,) = files.capture()["recovery_points"]
     assert row["id"] != point
+
+
+@pytest.mark.rig
+def test_a_raw_block_volume_is_captured_as_one_and_comes_back(
+    cluster: Cluster, make_namespace: Callable[[], str]
+) -> None:
+    app = App(cluster, make_namespace(), make_namespace(), cluster.kubeconfig)
+    raw = claim("raw", "local-ext4")
+    raw["spec"]["volumeMode"] = "Block"
+    user = pod("user", cluster.image(), "sleep infinity", ("folder",))
+    user["spec"]["containers"][0]["volumeDevices"] = [{"name": "raw", "devicePath": "/dev/raw"}]
+    user["spec"]["volumes"].append({"name": "raw", "persistentVolumeClaim": {"claimName": "raw"}})
+    cluster.apply(claim("folder", "local-ext4"), raw, user, namespace=app.namespace)
+    cluster.wait_ready(app.namespace, "pod/user")
+
+    def sh(script: str) -> str:
+        return cluster.exec(app.namespace, "user", "sh", "-c", script)
+
+    sh("printf precious | dd of=/dev/raw conv=notrunc,fsync 2>/dev/null; echo precious > /folder/note; sync")
+    (row,) = app.capture()["recovery_points"]
+    sh("printf spoiled! | dd of=/dev/raw conv=notrunc,fsync 2>/dev/null; echo spoiled > /folder/note; sync")
+
+    volumes = {volume["claim"]: volume for volume in row["statements"][0]["body"]["volumes"]}
+    assert {name: volume["mode"] for name, volume in volumes.items()} == {"folder": "Filesystem", "raw": "Block"}
+    assert volumes["folder"]["fs_type"] == "ext4"
+    content = cluster.get("volumesnapshotcontent", volumes["raw"]["content"])
+    assert content["spec"]["sourceVolumeMode"] == "Block"
+    cluster.kubectl("delete", "pod/user", "-n", app.namespace, "--timeout=60s")
+    app.restore(row["id"])
+    cluster.apply(user, namespace=app.namespace)
+    cluster.wait_ready(app.namespace, "pod/user")
+    assert cluster.get("pvc", "raw", "-n", app.namespace)["spec"]["volumeMode"] == "Block"
+    assert sh("dd if=/dev/raw bs=8 count=1 2>/dev/null; echo; cat /folder/note").split() == ["precious", "precious"]
