@@ -113,7 +113,8 @@ def find(cluster: Cluster, app: Application, recipes: Sequence[Recipe] = ()) -> 
     Raises BadInput for a recipe that cannot work and for a reconciler that another operation holds, and one Denied that
     names everything that may not be looked at or frozen.
     """
-    mounting = [w for w in app.workloads if w.mounts and w.kind in STOPPABLE]
+    reaching = {ref for volume in app.volumes for ref in volume.mounted_by}
+    mounting = [w for w in app.workloads if (w.mounts or w.ref in reaching) and w.kind in STOPPABLE]
     objects = {w.ref: cluster.find(w.kind, w.name, w.namespace) for w in mounting}
     workloads = {ref: obj for ref, obj in objects.items() if obj is not None}
     look = _Look(cluster, app, workloads, groups(cluster))
