@@ -120,8 +120,8 @@ def drop(tools: Tools, content: Object, snapshot: Object) -> None:
 def _free_unbound(tools: Tools, namespace: str, name: str, volume: Mapping[str, Json], operation_id: str) -> None:
     """Imports the handle without a VolumeSnapshot and deletes it.
 
-    It is made with the finalizer that the driver's sidecar takes off once it has deleted the snapshot: nobody puts it on
-    a content that was never bound, and without it the object would be gone before the sidecar saw it go.
+    It is made with the finalizer that the driver's sidecar takes off once it has deleted the snapshot: nobody puts it
+    on a content that was never bound, and without it the object would be gone before the sidecar saw it go.
     """
     there = tools.cluster.find(snapshots.CONTENT, name)
     if there is None:
