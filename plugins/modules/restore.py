@@ -255,6 +255,19 @@ EXAMPLES = r"""
     image_overrides:
       Deployment/orders: registry.example/orders@sha256:9f2c0d6cbc5f9d5f5a9f5f0b9f4c3f0f6a6d0d0f1e2d3c4b5a69788766554433
 
+- name: An operator lets go meanwhile
+  knowngood.kube.restore:
+    app:
+      name: shop
+      namespace: shop
+    recovery_point: latest
+    pause:
+      - kind: Cluster
+        api_version: postgresql.cnpg.io/v1
+        name: db
+        annotations:
+          cnpg.io/hibernation: "on"
+
 - name: Have a look at the old data beside the new
   knowngood.kube.restore:
     app:
