@@ -23,6 +23,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._volumes.content_ma
 from tests.cluster.audit import AuditLog
 from tests.cluster.faults import Fault, Faults
 from tests.cluster.handle import Cluster
+from tests.cluster.objects import claim
 from tests.integration.volumes_app import App
 
 HYDRATION_S = 5.0
@@ -94,13 +95,13 @@ def test_a_namespace_gets_the_data_without_what_ties_it_to_others(
 
     done = files.restore(point, target="namespace", namespace=other)
 
-    (claim,) = claims_of(files, other).values()
-    assert claim["metadata"]["name"] == "files", "names are kept"
-    assert claim["metadata"]["labels"].get("tier") == "web"
-    assert "argocd.argoproj.io/instance" not in claim["metadata"]["labels"]
+    (made,) = claims_of(files, other).values()
+    assert made["metadata"]["name"] == "files", "names are kept"
+    assert made["metadata"]["labels"].get("tier") == "web"
+    assert "argocd.argoproj.io/instance" not in made["metadata"]["labels"]
     assert read_in(files, other, "files") == "good"
     assert files.read_file() == "bad"
-    assert done["volumes"][0]["to"] == claim["spec"]["volumeName"]
+    assert done["volumes"][0]["to"] == made["spec"]["volumeName"]
     left = files.cluster.get("volumesnapshots", "-n", other)["items"]
     assert left == [], "what was imported goes again"
     stated = [s.body for s in files.house().store.read(files.spec.target) if s.kind == "restored"]
@@ -240,6 +241,35 @@ def test_a_failed_gate_is_undone_or_held_also_after_images_were_changed(files: A
     else:
         assert "everything was put back" in str(caught.value)
     assert state() == ("bad", image)
+
+
+@pytest.mark.rig
+def test_a_file_system_becomes_a_raw_device_only_where_an_administrator_allowed_it(
+    cluster: Cluster, make_namespace: Callable[[], str]
+) -> None:
+    app = App.deployed(cluster, make_namespace(), make_namespace(), storage_class="local-ext4", only="files")
+    point = captured(app)
+    cluster.kubectl("scale", "deployment", "files", "-n", app.namespace, "--replicas=0")
+    cluster.kubectl("delete", "pvc", "files", "-n", app.namespace, "--timeout=60s")
+    raw = claim("files", "local-ext4")
+    raw["spec"]["volumeMode"] = "Block"
+    cluster.apply(raw, namespace=app.namespace)
+    cluster.wait("bound", lambda: claims_of(app)["files"]["status"]["phase"] == "Bound")
+
+    with pytest.raises(BadInput, match="allow-volume-mode-change"):
+        app.restore(point)
+    (content,) = [
+        item["metadata"]["name"]
+        for item in cluster.get("volumesnapshotcontents")["items"]
+        if item["spec"]["volumeSnapshotRef"]["namespace"] == app.namespace
+    ]
+    allowed = "snapshot.storage.kubernetes.io/allow-volume-mode-change=true"
+    cluster.kubectl("annotate", "volumesnapshotcontent", content, allowed)
+    done = app.restore(point, manifest=ManifestWish(image=cluster.image("work")))
+
+    assert claims_of(app)["files"]["spec"]["volumeMode"] == "Block"
+    assert cluster.get("pv", done["volumes"][0]["to"])["spec"]["volumeMode"] == "Block"
+    assert (done["manifests"]["files"]["entries"], done["manifests"]["files"]["bytes"]) == (1, 1 << 30)
 
 
 def test_a_claim_that_had_no_volume_is_given_one_and_an_undo_takes_it_away(files: App) -> None:
