@@ -13,12 +13,15 @@ import pytest
 
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput, TimedOut
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes import groups
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.capture import capture
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.capture_plan import CaptureWish
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.freeing import free_volumes
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.hooks import Hooks
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.tools import Tools
 from tests.cluster.faults import Fault, Faults
 from tests.cluster.handle import Cluster
 from tests.cluster.objects import claim, pod
-from tests.integration.volumes_app import App
+from tests.integration.volumes_app import App, Killed, dying_after
 
 DRIVER = "local.csi.knowngood.test"
 GROUPED: dict[str, Any] = {"atomic_drivers": (DRIVER,)}
@@ -153,3 +156,23 @@ def test_the_newest_version_that_is_served_is_spoken(pair: App) -> None:
     there = groups.served(pair.house().cluster)
     assert there is not None
     assert there.version == "v1"
+
+
+@pytest.mark.parametrize("number", [4, 6, 8, 11])
+def test_a_run_that_died_is_gone_on_with_or_undone_without_a_trace(pair: App, number: int) -> None:
+    """Dead between two marks, when the group was asked for, when one mark is gone, when its content is kept."""
+    wish = CaptureWish(Hooks(), **GROUPED)
+    with pytest.raises(Killed):
+        capture(dying_after(pair.house(), number), pair.spec, wish, None)
+    (row,) = pair.capture(**GROUPED)["recovery_points"]
+
+    assert marks(pair) == []
+    (kept,) = group_contents(pair)
+    assert kept["metadata"]["name"] == row["statements"][0]["body"]["volumes"][0]["group_content"]
+    with pytest.raises(Killed):
+        capture(dying_after(pair.house(), number), pair.spec, wish, None)
+    newest = pair.house().engine.journal.list(pair.spec.target)[0]
+    pair.undo(newest.id)
+
+    assert marks(pair) == []
+    assert [item["metadata"]["name"] for item in group_contents(pair)] == [kept["metadata"]["name"]]
