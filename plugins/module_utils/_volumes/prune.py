@@ -18,7 +18,7 @@ from .._core.application import ApplicationSpec
 from .._core.plan import Json, Step
 from .._core.statements import RecoveryPoint
 from .house import House, need_snapshots, run, shown
-from .prune_plan import KEY, KIND, plan
+from .prune_plan import KEY, KIND, fitting, plan
 from .usage import Seen, Usage, usage
 
 
@@ -35,11 +35,14 @@ def prune(house: House, spec: ApplicationSpec, drop: Mapping[str, str], more: Se
     step of ``more`` was for, was left alone by step, and ``notes``.
     """
     points = house.store.points(spec.target)
-    fresh = plan(spec, points, drop, more)
+    fits = fitting(spec, points, drop)
+    fresh = plan(spec, points, fits, more)
     idle = house.check_mode or fresh.empty
     unfinished = house.engine.unfinished(KIND, spec.target, KEY, planning=idle)
     wanted = unfinished.plan if unfinished else fresh
     notes = [f"going on with the unfinished {unfinished.id}"] if unfinished else []
+    if len(fits) < len(drop):
+        notes.append(f"{len(drop) - len(fits)} more are given up by the next run: one journal has no room for all")
     ids = [step.params["point"] for step in wanted.steps if step.action == "volumes.free"]
     if house.check_mode or wanted.empty:
         rows = [point.row() for point in points if point.id in ids]

@@ -13,11 +13,13 @@ from collections.abc import Mapping, Sequence
 
 from .._core.application import ApplicationSpec
 from .._core.errors import BadInput
-from .._core.plan import Json, Plan, Step
+from .._core.plan import Json, Plan, Step, canonical
 from .._core.statements import RecoveryPoint
 
 KIND = "prune"
 KEY = "retention"
+# A journal holds 512 KiB: the plan, and about as much again of results.
+_ROOM = 160 * 1024
 _KEPT_KEYS = (
     "claim",
     "driver",
@@ -59,6 +61,19 @@ def plan(
             )
         steps += [_mark_step(spec, point, reason), free_step(spec, point)]
     return Plan(KIND, spec.target, KEY, (*steps, *more))
+
+
+def fitting(spec: ApplicationSpec, points: Sequence[RecoveryPoint], drop: Mapping[str, str]) -> dict[str, str]:
+    """As many of the points to drop, in their order, as one journal has room for; at least one."""
+    by_id = {point.id: point for point in points}
+    found: dict[str, str] = {}
+    room = _ROOM
+    for name, reason in drop.items():
+        room -= len(canonical(free_step(spec, by_id[name]).to_dict())) if name in by_id else 0
+        if found and room < 0:
+            break
+        found[name] = reason
+    return found
 
 
 def _mark_step(spec: ApplicationSpec, point: RecoveryPoint, reason: str) -> Step:

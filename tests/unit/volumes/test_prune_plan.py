@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.knowngood.kube.plugins.module_utils._core.application import ApplicationSpec
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput
-from ansible_collections.knowngood.kube.plugins.module_utils._volumes.prune_plan import plan
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.prune_plan import fitting, plan
 from tests.unit.volumes.world import captured, points
 
 SPEC = ApplicationSpec("shop", "shop")
@@ -36,3 +36,18 @@ def test_held_unknown_and_pruned_points_are_refused() -> None:
     for name, why in (("p1", "is held.*INC-1"), ("p2", "given up already"), ("p3", "does not have it")):
         with pytest.raises(BadInput, match=why):
             plan(SPEC, there, {name: "old"})
+
+
+def test_more_points_than_a_journal_holds_are_given_up_in_several_runs() -> None:
+    claims = [f"claim-{number}" for number in range(200)]
+    there = points(*((f"p{number}", captured(claims)) for number in range(8)))
+    drop = {point.id: "old" for point in there}
+
+    first = fitting(SPEC, there, drop)
+
+    assert 1 <= len(first) < 8
+    assert list(first) == list(drop)[: len(first)]
+    assert len(str(plan(SPEC, there, first).to_dict())) < 256 * 1024
+    assert fitting(SPEC, there[:1], {"p0": "old"}) == {"p0": "old"}
+    assert fitting(SPEC, there[:2], {"p0": "old", "p1": "old"}) == {"p0": "old", "p1": "old"}
+    assert fitting(SPEC, (), {}) == {}
