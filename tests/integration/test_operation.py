@@ -142,7 +142,7 @@ def test_what_can_go_neither_way_is_given_up(app: App, tmp_path: Path) -> None:
     assert (told["changed"], row["state"], row["step"]) == (True, "abandoned", "")
     assert (row["abandoned"]["by"], row["abandoned"]["reason"]) == (app.api.whoami(), "web was made anew")
     assert [(step["name"], step["touches"], step["state"]) for step in row["left"]] == [
-        ("stop Deployment/web", [f"Deployment {app.namespace}/web"], "done"),
+        ("stop Deployment/web", [f"Deployment {app.namespace}/web"], "started"),
         ("start Deployment/gone", [f"Deployment {app.namespace}/gone"], "started"),
     ]
     assert replicas(app) == 1, "nothing but the journal is touched"

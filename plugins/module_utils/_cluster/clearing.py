@@ -13,14 +13,15 @@ PRIVATE to this collection.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from .._core.clock import parse_time
 from .._core.ports import FINISHED, Operation
 from .client import Cluster
 from .ledger import LedgerStore
-from .quarantine_holds import holds
+from .owners import controller_of
+from .quarantine_holds import Hold, holds
 from .stopping import STOPPABLE
 from .undo_order import undo_first
 
@@ -80,8 +81,15 @@ def find_needed(cluster: Cluster, state_namespace: str, targets: Iterable[str]) 
     for target in chosen:
         incidents.update(hold.incident for point in store.points(target) for hold in point.holds)
     for namespace in sorted({target.partition("/")[0] for target in chosen}):
-        for kind in (*STOPPABLE, "Pod"):
-            for obj in cluster.list(kind, namespace):
-                operations.update(hold.operation for hold in holds(obj))
-                incidents.update(hold.incident for hold in holds(obj))
+        for hold in _held(cluster, namespace):
+            operations.add(hold.operation)
+            incidents.add(hold.incident)
     return Needed(frozenset(operations), frozenset(incidents))
+
+
+def _held(cluster: Cluster, namespace: str) -> Iterator[Hold]:
+    """The holders of workloads. What a workload makes is left out: marks are copied to it, and stay there."""
+    for kind in (*STOPPABLE, "Pod"):
+        for obj in cluster.list(kind, namespace):
+            if (controller_of(obj) or {}).get("kind") not in STOPPABLE:
+                yield from holds(obj)

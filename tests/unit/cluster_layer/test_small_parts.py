@@ -11,11 +11,17 @@ import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from ansible_collections.knowngood.kube.plugins.module_utils._cluster.clearing import Needed, clearable, old
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.clearing import (
+    Needed,
+    clearable,
+    find_needed,
+    old,
+)
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.client import Cluster
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.operations import how_to_go_on
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.preflight import (
     Check,
@@ -45,6 +51,8 @@ from ansible_collections.knowngood.kube.plugins.module_utils._core.ports import 
     Entry,
     Operation,
 )
+
+from .objects import thing
 
 
 class TestSelectors:
@@ -276,6 +284,21 @@ class TestClearing:
             "restore INC-1",
             "a",
         ]
+
+    def test_marks_that_were_copied_to_what_a_workload_made_hold_nothing(self) -> None:
+        def marked(kind: str, name: str, operation_id: str, **more: Any) -> dict[str, Any]:
+            return thing(kind, name, annotations={"knowngood.io/quarantine": operation_id}, **more)
+
+        operator = {"apiVersion": "x/v1", "kind": "Database", "metadata": {"name": "d", "uid": "u"}}
+        deployment = marked("Deployment", "a", "op-1", by=operator)
+        there = {"Deployment": [deployment], "ReplicaSet": [marked("ReplicaSet", "a-1", "op-0", by=deployment)]}
+
+        class Listed:
+            def list(self, kind: str, namespace: str, selector: str = "") -> list[dict[str, Any]]:
+                return there.get(kind, [])
+
+        found = find_needed(cast(Cluster, Listed()), "kg", ["shop/shop"])
+        assert found == Needed(frozenset({"op-1"}), frozenset({""}))
 
     def test_what_has_to_be_undone_first_stays_with_what_it_is_in_the_way_of(self) -> None:
         long = self.ended("a", "01-01", "PVC shop/data", facts={"undo_until": "2026-06-01T00:00:00Z"})
