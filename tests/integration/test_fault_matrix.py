@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A sample of the fault matrix: killed anywhere, failed by the API server, nothing is lost. ``make matrix`` runs all.
+"""A sample of the fault matrix: killed anywhere, failed by the API server and by the driver, nothing is lost.
 
-``KNOWNGOOD_SEED`` repeats a sample; the seed is printed.
+``make matrix`` runs all of it. ``KNOWNGOOD_SEED`` repeats a sample; the seed is printed.
 """
 
 from __future__ import annotations
@@ -12,49 +12,61 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests.cluster.faults import Faults
 from tests.cluster.handle import Cluster
-from tests.matrix import points, table
-from tests.matrix.rows import Point, side_by_side
+from tests.matrix import driver, points, table
+from tests.matrix.rows import Lane, side_by_side
 
 pytestmark = pytest.mark.rig
-LANES = 3
+LANES, SCHEDULES, CASES = 3, 8, 6
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def seed() -> int:
     return int(os.environ.get("KNOWNGOOD_SEED") or random.SystemRandom().randrange(2**32))
 
 
 @pytest.fixture
-def wrong(
-    cluster: Cluster, tmp_path: Path, seed: int, capsys: pytest.CaptureFixture[str]
-) -> Callable[[list[Point]], list[str]]:
-    """Runs the points, prints their part of the matrix, and gives what does not hold."""
+def say(seed: int, capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """Prints, whether the test fails or not."""
 
-    def run(chosen: list[Point]) -> list[str]:
-        rows = side_by_side(cluster, tmp_path, LANES, chosen, lambda row: None)
+    def told(text: str) -> None:
         with capsys.disabled():
-            print(f"\nseed {seed}\n{table.shown(rows)}")
-        assert len(rows) == len(chosen)
-        return table.problems(rows)
+            print(f"\nseed {seed}\n{text}")
 
-    return run
+    return told
 
 
-def test_killed_after_a_write_it_goes_on_or_back(wrong: Callable[[list[Point]], list[str]], seed: int) -> None:
-    assert wrong(points.some_kills(seed, 2)) == []
+def test_killed_or_failed_anywhere_it_goes_on_or_back(
+    cluster: Cluster, tmp_path: Path, seed: int, say: Callable[[str], None]
+) -> None:
+    """A kill in every scenario, one under Ansible, some schedules of API faults."""
+    ansible = random.Random(seed).choice(points.by_ansible())
+    chosen = [ansible, *points.some_kills(seed, 1), *points.storms(seed, SCHEDULES)]
+
+    rows = side_by_side(cluster, tmp_path, LANES, chosen, lambda row: None)
+
+    say(table.shown(rows))
+    assert len(rows) == len(chosen)
+    assert table.problems(rows) == []
 
 
-def test_killed_as_ansible_runs_it(wrong: Callable[[list[Point]], list[str]]) -> None:
-    every = points.by_ansible()
-    module = [point for point in every if not point.trouble.alone]
-    alone = [point for point in every if point.trouble.alone]
-    assert wrong([module[5], alone[1]]) == []
+def test_a_driver_that_fails_loses_nothing_and_leaves_nothing(
+    cluster: Cluster, tmp_path: Path, faults: Faults, seed: int, say: Callable[[str], None]
+) -> None:
+    every = driver.cases(driver.HYDRATION_S["short"])
+    told, wrong = [], []
+    with closing(Lane(cluster, tmp_path)) as lane:
+        for number, case in enumerate(random.Random(seed).sample(every, CASES)):
+            outcome, found = driver.look(lane.bench(points.scenario("prune")), faults, case, f"driver-{number}")
+            told.append(f"  {case.name:<52} {outcome}")
+            wrong += [f"{case.name}: {one}" for one in found]
 
-
-def test_in_bad_weather_it_succeeds_or_says_what_is_wrong(wrong: Callable[[list[Point]], list[str]], seed: int) -> None:
-    assert wrong(points.storms(seed, 8)) == []
+    say("\n".join(told))
+    assert len(told) == CASES
+    assert wrong == []
