@@ -87,11 +87,12 @@ def main(arguments: list[str]) -> int:
             say(f"measure {name}")
             done.append(wanted[name](bench))
             print(section_text(done[-1]), flush=True)
+            if options.write:
+                # After each: what a later one breaks off loses nothing.
+                write(report(done, facts(arguments)))
     finally:
         if not was_up:
             lifecycle.down(instance)
-    if options.write:
-        write(report(done, facts(arguments)))
     return 0
 
 

@@ -80,6 +80,10 @@ class Bench:
             seconds, answer = play([wanted], Path(sys.executable))
         return Timed(answer, seconds, peak[0])
 
+    def empty_task(self) -> float:
+        """Seconds of a task that does nothing: what Ansible and the machine take for any."""
+        return play([{"ansible.builtin.ping": {}, "register": "answer"}], Path(sys.executable))[0]
+
     def delete(self, namespace: str) -> None:
         """Volumes and snapshots that are retained stay till the cluster goes."""
         self.cluster.kubectl("delete", "namespace", namespace, "--wait=false", check=False)
