@@ -279,6 +279,9 @@ def test_snapshots_of_killed_captures_are_found_once_their_journal_is_gone_and_r
     assert kinds(files) == [("snapshot_without_statement", True)]
     shown = remove_orphans(files, check_mode=True)
     assert len(contents_of(files)) == 2
+    steps = [orphan.step for orphan in find_orphans(files.house(), files.spec) if orphan.step]
+    with pytest.raises(Killed):
+        prune(dying_after(files.house(), 4), files.spec, {}, steps)
     done = remove_orphans(files)
 
     assert (done["changed"], done["plan_hash"]) == (True, shown["plan_hash"])
