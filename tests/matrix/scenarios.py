@@ -262,15 +262,23 @@ def _pruned(bench: Bench, task: Task) -> tuple[str, list[str]]:
 
 
 def _prune_undone(bench: Bench, task: Task) -> tuple[str, list[str]]:
-    """What was freed is gone for good; what the ledger still has is whole, and what it gave up is freed in the end."""
+    """The ledger forgets nothing: what was marked stays given up. Its data is then found as an orphan, and removed."""
     begun = bench.begun(task)
     if begun is None:
         return NOTHING, _quiet(bench, task)
     outcome, wrong = put_back(bench, task)
-    left = {point.id for point in bench.tiny.ledger.points(bench.tiny.target) if not point.pruned}
-    if task.facts["ids"][1] not in left:
+    points = {point.id: point for point in bench.tiny.ledger.points(bench.tiny.target)}
+    if points[task.facts["ids"][1]].pruned:
         wrong.append("the newest point was given up")
-    return outcome, wrong + _quiet(bench, task)
+    marked = {v["snapshot_handle"] for point in points.values() if point.pruned for v in point.volumes}
+    left = bench.tiny.stored_snapshots(marked)
+    ran = bench.doors.run("recovery_point", bench.tiny.options(state="absent", orphans="remove"))
+    found = {row["kind"] for row in ran.result.get("orphans") or []}
+    if not ran.ok or found != ({"pruned_not_freed"} if left else set()):
+        wrong.append(
+            f"{len(left)} snapshots of marked points are left, the orphans found are {found}: {ran.printed[:300]}"
+        )
+    return outcome + (", its data was found as an orphan" if left else ""), wrong + _quiet(bench, task)
 
 
 SCENARIOS = (
