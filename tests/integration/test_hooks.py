@@ -19,10 +19,13 @@ import pytest
 
 from ansible_collections.knowngood.kube.plugins.module_utils._core.clock import parse_time
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput, NotProven
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.capture import capture
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.capture_plan import CaptureWish
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.hooks import Hooks
 from tests.cluster.faults import Fault, Faults
 from tests.cluster.handle import Cluster
 from tests.integration import databases
-from tests.integration.volumes_app import App
+from tests.integration.volumes_app import App, Killed, dying_after
 
 FILES = "Deployment/files"
 HOLD = {"name": "lock", "workload": FILES, "command": ["touch", "/tmp/held"], "holds": True}
@@ -279,7 +282,7 @@ class TestHolding:
 
     @pytest.mark.rig
     def test_killed_while_frozen_the_pod_thaws_itself_and_so_does_the_door(self, files: App, faults: Faults) -> None:
-        faults.set(CreateSnapshot=Fault(delay_s=15))
+        faults.set(CreateSnapshot=Fault(delay_s=10))
         running = files.module("recovery_point", hooks={"pre": [HOLD, SESSION], "post": [LET_GO]})
         log = files.wait_step("capture", "snapshot")
         files.cluster.wait("frozen", lambda: held(files) and len(processes(files)) > 3)
@@ -293,10 +296,22 @@ class TestHolding:
 
         faults.clear()
         in_files(files, "touch /tmp/held")  # as if nothing in the pod had been able to
-        done = files.run_module("operation", state="undone", id=log["id"])
-        assert done["changed"], done
+        files.undo(log["id"])
         assert not held(files)
         assert nothing_there(files)
+
+    def test_taken_up_again_it_is_let_go_first(self, files: App) -> None:
+        with pytest.raises(Killed):
+            capture(dying_after(files.house(), 3), files.spec, CaptureWish(Hooks.from_dict(PAIR)), None)
+        (operation,) = files.house().engine.journal.list(files.spec.target)
+        in_files(files, "touch /tmp/held")  # as if nothing in the pod had been able to
+
+        done = files.run_module("operation", state="resumed", id=operation.id)
+
+        assert done["changed"], done
+        assert not held(files)
+        (point,) = files.house().store.points(files.spec.target)
+        assert point.captured["consistency"] == "application"
 
     def test_velero_s_annotations_are_honoured_where_that_is_asked_for(self, files: App) -> None:
         annotations = {
@@ -335,6 +350,9 @@ class TestRefused:
         with pytest.raises(NotProven, match="session failed.*did not say that it is ready"):
             files.capture(hooks={"pre": [{**SESSION, "ready": "NEVER", "timeout_s": 1}]})
         assert (held(files), processes(files), nothing_there(files)) == (False, [], True)
+        never = {**SESSION, "ready": "NEVER", "timeout_s": 1, "on_error": "continue"}
+        assert "did not say that it is ready" in captured(files, {"pre": [never]})["consistency_reason"]
+        assert (held(files), processes(files)) == (False, [])
 
     def test_where_no_dead_man_can_run_nothing_is_frozen(self, bare: App) -> None:
         cluster = bare.cluster

@@ -28,6 +28,7 @@ ARMED, FREEZING, HELD, THAWED = "armed", "freezing", "held", "thawed"
 _START_S = 15.0
 _END_S = 20.0
 """How long a session may take to end before it is ended: a database that was asked to let go has things to tidy up."""
+_TIME_OVER = (124, 137, 143)
 _LATER_S = 1.0
 """How much longer than the budget the pod waits before it lets go by itself: we are to be the first."""
 
@@ -90,6 +91,10 @@ class Hold:
         """Not needed any more, and nothing was frozen."""
         self.state = THAWED
 
+    def doubt(self, why: str) -> None:
+        """Does not count, for a reason outside."""
+        self.problem = self.problem or why
+
     def _freeze(self, timeout_s: float) -> tuple[int | None, str]:
         raise NotImplementedError
 
@@ -127,10 +132,12 @@ class CommandHold(Hold):
         *,
         mark: str,
         role: str = "",
+        claim: str = "",
         thaw_place: Place | None = None,
         thaw_timeout_s: float = 30.0,
     ) -> None:
         super().__init__(hook, place, mark=mark, role=role)
+        self.claim = claim
         self._command = freeze
         self._counterpart = thaw
         self._thaw_place = thaw_place or place
@@ -159,16 +166,17 @@ class CommandHold(Hold):
         return "" if self._guard.alive() else "the connection to the dead-man was lost, which lets go"
 
     def _thaw(self) -> tuple[int | None, str]:
-        answer = self._thaw_place.attempt(self._counterpart, self._thaw_timeout_s)
-        if not answer[1]:
-            self._disarm()
-        elif self._guard is not None:
-            self._guard.close()  # the dead-man sees its stdin end and tries once more
-        return answer
-
-    def _disarm(self) -> None:
+        rc, problem = self._thaw_place.attempt(self._counterpart, self._thaw_timeout_s)
+        if not problem:
+            return rc, "" if self._disarm() else "the dead-man in the pod did not say that it had not let go before"
         if self._guard is not None:
-            self._guard.end(2.0, scripts.DONE)
+            self._guard.close()  # the dead-man sees its stdin end and tries once more
+        return rc, problem
+
+    def _disarm(self) -> bool:
+        """Sends the dead-man home. Does it say by its end that it had nothing to do?"""
+        guard = self._guard
+        return guard is not None and guard.end(_END_S, scripts.DONE) == 0 and not guard.said(scripts.FIRED)
 
 
 class FreezeHold(CommandHold):
@@ -181,13 +189,15 @@ class FreezeHold(CommandHold):
             ("fsfreeze", "--freeze", path),
             ("fsfreeze", "--unfreeze", path),
             mark=mark,
+            claim=claim,
             thaw_timeout_s=15.0,
         )
-        self.claim = claim
         self._path = path
 
     def arm(self, budget_s: float) -> None:
         why = _cannot_freeze(self.place, self._path)
+        if not why and not self.claim:
+            why = f"{self._path} is on no claim"
         if why:
             raise BadInput(
                 f"the hook {self.hook.name} is refused, nothing was frozen",
@@ -268,6 +278,8 @@ class SessionHold(Hold):
         if self._session is None:
             return None, ""
         rc = self._session.end(_END_S, self._release)
+        if rc in _TIME_OVER:
+            return rc, "its session was ended, as its time was over"
         if rc is None and not self.problem:
             self.place.attempt(scripts.clear(self.mark), _START_S)
             return None, "its session did not end by itself and was ended"
@@ -299,6 +311,10 @@ class BackupHold(SessionHold):
         line = self._ask(postgresql.stopping(self._version), postgresql.FILES)
         if line:
             self.files = postgresql.files(line)
+
+    def doubt(self, why: str) -> None:
+        super().doubt(why)
+        self.complete = False
 
     def prove(self) -> None:
         """After the WAL was cut: everything since the start of the backup has to be in it."""

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -102,12 +101,14 @@ class HookRunner:
             self._timer.cancel()
         with self._lock:
             self._let_all_go(check=True)
-        with suppress(KnownGoodError):
-            self._look_again()
+        self._look_again()
         thawed = {hook.name for hook in self.hooks.holding}
         for hook in self.hooks.post:
             if hook.name not in thawed:
-                self._plain(hook, "post")
+                try:
+                    self._plain(hook, "post")
+                except KnownGoodError as error:
+                    self._failures.append(f"hook {hook.name} (post): {error}")
 
     def let_go(self) -> None:
         """The counterparts of what holds, for what an earlier, killed run may have left. Not recorded."""
@@ -129,14 +130,9 @@ class HookRunner:
 
     def evidence(self) -> Evidence:
         """What was held beside whole pods."""
-        frozen = {hold.claim for hold in self._all() if hold.claim and _good(hold)}
+        frozen = {hold.claim for hold in self._all() if hold.claim and hold.hook.counts and _good(hold)}
         spoiled = {hold.claim for hold in self._all() if hold.claim and not _good(hold)}
-        backups = {
-            claim: backup.pod
-            for backup in self._backups()
-            if backup.complete
-            for claim in backup.backup.claims
-        }
+        backups = {claim: backup.pod for backup in self._backups() if backup.complete for claim in backup.backup.claims}
         uncovered = {
             claim for hold in self._all() if not hold.covers for claim in claims_of(hold.place.spec, hold.pod).values()
         }
@@ -240,16 +236,15 @@ class HookRunner:
             self._let_all_go(check=False)
 
     def _let_all_go(self, *, check: bool) -> None:
-        for group in reversed(list(self._stack)):
+        stack = list(self._stack)
+        if check:
+            for hold in (hold for group in stack for hold in group if hold.state != THAWED):
+                hold.check()
+        for group in reversed(stack):
             todo = [hold for hold in group if hold.state != THAWED and (check or _may_go_early(hold))]
-            if check:
-                for hold in todo:
-                    hold.check()
             self.runs += in_parallel(_thawed, todo)
         if check:
-            for hold in self._all():
-                if hold.state != THAWED:
-                    hold.drop()
+            in_parallel(lambda hold: hold.drop(), [hold for hold in self._all() if hold.state != THAWED])
 
     # -- what a hook is in one pod ------------------------------------------------------------------------------
 
@@ -264,8 +259,18 @@ class HookRunner:
             return self._profiled(hook, place)
         thaw = self.hooks.thaw_of(hook) or hook
         there = self._place(thaw, self._view(place.pod))
+        claim = place.claim_at(hook.command[-1]) if hook.pod else ""
+        if hook.pod and not claim:
+            hook = replace(hook, counts=False)
         return CommandHold(
-            hook, place, hook.command, thaw.command, mark=self._mark, thaw_place=there, thaw_timeout_s=thaw.timeout_s
+            hook,
+            place,
+            hook.command,
+            thaw.command,
+            mark=self._mark,
+            claim=claim,
+            thaw_place=there,
+            thaw_timeout_s=thaw.timeout_s,
         )
 
     def _profiled(self, hook: Hook, place: Place) -> Hold | None:
@@ -360,7 +365,13 @@ class HookRunner:
         """Pods that came to mount a claim since the first look: nobody held them."""
         if not self._all():
             return
-        for name, pod in sorted(self._list().items()):
+        try:
+            now = self._list()
+        except KnownGoodError as error:
+            for hold in self._all():
+                hold.doubt(f"nobody saw whether pods came meanwhile: {error}")
+            return
+        for name, pod in sorted(now.items()):
             before = self._pods.get(name)
             new = before is None or before["metadata"]["uid"] != pod["metadata"]["uid"]
             if _phase(pod) != _PENDING and (new or (before is not None and _phase(before) == _PENDING)):

@@ -225,3 +225,52 @@ def test_whatever_goes_wrong_what_was_frozen_is_thawed_and_only_the_whole_counts
     thawed = [line.partition(" ")[2] for line in runner.log if line.startswith("thaw")]
     assert sorted(thawed) == sorted(frozen)
     assert runner.held_pods() == {pod for pod in ("a-0", "b-0", "c-0") if not any(pod in line for line in wrong)}
+
+
+def annotated(command: str, path: str) -> dict[str, Any]:
+    found = pod_object("a-0", claim="data-a")
+    found["spec"]["containers"] = [{"name": "main", "volumeMounts": [{"name": "v", "mountPath": "/data"}]}]
+    found["metadata"]["annotations"] = {
+        "pre.hook.backup.velero.io/command": f'["{command}", "--freeze", "{path}"]',
+        "post.hook.backup.velero.io/command": f'["{command}", "--unfreeze", "{path}"]',
+    }
+    return found
+
+
+@pytest.mark.parametrize(
+    ("command", "path", "claim", "counts"),
+    [("fsfreeze", "/data", "data-a", True), ("fsfreeze", "/other", "", False), ("lock", "/data", "data-a", False)],
+)
+def test_a_freeze_by_an_annotation_holds_its_claim_and_not_the_pod(
+    command: str, path: str, claim: str, counts: bool
+) -> None:
+    runner = Runner(Hooks.from_dict({"velero_hooks": True}))
+    runner.pods.items = [annotated(command, path)]
+    runner._look()
+    (hook,) = runner.hooks.pre
+    spec = runner.pods.items[0]["spec"]
+    hold = HookRunner._made(runner, hook, Place(runner.tools, "shop", "a-0", "main", spec))
+    assert hold is not None
+    assert (hold.claim, hold.hook.counts) == (claim, counts)
+
+
+def test_an_annotation_that_cannot_be_read_stops_a_capture_and_not_what_lets_go() -> None:
+    runner = Runner(Hooks.from_dict({"velero_hooks": True}))
+    runner.pods.items = [annotated("fsfreeze", "/data")]
+    runner.pods.items[0]["metadata"]["annotations"]["pre.hook.backup.velero.io/command"] = "[oops"
+    runner.let_go()
+    with pytest.raises(BadInput, match="is not a list in JSON"):
+        runner.before()
+
+
+def test_where_nobody_sees_who_came_meanwhile_nothing_counts() -> None:
+    runner = Runner(hooks())
+    runner.before()
+
+    def gone(kind: str, namespace: str, selector: str = "") -> list[dict[str, Any]]:
+        raise NotProven("the server is gone")
+
+    runner.pods.list = gone
+    runner.after()
+    assert runner.held_pods() == set()
+    assert "nobody saw whether pods came meanwhile" in "; ".join(runner.failures())
