@@ -16,7 +16,7 @@ import pytest
 
 from tests.cluster.audit import AuditLog
 from tests.cluster.errors import ClusterError
-from tests.cluster.faults import Fault, Faults
+from tests.cluster.faults import Fault, Faults, exhausted, never_ready, slow
 from tests.cluster.handle import Cluster
 from tests.cluster.objects import claim, pod, snapshot
 
@@ -80,6 +80,33 @@ def test_faults_fail_delay_and_hold_back_snapshots(cluster: Cluster, namespace: 
     faults.clear()
     cluster.wait_snapshot(namespace, "cut")
     cluster.wait_snapshot(namespace, "slow")
+
+
+def test_faults_hit_the_calls_that_they_are_for(cluster: Cluster, namespace: str, faults: Faults) -> None:
+    def bound(name: str) -> bool:
+        return bool(cluster.get("pvc", name, "-n", namespace)["status"]["phase"] == "Bound")
+
+    def cut_but_not_ready(name: str) -> bool:
+        status = cluster.get("volumesnapshot", name, "-n", namespace).get("status") or {}
+        return bool(status.get("creationTime")) and not status.get("readyToUse")
+
+    cluster.apply(claim("data", "local"), namespace=namespace)
+    cluster.wait("a claim", lambda: bound("data"), 60)
+    with faults.during(CreateSnapshot=never_ready()):
+        cluster.apply(snapshot("cut", "data", "local"), namespace=namespace)
+        cluster.wait("the cut", lambda: cut_but_not_ready("cut"), 60)
+    cluster.wait_snapshot(namespace, "cut", 60)
+    source = {"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": "cut"}
+    with faults.during(CreateVolume=slow(3600, source="snapshot")):
+        cluster.apply(claim("back", "local", source), claim("empty", "local"), namespace=namespace)
+        cluster.wait("a claim that is no restore", lambda: bound("empty"), 60)
+        assert not bound("back")
+    with faults.during(CreateVolume=exhausted(match="claim-without-luck", times=1)):
+        cluster.apply(claim("claim-without-luck", "local"), claim("lucky", "local"), namespace=namespace)
+        cluster.wait("both claims in the end", lambda: bound("lucky") and bound("claim-without-luck"), 90)
+    events = cluster.get("events", "-n", namespace, "--field-selector=reason=ProvisioningFailed")["items"]
+    hit = {one["involvedObject"]["name"] for one in events if "no capacity left" in one["message"]}
+    assert hit == {"claim-without-luck"}
 
 
 @pytest.mark.parametrize("through", ["pod", "service"])
