@@ -9,10 +9,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from kubernetes import client, config, watch
+from urllib3.exceptions import HTTPError
 
 from tests.cluster.faults import slow
 
@@ -27,16 +28,24 @@ class Downtime:
     def __init__(self, bench: Bench, namespace: str) -> None:
         settings = client.Configuration()
         config.load_kube_config(str(bench.cluster.kubeconfig), client_configuration=settings)
-        self._api, self._namespace = client.CoreV1Api(client.ApiClient(settings)), namespace
+        self._list = client.CoreV1Api(client.ApiClient(settings)).list_namespaced_pod
+        self._namespace = namespace
         self._pods: dict[str, dict[str, Any]] = {}
         self.down_since = 0.0
         self.longest = 0.0
-        self._watch = watch.Watch()
+        self._watch, self._over = watch.Watch(), False
         self._thread = threading.Thread(target=self._follow, daemon=True)
 
     def _follow(self) -> None:
+        while not self._over:
+            # A watch that ends early begins anew; what it lists again are the pods that are there.
+            with suppress(HTTPError, client.ApiException):
+                self._pods.clear()
+                self._once()
+
+    def _once(self) -> None:
         api = client.ApiClient()
-        for event in self._watch.stream(self._api.list_namespaced_pod, self._namespace, timeout_seconds=1800):
+        for event in self._watch.stream(self._list, self._namespace, label_selector="app=app", timeout_seconds=1800):
             pod = api.sanitize_for_serialization(event["object"])
             if event["type"] == "DELETED":
                 self._pods.pop(pod["metadata"]["name"], None)
@@ -57,6 +66,7 @@ class Downtime:
     def end(self, bench: Bench) -> float:
         """Once a pod serves again."""
         bench.cluster.wait("a pod serves again", lambda: self.longest and not self.down_since, 300)
+        self._over = True
         self._watch.stop()
         return self.longest
 
