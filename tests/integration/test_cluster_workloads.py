@@ -113,6 +113,43 @@ def test_derived_images_have_digests_of_their_own(cluster: Cluster, namespace: s
         assert status["imageID"] == reference
 
 
+_MARIADB = """
+set -e
+mkdir -p /data/db && chown mysql: /data/db
+mariadb-install-db --user=mysql --datadir=/data/db --auth-root-authentication-method=normal --skip-test-db >/dev/null
+exec mariadbd --user=mysql --datadir=/data/db --socket=/tmp/db.sock --skip-networking
+"""
+
+
+def test_the_work_image_runs_mariadb_and_redis(cluster: Cluster, namespace: str) -> None:
+    image = cluster.image()
+    redis = "exec redis-server --port 0 --unixsocket /tmp/redis.sock --dir /data2"
+    cluster.apply(
+        claim("data", "local"),
+        claim("data2", "local"),
+        pod("mariadb", image, _MARIADB, ("data",)),
+        pod("redis", image, redis, ("data2",)),
+        namespace=namespace,
+    )
+    cluster.wait_ready(namespace, "pod/mariadb", "pod/redis")
+    ask = ("mariadb", "-S", "/tmp/db.sock", "-N", "-e", "create table test.t (n int); insert into test.t values (42)")
+    cluster.wait(
+        "MariaDB answers",
+        lambda: cluster.exec(
+            namespace, "mariadb", "mariadb", "-S", "/tmp/db.sock", "-e", "create database if not exists test; select 1"
+        ),
+        120,
+    )
+    cluster.exec(namespace, "mariadb", *ask)
+    assert cluster.exec(namespace, "mariadb", *ask[:-1], "select n from test.t") == "42\n"
+    cluster.wait(
+        "Redis answers",
+        lambda: cluster.exec(namespace, "redis", "redis-cli", "-s", "/tmp/redis.sock", "set", "k", "42") == "OK\n",
+        60,
+    )
+    assert cluster.exec(namespace, "redis", "redis-cli", "-s", "/tmp/redis.sock", "get", "k") == "42\n"
+
+
 def test_group_snapshots_cut_all_claims_together(cluster: Cluster, namespace: str) -> None:
     claims = [claim(name, "local") for name in ("a", "b")]
     for one in claims:
