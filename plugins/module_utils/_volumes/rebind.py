@@ -27,7 +27,7 @@ from .objects import Object, annotation, delete
 from .tools import Tools, in_parallel
 
 WAIT_S = 120.0
-AT_ONCE = 32
+AT_ONCE = 10  # what the client keeps open: another TLS handshake costs more than it gains
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +46,24 @@ class Move:
     replaces: Callable[[Object], bool]
 
 
-def rebind_all(tools: Tools, namespace: str, moves: Sequence[Move]) -> dict[str, Object]:
+def rebind_all(
+    tools: Tools, namespace: str, moves: Sequence[Move], meanwhile: Callable[[], None] = lambda: None
+) -> dict[str, Object]:
     """Makes the moves, all at once, and returns the bound claims by name. It can be called again after a crash at any
-    line.
+    line. ``meanwhile`` is called while the old claims are going.
 
     Raises Conflict naming who mounts a claim, or who put another claim in its place.
     """
     there = {claim["metadata"]["name"]: claim for claim in tools.cluster.list(PVC, namespace)}
     todo = {m.claim: m for m in moves if m.claim not in there or bound_to(there[m.claim]) != m.volume}
-    in_parallel(lambda move: free_volume(tools, move.volume, move.volume_uid), todo.values(), AT_ONCE)
+    found = in_parallel(lambda move: free_volume(tools, move.volume, move.volume_uid), todo.values(), AT_ONCE)
+    waiting = {move.claim for move, volume in zip(todo.values(), found, strict=True) if _reserved(volume, move)}
     going = _delete_all(tools, namespace, {name: move.replaces for name, move in todo.items()}, there)
+    meanwhile()
     free = [name for name in todo if name not in going] or _next_gone(tools, namespace, going)
     # Each is made as soon as its predecessor is gone: what deletes claims and what binds them are two controllers.
     while free:
-        in_parallel(lambda name: _take_over(tools, todo[name]), free, AT_ONCE)
+        in_parallel(lambda name: _take_over(tools, todo[name], name in waiting), free, AT_ONCE)
         free = _next_gone(tools, namespace, going)
     names = [move.claim for move in moves]
     field = f"metadata.name={names[0]}" if len(names) == 1 else ""
@@ -68,8 +72,9 @@ def rebind_all(tools: Tools, namespace: str, moves: Sequence[Move]) -> dict[str,
     return {name: bound[name] for name in names}
 
 
-def _take_over(tools: Tools, move: Move) -> None:
-    reserve(tools, move)
+def _take_over(tools: Tools, move: Move, reserved: bool) -> None:
+    if not reserved:
+        reserve(tools, move)
     _make(tools, move)
 
 

@@ -55,7 +55,8 @@ class RetainVolumes:
         return {"policies": {ref.name: policy for ref, policy in zip(refs, policies, strict=True)}}
 
     def _moves(self, step: Step, context: Context) -> list[Move]:
-        rows = staged(context, step.params["stage"])
+        """Only of claims that have a volume: one that waits for a volume would be bound to a reserved one at once."""
+        rows = {c: row for c, row in staged(context, step.params["stage"]).items() if step.params["old"].get(c)}
         return [
             Move(step.params["namespace"], claim, row["volume"], row["volume_uid"], {}, context.operation_id, _nobody)
             for claim, row in rows.items()
@@ -125,7 +126,7 @@ class Swap:
         tools, namespace = self._tools, step.params["namespace"]
         began, items = tools.clock.monotonic(), step.params["claims"]
         made = staged(context, step.params["stage"])
-        until = in_parallel(lambda item: self._keep_old(step, item, context), items, AT_ONCE)
+        until: list[str] = []
         moves = [
             Move(
                 namespace,
@@ -138,7 +139,11 @@ class Swap:
             )
             for item in items
         ]
-        bound = rebind_all(tools, namespace, moves)
+
+        def mark() -> None:
+            until.extend(in_parallel(lambda item: self._keep_old(step, item, context), items, AT_ONCE))
+
+        bound = rebind_all(tools, namespace, moves, mark)
         rows = {
             item["claim"]: {
                 "from": item["old"]["name"] if item["old"] else "",
