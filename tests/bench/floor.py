@@ -43,8 +43,10 @@ def capture(
     """Snapshots of all claims. ``cuts`` watches their contents too, for the moment of the last cut (0 without)."""
     api, mark = _api(kubeconfig), secrets.token_hex(3)
     names = {f"{one}-{mark}" for one in claims}
-    version = api.list_namespaced_custom_object(_GROUP, _VERSION, namespace, "volumesnapshots", limit=1)
-    contents = api.list_cluster_custom_object(_GROUP, _VERSION, "volumesnapshotcontents", limit=1) if cuts else None
+    version: Any = api.list_namespaced_custom_object(_GROUP, _VERSION, namespace, "volumesnapshots", limit=1)
+    contents: Any = (
+        api.list_cluster_custom_object(_GROUP, _VERSION, "volumesnapshotcontents", limit=1) if cuts else None
+    )
     ends = {"ready": 0.0, "cut": 0.0}
 
     def body(one: str) -> dict[str, Any]:

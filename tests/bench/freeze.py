@@ -54,7 +54,7 @@ def _hook(script: str, holds: bool) -> dict[str, object]:
 
 
 def _deployment(image: str, claims: list[str]) -> dict[str, object]:
-    container = {
+    container: dict[str, object] = {
         "name": "app",
         "image": image,
         "command": ["sleep", "infinity"],
