@@ -143,9 +143,14 @@ class CommandHold(Hold):
         self._thaw_place = thaw_place or place
         self._thaw_timeout_s = thaw_timeout_s
         self._guard: PodSession | None = None
+        self._gate: PodSession | None = None
+        self._limit_s = 0.0
 
     def arm(self, budget_s: float) -> None:
+        self._limit_s = min(self.hook.timeout_s, budget_s)
+        command = scripts.limited(self._limit_s, self._command) if self.place.limits else tuple(self._command)
         try:
+            self._gate = self.place.open(scripts.gated(self.mark, command))
             self._guard = self._thaw_place.open(scripts.dead_man(self.mark, budget_s + _LATER_S, self._counterpart))
             said = self._guard.expect("KNOWNGOOD-", _START_S)
         except KnownGoodError as error:
@@ -155,10 +160,15 @@ class CommandHold(Hold):
 
     def drop(self) -> None:
         super().drop()
+        if self._gate is not None:
+            self._gate.close()
         self._disarm()
 
     def _freeze(self, timeout_s: float) -> tuple[int | None, str]:
-        return self.place.attempt(self._command, timeout_s)
+        if self._gate is None or not self._gate.alive():
+            return self.place.attempt(self._command, timeout_s)
+        rc = self._gate.end(self.place.answer_s(self._limit_s), scripts.GO)
+        return self.place.told(rc, self._limit_s, self.began or 0.0)
 
     def _lost(self) -> str:
         if self._guard is None or self._guard.said(scripts.FIRED):
@@ -166,12 +176,27 @@ class CommandHold(Hold):
         return "" if self._guard.alive() else "the connection to the dead-man was lost, which lets go"
 
     def _thaw(self) -> tuple[int | None, str]:
+        if self._asked():
+            return 0, ""
         rc, problem = self._thaw_place.attempt(self._counterpart, self._thaw_timeout_s)
         if not problem:
             return rc, "" if self._disarm() else "the dead-man in the pod did not say that it had not let go before"
         if self._guard is not None:
             self._guard.close()  # the dead-man sees its stdin end and tries once more
         return rc, problem
+
+    def _asked(self) -> bool:
+        """Has the dead-man, which is there and waits, thawed when it was told to? It is quicker than a new exec."""
+        guard = self._guard
+        if guard is None or guard.said(scripts.FIRED) or not guard.alive():
+            return False
+        try:
+            guard.send(scripts.THAW)
+            line = guard.expect(scripts.FIRED, self._thaw_timeout_s)
+        except KnownGoodError:
+            return False
+        guard.close()
+        return line.rpartition(scripts.FIRED)[2].strip() == "0"
 
     def _disarm(self) -> bool:
         """Sends the dead-man home. Does it say by its end that it had nothing to do?"""
@@ -211,7 +236,7 @@ class FreezeHold(CommandHold):
 class SessionHold(Hold):
     """A command that holds for as long as it runs: it says ``ready`` and lets go at ``release`` or at its stdin's end.
 
-    With ``opening`` it is started beforehand and holds when it was sent that.
+    It is started beforehand, and holds when it was sent ``opening``; without that it is kept at a gate until then.
     """
 
     def __init__(
@@ -228,10 +253,10 @@ class SessionHold(Hold):
         covers: bool = True,
     ) -> None:
         super().__init__(hook, place, mark=mark, role=role, covers=covers)
-        self._command = command
+        self._command = command if opening else scripts.gated(mark, command)
         self._ready = ready
         self._release = release
-        self._opening = opening
+        self._opening = opening or scripts.GO
         self._budget_s = 0.0
         self._session: PodSession | None = None
 
@@ -245,8 +270,7 @@ class SessionHold(Hold):
             answer = self.place.ask(("sh", "-c", "command -v env && command -v sleep"))
             if answer.rc:
                 raise self._refused("it has no env or no sleep")
-            if self._opening:
-                self._session = self._open()
+            self._session = self._open()
         except BadInput as error:
             raise error if error.what.startswith("the hook") else self._refused(error.why or error.what) from error
 
@@ -261,8 +285,7 @@ class SessionHold(Hold):
     def _freeze(self, timeout_s: float) -> tuple[int | None, str]:
         try:
             self._session = self._session or self._open()
-            if self._opening:
-                self._session.send(self._opening)
+            self._session.send(self._opening)
             self._said(self._session.expect(self._ready, timeout_s))
         except KnownGoodError as error:
             return None, str(error)

@@ -71,12 +71,22 @@ class Place:
         limited = scripts.limited(timeout_s, command) if self.limits else command
         began = self.tools.clock.monotonic()
         try:
-            rc = self.ask(limited, timeout_s + (_KILLED_S if self.limits else 0.0)).rc
+            rc: int | None = self.ask(limited, self.answer_s(timeout_s)).rc
         except TimedOut:
-            still = "and may still run" if self.limits else "and may still run: the container has no timeout to kill it"
-            return None, f"it did not end within {timeout_s:g} s {still}"
+            rc = None
         except KnownGoodError as error:
             return None, str(error)
+        return self.told(rc, timeout_s, began)
+
+    def answer_s(self, timeout_s: float) -> float:
+        """How long to wait for the end of a command that may take ``timeout_s``."""
+        return timeout_s + (_KILLED_S if self.limits else 0.0)
+
+    def told(self, rc: int | None, timeout_s: float, began: float) -> tuple[int | None, str]:
+        """The exit code of a limited command that was started at ``began``, and what is wrong with it."""
+        if rc is None:
+            still = "and may still run" if self.limits else "and may still run: the container has no timeout to kill it"
+            return None, f"it did not end within {timeout_s:g} s {still}"
         if self.limits and rc in _KILLED and self.tools.clock.monotonic() - began >= timeout_s:
             return rc, f"it did not end within {timeout_s:g} s and was killed"
         if rc in _NOT_THERE:

@@ -18,10 +18,10 @@ import math
 from collections.abc import Sequence
 
 ARMED, FIRED, REFUSED = "KNOWNGOOD-ARMED", "KNOWNGOOD-FIRED", "KNOWNGOOD-REFUSED"
-DONE = "done\n"
-"""What a dead-man is told when the ordinary thaw is done."""
+DONE, THAW, GO = "done\n", "thaw\n", "go\n"
+"""What a dead-man is told to go without a thaw, and to thaw now; what a gate is told to let its command start."""
 
-# $1: seconds. The rest: what thaws. It thaws when the time is over or its stdin ends, unless it was told "done".
+# $1: seconds. The rest: what thaws. It thaws when the time is over, its stdin ends, or it is told anything but "done".
 _DEAD_MAN = f"""
 cd /
 seconds=$1; shift
@@ -56,6 +56,12 @@ done
 wait "$child"
 """
 
+# The command starts when it is told to, with the rest of this stdin.
+_GATE = """
+read -r word && [ "$word" = go ] || exit 5
+exec "$@"
+"""
+
 # $1: the mark. Ends what an earlier run, now dead, has left in the container.
 _CLEAR = """
 for folder in /proc/[0-9]*; do
@@ -82,6 +88,11 @@ def dead_man(mark: str, seconds: float, thaw: Sequence[str]) -> tuple[str, ...]:
 def within(mark: str, seconds: float, command: Sequence[str]) -> tuple[str, ...]:
     """``command`` with the stdin it is given, ended after ``seconds`` whatever becomes of the connection."""
     return ("env", f"KNOWNGOOD_HOLD={mark}", "sh", "-c", _WITHIN, "knowngood", _whole(seconds), *command)
+
+
+def gated(mark: str, command: Sequence[str]) -> tuple[str, ...]:
+    """``command``, started beforehand, so that being told GO is all that is left to do at the freeze."""
+    return ("env", f"KNOWNGOOD_HOLD={mark}", "sh", "-c", _GATE, "knowngood", *command)
 
 
 def clear(mark: str) -> tuple[str, ...]:

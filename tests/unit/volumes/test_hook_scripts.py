@@ -58,6 +58,10 @@ class TestDeadMan:
         assert (lines, thawed.exists()) == ([scripts.ARMED, f"{scripts.FIRED} 0"], True)
         process.communicate(timeout=20)
 
+    def test_told_to_thaw_it_thaws_at_once_and_says_how_that_went(self, dead_man: Started, thawed: Path) -> None:
+        output = dead_man.communicate(scripts.THAW, timeout=20)[0]
+        assert (output.strip(), thawed.exists()) == (f"{scripts.FIRED} 0", True)
+
     def test_a_half_word_is_not_done(self, dead_man: Started, thawed: Path) -> None:
         dead_man.communicate("don", timeout=20)
         assert thawed.exists()
@@ -72,6 +76,18 @@ class TestDeadMan:
             assert dead_man.poll() is None
         finally:
             other.kill()
+
+
+class TestGate:
+    def test_the_command_starts_when_it_is_told_to_and_has_the_rest_of_the_stdin(self) -> None:
+        process = started(scripts.gated(MARK, ("cat",)))
+        assert process.communicate(scripts.GO + "words\n", timeout=20)[0] == "words\n"
+
+    @pytest.mark.parametrize("told", ["", "no\n"])
+    def test_it_never_starts_when_it_is_not_told_to(self, told: str, thawed: Path) -> None:
+        process = started(scripts.gated(MARK, ("touch", str(thawed))))
+        process.communicate(told, timeout=20)
+        assert (process.returncode, thawed.exists()) == (5, False)
 
 
 class TestWithin:
