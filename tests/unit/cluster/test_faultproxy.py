@@ -68,6 +68,13 @@ class Server(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Listening(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Connections that break off are what is tested here."""
+
+
 @pytest.fixture
 def seen() -> Seen:
     return Seen()
@@ -76,8 +83,7 @@ def seen() -> Seen:
 @pytest.fixture
 def make(seen: Seen) -> Iterator[Callable[[Schedule | None], Proxy]]:
     handler = type("Handler", (Server,), {"seen": seen})
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
+    server = Listening(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     made: list[Proxy] = []
 
