@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster import rbac
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput, TimedOut
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes import groups
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.capture import capture
@@ -176,3 +177,16 @@ def test_a_run_that_died_is_gone_on_with_or_undone_without_a_trace(pair: App, nu
 
     assert marks(pair) == []
     assert [item["metadata"]["name"] for item in group_contents(pair)] == [kept["metadata"]["name"]]
+
+
+@pytest.mark.rig
+def test_the_rights_that_are_shipped_are_enough(pair: App, user: Callable[..., Any]) -> None:
+    someone = user(name=f"backup-{pair.namespace}")
+    granted = rbac.manifests("backup", app_namespace=pair.namespace, state_namespace=pair.state, user=someone.name)
+    pair.cluster.apply(*granted)
+    pair.kubeconfig = someone.kubeconfig
+
+    (row,) = pair.capture(**GROUPED)["recovery_points"]
+
+    assert row["consistency"] == "crash"
+    assert pair.capture(older_s=3600, **GROUPED)["recovery_points"][0]["id"] == row["id"]
