@@ -23,8 +23,9 @@ from .._cluster.kinds import named
 from .._core.application import Application, PodView
 from .._core.errors import BadInput, KnownGoodError, NotProven
 from .._core.plan import Json
+from . import hook_profiles as profiles
 from . import hook_scripts as scripts
-from . import hook_velero, profiles
+from . import hook_velero
 from .consistency import Evidence
 from .hook_holds import THAWED, BackupHold, CommandHold, FreezeHold, Hold, SessionHold
 from .hook_places import HookRun, Place, claims_of

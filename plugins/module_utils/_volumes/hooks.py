@@ -20,7 +20,8 @@ from typing import Any
 from .._core.application import Application, PodView
 from .._core.errors import BadInput
 from .._core.plan import Json
-from . import fields, profiles
+from . import fields
+from . import hook_profiles as profiles
 
 FAIL, CONTINUE = "fail", "continue"
 EXEC, SESSION, FSFREEZE, PROFILE = "exec", "session", "fsfreeze", "profile"

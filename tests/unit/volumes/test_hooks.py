@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.knowngood.kube.plugins.module_utils._core.clock import SystemClock
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput
 from ansible_collections.knowngood.kube.plugins.module_utils._core.progress import SilentReporter
-from ansible_collections.knowngood.kube.plugins.module_utils._volumes import profiles
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes import hook_profiles as profiles
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.hook_holds import cannot_freeze
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.hook_places import Place
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.hook_velero import annotated
