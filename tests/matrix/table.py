@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from tests.matrix.rows import WAYS, Row
 
-_WIDTH = 96
+_WIDTH = 120
 
 
 def shown(rows: Sequence[Row]) -> str:

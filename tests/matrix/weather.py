@@ -10,8 +10,8 @@ import random
 
 from tests.cluster.strikes import KINDS, Request, Seeded, Strike
 
-# A task of the tiny application asks the API server about this often.
-_REQUESTS = 150
+# A capture asks the API server about half as often as this, a restore of three claims twice as often.
+_REQUESTS = 80
 
 
 class Weather:
