@@ -72,7 +72,7 @@ def test_up_and_down_twice_each(spare: Instance) -> None:
     with pytest.raises(NotUp):
         lifecycle.state_of(spare)
     # Measured on two cores; a busy machine is no reason to fail, so only the order of magnitude is judged.
-    assert first < 3 * WARM_LIMIT_S
+    assert first < 9 * WARM_LIMIT_S
 
 
 def test_two_clusters_stand_side_by_side(cluster: Cluster, spare: Instance) -> None:
