@@ -27,7 +27,7 @@ from .objects import Object, annotation, delete
 from .tools import Tools, in_parallel
 
 WAIT_S = 120.0
-AT_ONCE = 10  # what the client keeps open: another TLS handshake costs more than it gains
+AT_ONCE = 20
 
 
 @dataclass(frozen=True, slots=True)
