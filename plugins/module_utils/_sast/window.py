@@ -156,7 +156,7 @@ class Window:
                     value, end = _SCAN(self._text, self._pos)
                 except (ValueError, StopIteration, RecursionError):
                     break
-                comma = _COMMA.match(self._text, end) if type(value) is dict else None
+                comma = _COMMA.match(self._text, end) if isinstance(value, dict) else None
                 if comma is None:
                     break
                 self._pos = comma.end()
