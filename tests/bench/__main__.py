@@ -54,7 +54,7 @@ def facts(arguments: list[str]) -> dict[str, str]:
     return {
         "command": f"`python -m tests.bench {' '.join(arguments)}`".replace(" `", "`"),
         "when": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "machine": f"{os.cpu_count()} cores, {int(memory.split()[1]) >> 20} GiB, Linux {platform.release()}",
+        "machine": f"{os.cpu_count()} cores, {int(memory.split()[1]) >> 20} GiB",
         "Python": platform.python_version(),
     }
 

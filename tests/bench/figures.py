@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -92,7 +93,8 @@ def section_text(section: Section) -> str:
         )
     parts += [f"- {note}" for note in section.notes]
     parts.append(
-        f"Load average of the machine (2 cores) before and after: {section.load[0]:.1f}, {section.load[1]:.1f}."
+        f"Load average of the machine ({os.cpu_count()} cores) before and after: "
+        f"{section.load[0]:.1f}, {section.load[1]:.1f}."
     )
     return "\n\n".join(parts)
 

@@ -158,7 +158,10 @@ def test_where_there_is_too_little_room_nothing_is_begun(watched: App, audit: Au
     cluster.apply(quota({"persistentvolumeclaims": "2"}), namespace=watched.namespace)
     cluster.wait(
         "quota",
-        lambda: cluster.get("resourcequota", "small", "-n", watched.namespace)["status"]["hard"] != {},
+        lambda: (
+            cluster.get("resourcequota", "small", "-n", watched.namespace)["status"]["hard"]
+            == {"persistentvolumeclaims": "2"}
+        ),
     )
     with_copies = refused(watched, audit, point, verify=saying("good"))
 

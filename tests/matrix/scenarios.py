@@ -282,10 +282,10 @@ def _prune_undone(bench: Bench, task: Task) -> tuple[str, list[str]]:
 
 
 SCENARIOS = (
-    Scenario("capture, three claims", 3, 17, _capture, _captured, _capture_undone),
+    Scenario("capture, three claims", 3, 18, _capture, _captured, _capture_undone),
     Scenario("restore, one claim", 1, 36, prepare_restore, _restored, _restore_undone),
     Scenario("restore, three claims", 3, 72, prepare_restore, _restored, _restore_undone),
-    Scenario("undo, one claim", 1, 24, _undo, _undo_resumed, _undo_again),
-    Scenario("undo, three claims", 3, 52, _undo, _undo_resumed, _undo_again),
-    Scenario("prune", 1, 10, prepare_prune, _pruned, _prune_undone),
+    Scenario("undo, one claim", 1, 34, _undo, _undo_resumed, _undo_again),
+    Scenario("undo, three claims", 3, 60, _undo, _undo_resumed, _undo_again),
+    Scenario("prune", 1, 12, prepare_prune, _pruned, _prune_undone),
 )

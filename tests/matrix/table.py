@@ -28,13 +28,15 @@ def shown(rows: Sequence[Row]) -> str:
 
 
 def summary(name: str, rows: Sequence[Row]) -> str:
-    """``<scenario>: resume 36 of 36 (100 %), undo ...``."""
+    """``<scenario>: resume 36 of 36 (100 %), undo ...``, with the rows in which nothing was hit."""
     parts = []
     for way in WAYS:
         mine = [row for row in rows if row.point.way == way]
         good = sum(row.ok for row in mine)
         if mine:
-            parts.append(f"{way} {good} of {len(mine)} ({100 * good // len(mine)} %)")
+            missed = len(mine) - sum(row.hit for row in mine)
+            aside = f", {missed} met nothing" if missed else ""
+            parts.append(f"{way} {good} of {len(mine)} ({100 * good // len(mine)} %{aside})")
     return f"{name}: {', '.join(parts)}; volumes looked at {sum(row.looks for row in rows)} times"
 
 
