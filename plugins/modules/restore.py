@@ -61,9 +61,10 @@ options:
     default: ""
   target_kubeconfig:
     description:
-      - With O(target=cluster), path of the kubeconfig of the other cluster. The path and O(target_context) are kept in
-        the journal, so that M(knowngood.kube.operation) can go on; the other options of access are not.
-    type: path
+      - With O(target=cluster), the kubeconfig of the other cluster, its path or a dictionary. The path and
+        O(target_context) are kept in the journal, so that M(knowngood.kube.operation) can go on; a dictionary and the
+        other options of access are not.
+    type: raw
   target_context:
     description: Context in O(target_kubeconfig).
     type: str
@@ -489,12 +490,13 @@ from ansible_collections.knowngood.kube.plugins.module_utils._ansible.applicatio
 from ansible_collections.knowngood.kube.plugins.module_utils._ansible.args import AUTH_ARGS, COMMON_ARGS
 from ansible_collections.knowngood.kube.plugins.module_utils._ansible.frame import Frame, run_door
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster import recipes
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.auth import AuthOptions
 from ansible_collections.knowngood.kube.plugins.module_utils._core.durations import seconds
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes import probes
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.content_manifest import ManifestWish
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.expire import expire
-from ansible_collections.knowngood.kube.plugins.module_utils._volumes.house import house
-from ansible_collections.knowngood.kube.plugins.module_utils._volumes.other_cluster import OtherCluster, target_auth
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.house import House, house
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.other_cluster import OtherCluster
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.restore import restore
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.restore_wish import CLUSTER, RestoreWish
 
@@ -506,7 +508,7 @@ ARGUMENTS = {
     "recovery_point": {"type": "str"},
     "target": {"type": "str", "choices": ["in_place", "claim", "namespace", "cluster"], "default": "in_place"},
     "target_namespace": {"type": "str", "default": ""},
-    "target_kubeconfig": {"type": "path"},
+    "target_kubeconfig": {"type": "raw", "no_log": True},
     "target_context": {"type": "str"},
     "target_host": {"type": "str"},
     "target_api_key": {"type": "str", "no_log": True},
@@ -566,11 +568,8 @@ def wish_of(frame: Frame, elsewhere: OtherCluster | None) -> RestoreWish:
     )
 
 
-def run(frame: Frame) -> dict[str, object]:
-    access = target_auth(frame.params) if frame.params["target"] == CLUSTER else None
-    elsewhere = OtherCluster.of(access) if access else None
-    wish = wish_of(frame, elsewhere)
-    at_work = house(
+def tools(frame: Frame, elsewhere: OtherCluster | None = None) -> House:
+    return house(
         frame.connect(),
         frame.state_namespace,
         reporter=frame.reporter,
@@ -578,18 +577,18 @@ def run(frame: Frame) -> dict[str, object]:
         check_mode=frame.check_mode,
         elsewhere=elsewhere,
     )
-    return restore(at_work, spec_of(frame.params), wish)
+
+
+def run(frame: Frame) -> dict[str, object]:
+    access = frame.auth("target_")
+    named = frame.params["target"] == CLUSTER and access != AuthOptions()
+    elsewhere = OtherCluster.of(access) if named else None
+    wish = wish_of(frame, elsewhere)
+    return restore(tools(frame, elsewhere), spec_of(frame.params), wish)
 
 
 def expired(frame: Frame) -> dict[str, object]:
-    at_work = house(
-        frame.connect(),
-        frame.state_namespace,
-        reporter=frame.reporter,
-        stopping=frame.stopping,
-        check_mode=frame.check_mode,
-    )
-    return expire(at_work, spec_of(frame.params))
+    return expire(tools(frame), spec_of(frame.params))
 
 
 def main() -> None:

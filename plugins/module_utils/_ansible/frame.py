@@ -71,20 +71,22 @@ class Frame:
         """The namespace of our own objects (ledger, journals, leases)."""
         return str(self.params["state_namespace"])
 
-    def auth(self) -> AuthOptions:
-        """The options about reaching the cluster. They are checked when the connection is made.
+    def auth(self, prefix: str = "") -> AuthOptions:
+        """The options about reaching the cluster, or the one of the options with ``prefix``.
 
-        Raises BadInput for a kubeconfig given as text: no message about a missing file may repeat it.
+        They are checked when the connection is made. Raises BadInput for a kubeconfig given as text: no message about a
+        missing file may repeat it.
         """
         from .._cluster.auth import AuthOptions
 
-        if is_text(self.params.get("kubeconfig")):
+        option = f"{prefix}kubeconfig"
+        if is_text(self.params.get(option)):
             raise BadInput(
-                "kubeconfig is neither a path nor a dictionary",
+                f"{option} is neither a path nor a dictionary",
                 why="it is the text of a kubeconfig",
-                next='give the path of the file, or a dictionary: kubeconfig: "{{ text | from_yaml }}"',
+                next=f'give the path of the file, or a dictionary: {option}: "{{{{ text | from_yaml }}}}"',
             )
-        given: dict[str, Any] = {name: self.params.get(name) for name in AUTH_ARGS}
+        given: dict[str, Any] = {name: self.params.get(prefix + name) for name in AUTH_ARGS}
         if isinstance(given["kubeconfig"], str):
             given["kubeconfig"] = os.path.expanduser(os.path.expandvars(given["kubeconfig"]))
         given["impersonate_groups"] = tuple(given["impersonate_groups"] or ())

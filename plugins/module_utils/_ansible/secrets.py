@@ -16,22 +16,23 @@ from typing import Any
 _CREDENTIALS = frozenset(
     {"token", "password", "client-key-data", "id-token", "refresh-token", "access-token", "client-secret"}
 )
+_KUBECONFIGS = ("kubeconfig", "target_kubeconfig")
 # Masking a short string would blot out unrelated words of every message.
 _SHORTEST = 8
 
 
 def narrowed_mask(mask: set[str], params: Mapping[str, Any]) -> set[str]:
-    """The strings to mask, with those that only stand in ``kubeconfig`` and are no credential taken out.
+    """The strings to mask, with those that only stand in a kubeconfig and are no credential taken out.
 
     ``mask`` is what the argument specification makes of ``no_log``: for an inline kubeconfig every string in it (the
     server, names, namespaces), for a path the path. Messages that may not name those cannot help anybody.
     A kubeconfig given as text where a path is wanted stays masked as a whole.
     """
-    kubeconfig = params.get("kubeconfig")
-    if is_text(kubeconfig):
+    given = [params.get(option) for option in _KUBECONFIGS]
+    if any(map(is_text, given)):
         return mask
-    kept = {str(params[name]) for name in ("api_key", "password") if params.get(name)}
-    return (mask - set(_strings(kubeconfig))) | set(_credentials(kubeconfig)) | kept
+    kept = {str(params[name]) for name in ("api_key", "password", "target_api_key") if params.get(name)}
+    return (mask - set(_strings(given))) | set(_credentials(given)) | kept
 
 
 def is_text(kubeconfig: Any) -> bool:

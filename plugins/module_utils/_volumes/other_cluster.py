@@ -14,14 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from .._cluster.auth import AuthOptions
 from .._cluster.client import Cluster, connect
 from .._core.errors import BadInput
 from .._core.plan import Json
-
-_OPTIONS = ("kubeconfig", "context", "host", "api_key", "validate_certs", "ca_cert", "client_cert", "client_key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +37,6 @@ class OtherCluster:
         path = auth.kubeconfig if isinstance(auth.kubeconfig, str) else ""
         where = {"uid": cluster.uid(), "server": cluster.server, "kubeconfig": path, "context": auth.context or ""}
         return cls(cluster, where)
-
-
-def target_auth(params: Mapping[str, Json]) -> AuthOptions | None:
-    """The access to it out of the options ``target_kubeconfig``, ``target_context`` ...; None where none is given."""
-    given: dict[str, Any] = {key: params.get(f"target_{key}") for key in _OPTIONS}
-    return AuthOptions(**given) if any(value is not None for value in given.values()) else None
 
 
 def reach(given: Cluster | None, wanted: Mapping[str, Json]) -> Cluster:

@@ -54,3 +54,11 @@ def test_a_token_that_is_also_a_name_stays_masked() -> None:
 
 def test_credentials_too_short_to_mask_do_not_blot_out_words() -> None:
     assert narrowed_mask({"a"}, {"kubeconfig": {"users": [{"user": {"password": "a"}}]}}) == set()
+
+
+def test_the_kubeconfig_of_another_cluster_is_treated_alike():
+    assert narrowed_mask({"/etc/kube/other"}, {"target_kubeconfig": "/etc/kube/other"}) == set()
+    mask = narrowed_mask(EVERYTHING | {"over-there"}, {"target_kubeconfig": KUBECONFIG, "target_api_key": "over-there"})
+    assert mask == narrowed_mask(EVERYTHING, {"kubeconfig": KUBECONFIG}) | {"over-there"}
+    text = "apiVersion: v1\nkind: Config\n"
+    assert narrowed_mask({text}, {"target_kubeconfig": text}) == {text}
