@@ -58,7 +58,7 @@ def api_without(group: str, kubeconfig: Path, work: Path) -> Iterator[Path]:
         def log_message(self, *_arguments: object) -> None:
             """Nothing: the audit log knows."""
 
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _forward  # noqa: N815
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _forward
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Forwarder) as forwarder:
         threading.Thread(target=forwarder.serve_forever, daemon=True).start()

@@ -11,7 +11,6 @@ import os
 import re
 import secrets
 import shutil
-import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,18 +19,15 @@ from typing import Any
 
 import pytest
 
+from tests.cluster import lifecycle, users
+from tests.cluster.audit import AuditLog
+from tests.cluster.errors import ClusterError
+from tests.cluster.faults import Faults
+from tests.cluster.handle import Cluster
+from tests.cluster.instance import Instance
+from tests.cluster.users import Rule
+
 ROOT = Path(__file__).resolve().parents[2]
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))
-
-from tests.cluster import lifecycle, users  # noqa: E402
-from tests.cluster.audit import AuditLog  # noqa: E402
-from tests.cluster.errors import ClusterError  # noqa: E402
-from tests.cluster.faults import Faults  # noqa: E402
-from tests.cluster.handle import Cluster  # noqa: E402
-from tests.cluster.instance import Instance  # noqa: E402
-from tests.cluster.users import Rule  # noqa: E402
-
 KEPT = ROOT / "tests" / "output" / "cluster"
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 if _WORKER:

@@ -164,7 +164,7 @@ def test_an_undo_whose_volume_is_gone_changes_nothing(cluster: Cluster, make_nam
     with pytest.raises(Conflict, match=f"the old volume {old} of claim files is gone"):
         app.undo(done["operation"])
 
-    assert app.house().engine.journal.get(done["operation"]).state == "finished"  # type: ignore[union-attr]
+    assert app.house().engine.journal.get(done["operation"]).state == "finished"
     assert [p["metadata"]["uid"] for p in cluster.get("pods", "-n", app.namespace)["items"]] == [
         p["metadata"]["uid"] for p in pods
     ]

@@ -81,7 +81,7 @@ def test_everybody_is_frozen_for_the_swap_and_put_back_exactly(kept: Kept, user:
     before, tools = kept.state(), app.house()
     claims = {claim: app.volume_of(claim) for claim in ("data-db-0", "files")}
     seeing = Seeing(tools.engine.actions["volumes.swap"], kept.state)
-    tools.engine.actions["volumes.swap"] = seeing  # type: ignore[index]
+    tools.engine.actions["volumes.swap"] = seeing
 
     done = app.restore_with(tools, point)
 
@@ -210,9 +210,7 @@ def test_who_strikes_right_before_the_swap_is_seen_at_the_gate(files: App) -> No
         arguments = ("-n", files.namespace, "--replicas=1")
         files.cluster.kubectl("scale", "deployment/files", *arguments)
 
-    tools.engine.actions["workloads.see_stopped"] = Seeing(  # type: ignore[index]
-        tools.engine.actions["workloads.see_stopped"], strike
-    )
+    tools.engine.actions["workloads.see_stopped"] = Seeing(tools.engine.actions["workloads.see_stopped"], strike)
     with pytest.raises(NotProven, match="somebody starts Deployment/files again.*subresource scale") as caught:
         files.restore_with(tools, point)
 
@@ -245,7 +243,7 @@ def test_the_real_autoscaler_leaves_zero_alone_and_takes_over_again(files: App) 
         return f"{replicas(files)} of {pods(files)}"
 
     seeing = Seeing(tools.engine.actions["volumes.swap"], looked_at)
-    tools.engine.actions["volumes.swap"] = seeing  # type: ignore[index]
+    tools.engine.actions["volumes.swap"] = seeing
     done = files.restore_with(tools, point)
 
     assert seeing.seen == ["0 of 0"]
@@ -293,7 +291,7 @@ def test_an_autoscaler_that_may_scale_to_zero_is_kept_from_scaling_up_and_put_ba
         return files.cluster.get("hpa", "files", "-n", files.namespace)["spec"].get("behavior")
 
     seeing = Seeing(tools.engine.actions["volumes.swap"], behavior)
-    tools.engine.actions["volumes.swap"] = seeing  # type: ignore[index]
+    tools.engine.actions["volumes.swap"] = seeing
     files.restore_with(tools, point)
 
     assert seeing.seen[0]["scaleUp"]["selectPolicy"] == "Disabled"

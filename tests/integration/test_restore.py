@@ -309,7 +309,7 @@ def test_a_volume_that_is_never_made_leaves_nothing_behind(files: App, faults: F
     with pytest.raises(Exception, match="no room") as caught:
         files.restore(point, stage_timeout_s=5)
 
-    assert caught.value.details["undone"]  # type: ignore[attr-defined]
+    assert caught.value.details["undone"]
     assert claims_of(files) == ["files"]
     assert files.read_file() == "bad"
 
@@ -334,7 +334,7 @@ def test_who_starts_the_application_in_the_middle_is_named(files: App) -> None:
         def undo(self, step: Any, context: Any) -> Any:
             return swap.undo(step, context)
 
-    real.engine.actions["volumes.swap"] = Fought()  # type: ignore[index]
+    real.engine.actions["volumes.swap"] = Fought()
     with pytest.raises(Conflict, match="in use: mounted by: files-") as caught:
         files.restore_with(real, point)
 

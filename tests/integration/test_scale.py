@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -82,7 +81,7 @@ def test_each_kind_goes_down_and_comes_back(app: App) -> None:
     assert len(pods(app, "web")) == 2
     again = Plan("restore", f"{app.namespace}/app", "again", tuple(start_step(w) for w in workloads))
     outcome = app.engine.run(again)
-    assert [entry.result for entry in outcome.operation.entries.values()] == [{"already": True}] * 4  # type: ignore[union-attr]
+    assert [entry.result for entry in outcome.operation.entries.values()] == [{"already": True}] * 4
 
 
 def test_somebody_who_scales_up_again_is_noticed(app: App) -> None:
@@ -136,9 +135,11 @@ def test_images_are_set_and_put_back(app: App) -> None:
     app.cluster.apply(deployment("web", first), namespace=app.namespace)
     web = app.resolve().workload("Deployment/web")
     outcome = app.engine.run(plan(app, images_step(web, {"main": second})))
-    image: Callable[[], str] = lambda: str(  # noqa: E731
-        app.cluster.get("deployment", "web", "-n", app.namespace)["spec"]["template"]["spec"]["containers"][0]["image"]
-    )
+
+    def image() -> str:
+        template = app.cluster.get("deployment", "web", "-n", app.namespace)["spec"]["template"]
+        return str(template["spec"]["containers"][0]["image"])
+
     assert image() == second
     app.engine.undo(outcome.operation_id)
     assert image() == first

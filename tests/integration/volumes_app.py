@@ -266,5 +266,5 @@ def dying_after(tools: House, number: int) -> House:
                 raise Killed
         return answer
 
-    tools.cluster._send = counted  # type: ignore[method-assign]
+    tools.cluster._send = counted
     return tools

@@ -14,6 +14,11 @@ from typing import IO
 _BLOCK = 256 * 1024
 
 
+def _unnamed_file() -> IO[bytes]:
+    """It stays open on purpose, until ``Spool.close``."""
+    return tempfile.TemporaryFile(prefix="knowngood-")
+
+
 class Spool:
     """Records in the order they were put, to be read as often as wanted. At most ``limit`` bytes stay in memory.
 
@@ -51,8 +56,7 @@ class Spool:
 
     def _spill(self) -> None:
         if self._file is None:
-            # Kept open on purpose: close() ends it.
-            self._file = tempfile.TemporaryFile(prefix="knowngood-")  # noqa: SIM115
+            self._file = _unnamed_file()
         self._file.seek(0, 2)
         self._file.writelines(part for record in self._held for part in (len(record).to_bytes(8, "big"), record))
         self._held, self._held_bytes = [], 0

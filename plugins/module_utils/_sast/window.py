@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Optional
+from typing import Any, TypeAlias
 
 from .._core.errors import BadInput
 from .tally import Tally
@@ -27,7 +27,7 @@ from .tally import Tally
 MAX_DEPTH = 64
 LIST_CAP = 1000
 
-Keep = Optional[Mapping[str, "Keep"]]  # noqa: UP045 - evaluated at run time, where a text takes no part in "|"
+Keep: TypeAlias = "Mapping[str, Keep] | None"
 """Which keys of a value too big for the window are kept, level by level; None keeps all."""
 
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -37,6 +37,12 @@ _STRING_BODY = re.compile(r'(?:[^"\\]++|\\.)*+', re.DOTALL)
 _HALF_NUMBER = re.compile(r"[.eE+-]{0,2}")
 _HALF_TOKEN = re.compile(r"[-+.eE]{1,3}|\\?u?[0-9a-fA-F]{0,4}")
 _LITERALS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
+
+
+def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
+    """Where what the pattern takes from there ends."""
+    found = pattern.match(text, at)
+    return found.end() if found else at
 
 
 class _TooLong(Exception):
@@ -87,7 +93,7 @@ class Window:
                 char = self._text[self._pos]
                 if char not in " \t\n\r":
                     return char
-                self._pos = _SPACE.match(self._text, self._pos).end()  # type: ignore[union-attr]
+                self._pos = _end(_SPACE, self._text, self._pos)
             elif not self._grow():
                 return ""
 
@@ -241,7 +247,7 @@ class Window:
         start = self._base + self._pos
         self._pos += 1
         while True:
-            self._pos = _STRING_BODY.match(self._text, self._pos).end()  # type: ignore[union-attr]
+            self._pos = _end(_STRING_BODY, self._text, self._pos)
             if self._pos < len(self._text) and self._text[self._pos] == '"':
                 self._pos += 1
                 return self._base + self._pos - start - 2

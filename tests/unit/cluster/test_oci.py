@@ -91,7 +91,7 @@ def test_an_archive_holds_exactly_the_blobs_it_was_given(tmp_path: Path) -> None
         target = tmp_path / "image.tar"
         oci.write(target, image, "rig.local/app:1", {image.layers[-1].digest: content})
         with tarfile.open(target) as tar:
-            blobs = {entry.name: tar.extractfile(entry).read() for entry in tar}  # type: ignore[union-attr]
+            blobs = {entry.name: tar.extractfile(entry).read() for entry in tar}
         index = json.loads(blobs.pop("index.json"))
         del blobs["oci-layout"]
         assert {oci.digest_of(blob) for blob in blobs.values()} == {name[6:].replace("/", ":") for name in blobs}

@@ -141,7 +141,7 @@ class TestFighters:
         assert "bot wrote spec.replicas through the subresource scale at 2026-01-01T00:00:05Z" in error.why
         assert "asks for 3 replicas" in error.why
         assert "operator x" in error.why
-        assert error.details["fighter"]["manager"] == "bot"  # type: ignore[index]
+        assert error.details["fighter"]["manager"] == "bot"
 
     def test_where_the_field_is_gone_it_is_the_last_writer(self) -> None:
         obj = self.written(

@@ -20,8 +20,8 @@ from examples.shop import history, scan
 )
 def test_only_the_newer_ruleset_sees_the_hole_and_only_in_b2_and_b3(version: str, ruleset: int, found: int) -> None:
     report = scan.sarif(history.sources()[version], commit="c", ruleset=ruleset, when="2026-01-01T00:00:00Z")
-    (run,) = report["runs"]  # type: ignore[misc]
-    assert len(run["results"]) == found  # type: ignore[index]
+    (run,) = report["runs"]
+    assert len(run["results"]) == found
 
 
 def test_every_version_is_python_and_only_a1_has_no_search() -> None:

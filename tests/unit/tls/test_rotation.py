@@ -337,13 +337,13 @@ class TestForeignHands:
         update = made.update
 
         def meanwhile(obj: dict[str, Any]) -> dict[str, Any]:
-            made.update = update  # type: ignore[method-assign]
+            made.update = update
             made.secret["data"]["tls.crt"] = base64.b64encode(theirs.pem).decode()
             made.secret["data"]["tls.key"] = base64.b64encode(pki.key_pem(theirs.key)).decode()
             made.secret["metadata"]["resourceVersion"] = "9999"
             return made.update(obj)
 
-        made.update = meanwhile  # type: ignore[method-assign]
+        made.update = meanwhile
         with pytest.raises(Conflict, match="somebody else changed the certificate"):
             at.rotate()
         assert made.stored == theirs.fingerprint
@@ -354,12 +354,12 @@ class TestForeignHands:
         update = made.update
 
         def meanwhile(obj: dict[str, Any]) -> dict[str, Any]:
-            made.update = update  # type: ignore[method-assign]
+            made.update = update
             made.secret["metadata"]["labels"]["theirs"] = "yes"
             made.secret["metadata"]["resourceVersion"] = "9999"
             return made.update(obj)
 
-        made.update = meanwhile  # type: ignore[method-assign]
+        made.update = meanwhile
         at.rotate()
         assert made.secret["metadata"]["labels"]["theirs"] == "yes"
         assert_rotated(at)
@@ -467,7 +467,7 @@ class TestRefused:
         with pytest.raises(NotFound) as caught:
             at.rotate(TARGET, Target("shop", "nowhere"))
         assert caught.value.changed
-        assert len(caught.value.details["operations"]) == 1  # type: ignore[arg-type]
+        assert len(caught.value.details["operations"]) == 1
 
 
 def test_an_application_is_one_operation(desk: Open) -> None:
