@@ -41,7 +41,15 @@ class RetainVolumes:
         meant = {move.volume: move.claim for move in self._moves(step, context)}
         names = {v["metadata"]["name"]: (v["spec"].get("claimRef") or {}).get("name") for v in found if v}
         reserved = all(names.get(volume) == claim for volume, claim in meant.items())
-        return bool(refs) and reserved and all(policy == "Retain" for policy in policies)
+        retained = all(policy == "Retain" for policy in policies)
+        return bool(refs) and reserved and retained and self._let_go(step, context)
+
+    def _let_go(self, step: Step, context: Context) -> bool:
+        """Are the staged claims gone? Volumes that were never anything but Retain tell nothing of it."""
+        rows = list(staged(context, step.params["stage"]).values())
+        where = step.params["namespace"]
+        claims = in_parallel(lambda row: self._tools.cluster.find(PVC, row["claim"], where), rows, AT_ONCE)
+        return not any(c and c["metadata"]["uid"] == row["claim_uid"] for c, row in zip(claims, rows, strict=True))
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         tools, namespace = self._tools, step.params["namespace"]

@@ -1,0 +1,41 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the steps of a restore do to claims, volumes and snapshots, and what they leave alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.knowngood.kube.plugins.module_utils._core.operation import Context
+from ansible_collections.knowngood.kube.plugins.module_utils._core.plan import Step
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.swap import RetainVolumes
+
+from .store import OPERATION, Store, claim, tools, volume
+
+ROW = {"claim": "data-kg", "claim_uid": "uid-data-kg", "volume": "pv-new", "volume_uid": "uid-pv-new", "imported": ""}
+
+
+def context(**results: Any) -> Context:
+    return Context(OPERATION, {"stage": {"volumes": {"data": ROW}}, **results})
+
+
+class TestRetainVolumes:
+    STEP = Step("retain", "volumes.retain_volumes", (), {"namespace": "shop", "old": {"data": None}, "stage": "stage"})
+
+    def test_is_not_done_while_the_staged_claims_hold_the_volumes(self) -> None:
+        """A class may say Retain itself, and a claim that was deleted has no old volume that says anything."""
+        store = Store(claim("data-kg", "pv-new"), volume("pv-new", "data-kg", "Retain"))
+        action = RetainVolumes(tools(store))
+
+        assert not action.done(self.STEP, context())
+        action.apply(self.STEP, context())
+
+        assert store.list("PersistentVolumeClaim") == []
+        assert action.done(self.STEP, context())
+
+    def test_a_claim_that_somebody_made_since_is_not_the_staged_one(self) -> None:
+        store = Store(claim("data-kg", "pv-x", uid="uid-other"), volume("pv-new", "data-kg", "Retain"))
+
+        assert RetainVolumes(tools(store)).done(self.STEP, context())
