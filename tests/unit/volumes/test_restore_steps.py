@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from ansible_collections.knowngood.kube.plugins.module_utils._core.operation import Context
 from ansible_collections.knowngood.kube.plugins.module_utils._core.plan import Step
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.snapshots import import_pair
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.swap import RetainVolumes
 
 from .store import OPERATION, Store, claim, tools, volume
+from .world import captured
 
 ROW = {"claim": "data-kg", "claim_uid": "uid-data-kg", "volume": "pv-new", "volume_uid": "uid-pv-new", "imported": ""}
 
@@ -39,3 +43,29 @@ class TestRetainVolumes:
         store = Store(claim("data-kg", "pv-x", uid="uid-other"), volume("pv-new", "data-kg", "Retain"))
 
         assert RetainVolumes(tools(store)).done(self.STEP, context())
+
+
+def ready(obj: dict[str, Any]) -> None:
+    """What the snapshot controller and the driver's sidecar make of an imported pair."""
+    name = obj["metadata"]["name"]
+    if obj["kind"] == "VolumeSnapshotContent":
+        obj["spec"]["volumeSnapshotRef"]["uid"] = "uid-1"
+        obj["status"] = {"snapshotHandle": obj["spec"]["source"]["snapshotHandle"], "readyToUse": True}
+    elif obj["kind"] == "VolumeSnapshot":
+        obj["metadata"]["uid"] = "uid-1"
+        obj["status"] = {"boundVolumeSnapshotContentName": name, "readyToUse": True}
+
+
+class TestImportedSnapshot:
+    @pytest.mark.parametrize(
+        ("driver", "named"), [("csi.example", "snap"), ("csi.other", None), ("", None)], ids=["there", "other", "none"]
+    )
+    def test_names_its_class_only_where_the_driver_has_it_there(self, driver: str, named: str | None) -> None:
+        """The sidecar makes no content ready whose class it does not find."""
+        there = {"kind": "VolumeSnapshotClass", "metadata": {"name": "snap", "uid": "c"}, "driver": driver}
+        store = Store(*([there] if driver else []), grows=ready)
+
+        import_pair(tools(store), "shop", "import-1", captured(["data"])["volumes"][0], {"knowngood.io/operation": "o"})
+
+        content = store.get("VolumeSnapshotContent", "import-1")
+        assert content["spec"].get("volumeSnapshotClassName") == named
