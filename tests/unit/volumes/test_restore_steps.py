@@ -6,17 +6,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from ansible_collections.knowngood.kube.plugins.module_utils._core.operation import Context
 from ansible_collections.knowngood.kube.plugins.module_utils._core.plan import Step
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes import restore, restore_look
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.house import House
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.restore_wish import RestoreWish
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.snapshots import import_pair
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.swap import RetainVolumes
 
 from .store import OPERATION, Store, claim, tools, volume
-from .world import captured
+from .world import application, captured, point, workload
 
 ROW = {"claim": "data-kg", "claim_uid": "uid-data-kg", "volume": "pv-new", "volume_uid": "uid-pv-new", "imported": ""}
 
@@ -69,3 +74,25 @@ class TestImportedSnapshot:
 
         content = store.get("VolumeSnapshotContent", "import-1")
         assert content["spec"].get("volumeSnapshotClassName") == named
+
+
+class TestSecondRun:
+    def test_looks_for_nobody_who_would_start_the_application(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The claims hold the point already: whether others may be frozen is of no matter."""
+        asked: list[Any] = []
+        for place in (restore, restore_look):
+            monkeypatch.setattr(place, "find", lambda *args: asked.append(args), raising=False)
+        app = application([workload("StatefulSet/db", ["data"])])
+        monkeypatch.setattr(restore_look, "resolve", lambda *args, **more: app)
+        there = claim("data", "pv")
+        there["metadata"]["annotations"] = {"knowngood.io/restored-from": point(["data"]).id}
+        there["spec"].update(accessModes=["ReadWriteOnce"], resources={"requests": {"storage": "1Gi"}})
+        house = cast(House, SimpleNamespace(cluster=Store(there, volume("pv", "data")), elsewhere=None))
+        wish = RestoreWish(point(["data"]).id)
+
+        looked = restore_look.look(house, app.spec, point(["data"]), wish)
+
+        assert restore._with_reconcilers(house, looked, point(["data"]), wish) == looked
+        assert asked == []
+        restore._with_reconcilers(house, replace(looked, claims={}), point(["data"]), wish)
+        assert len(asked) == 1
