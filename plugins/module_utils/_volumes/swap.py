@@ -9,15 +9,14 @@ PRIVATE to this collection.
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Mapping
 
 from .._cluster.amend import Ref, amend, read
-from .._core.clock import rfc3339
 from .._core.operation import Context
 from .._core.plan import Json, Step
 from .binding import PV, PVC, bound_to
-from .names import CLAIM, KEEP_UNTIL, KEPT, OPERATION
+from .kept import keep, unkeep
+from .names import KEPT
 from .objects import Object, annotation, label
 from .rebind import AT_ONCE, Move, free_volume, make_unbound, of_operation, rebind_all, release_all, reserve, unreserve
 from .stage import staged
@@ -254,31 +253,6 @@ def _noted(volume: Object, operation_id: str) -> str:
     """The policy that this operation found; empty where another one wrote the note: what it found is not what was."""
     policy, dummy, by = annotation(volume, _BEFORE).partition(" before ")
     return policy if by == operation_id else ""
-
-
-def keep(tools: Tools, volume: Mapping[str, str], claim: str, keep_s: float, operation_id: str) -> str:
-    """Labels a volume that is kept, with its expiry; returns the expiry. The first time counts."""
-    ref = Ref(PV, volume["name"], "", volume["uid"])
-    until = rfc3339((tools.clock.now() + dt.timedelta(seconds=keep_s)).replace(microsecond=0))
-
-    def change(obj: Object) -> Object | None:
-        if label(obj, KEPT) and annotation(obj, OPERATION) == operation_id:
-            return None
-        annotations = {KEEP_UNTIL: until, CLAIM: claim, OPERATION: operation_id}
-        return {"metadata": {"labels": {KEPT: "true"}, "annotations": annotations}}
-
-    return annotation(amend(tools.cluster, ref, change), KEEP_UNTIL)
-
-
-def unkeep(tools: Tools, volume: Mapping[str, str]) -> None:
-    """Takes the marks of :func:`keep` off a volume that is live again."""
-
-    def change(obj: Object) -> Object | None:
-        if not label(obj, KEPT):
-            return None
-        return {"metadata": {"labels": {KEPT: None}, "annotations": {KEEP_UNTIL: None, CLAIM: None, OPERATION: None}}}
-
-    amend(tools.cluster, Ref(PV, volume["name"], "", volume["uid"]), change)
 
 
 def _policy(policy: str, annotations: Mapping[str, str | None]) -> Callable[[Object], Object | None]:

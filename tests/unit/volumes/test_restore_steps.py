@@ -12,16 +12,19 @@ from typing import Any, cast
 
 import pytest
 
+from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import Conflict
 from ansible_collections.knowngood.kube.plugins.module_utils._core.operation import Context
 from ansible_collections.knowngood.kube.plugins.module_utils._core.plan import Step
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes import restore, restore_look
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.house import House
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.restore_plan import plan
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.restore_wish import RestoreWish
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.snapshots import import_pair
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.stage import Stage
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.swap import RetainVolumes
 
-from .store import OPERATION, Store, claim, tools, volume
-from .world import application, captured, point, workload
+from .store import OPERATION, Store, claim, pod, tools, volume
+from .world import application, captured, point, seen, workload
 
 ROW = {"claim": "data-kg", "claim_uid": "uid-data-kg", "volume": "pv-new", "volume_uid": "uid-pv-new", "imported": ""}
 
@@ -96,3 +99,74 @@ class TestSecondRun:
         assert asked == []
         restore._with_reconcilers(house, replace(looked, claims={}), point(["data"]), wish)
         assert len(asked) == 1
+
+
+def final_stage(keep_s: float = 3600) -> Step:
+    params = {"namespace": "shop", "final": True, "keep_s": keep_s, "claims": [{"claim": "data", "name": "look"}]}
+    return Step("stage", "volumes.stage", (), params)
+
+
+class TestUndoBeside:
+    """The claims that a restore made beside the old ones, in another namespace or cluster, are the user's."""
+
+    DONE = {"tidy": {"removed": []}, "record": {"seq": 3}}
+
+    def test_is_refused_while_somebody_mounts_one(self) -> None:
+        store = Store(claim("look", "pv-new"), volume("pv-new", "look"), pod("web-0", "look"))
+        stage = Stage(tools(store))
+
+        assert stage.undoable(final_stage(), context()) == (
+            "PersistentVolumeClaim shop/look is mounted by web-0: stop them first"
+        )
+        with pytest.raises(Conflict, match="web-0"):
+            stage.undo(final_stage(), context())
+        assert store.get("PersistentVolume", "pv-new")["spec"]["persistentVolumeReclaimPolicy"] == "Delete"
+        assert store.find("PersistentVolumeClaim", "look", "shop")
+
+    @pytest.mark.parametrize(
+        "mounting",
+        [
+            pod("kg-verify", "look", **{"knowngood.io/operation": OPERATION}),
+            pod("ended", "look", phase="Succeeded"),
+            pod("other", "another"),
+        ],
+        ids=lambda one: one["metadata"]["name"],
+    )
+    def test_our_own_pods_and_those_that_ended_are_not_in_the_way(self, mounting: dict[str, Any]) -> None:
+        assert Stage(tools(Store(claim("look", "pv-new"), mounting))).undoable(final_stage(), context()) is None
+
+    def test_somebody_elses_claim_of_the_name_is_not_asked_about(self) -> None:
+        theirs = claim("look", "pv-x")
+        theirs["metadata"]["labels"] = {}
+        assert Stage(tools(Store(theirs, pod("web-0", "look")))).undoable(final_stage(), context()) is None
+
+    def test_keeps_the_volumes_once_they_were_handed_over(self) -> None:
+        store = Store(claim("look", "pv-new"), volume("pv-new", "look"))
+
+        Stage(tools(store)).undo(final_stage(), context(**self.DONE))
+
+        kept = store.get("PersistentVolume", "pv-new")
+        assert store.list("PersistentVolumeClaim") == []
+        assert kept["spec"]["persistentVolumeReclaimPolicy"] == "Retain"
+        assert kept["metadata"]["labels"] == {"knowngood.io/kept": "true"}
+        assert kept["metadata"]["annotations"] == {
+            "knowngood.io/keep-until": "2026-01-01T01:00:01Z",
+            "knowngood.io/claim": "shop/look",
+            "knowngood.io/operation": OPERATION,
+        }
+
+    def test_takes_the_volumes_along_that_nobody_was_given(self) -> None:
+        store = Store(claim("look", "pv-new"), volume("pv-new", "look", "Retain"))
+
+        Stage(tools(store)).undo(final_stage(), context(manifest={"manifests": {}}))
+
+        made = store.get("PersistentVolume", "pv-new")
+        assert store.list("PersistentVolumeClaim") == []
+        assert made["spec"]["persistentVolumeReclaimPolicy"] == "Delete"
+        assert "labels" not in made["metadata"]
+
+    def test_the_plan_says_how_long_they_are_kept(self) -> None:
+        world = seen(application([workload("StatefulSet/db", ["data"])]))
+        wish = RestoreWish(point(["data"]).id, target="claim", names={"data": "look"}, keep_s=60)
+        stage = plan(world, point(["data"]), wish).plan.steps[0]
+        assert (stage.params["final"], stage.params["keep_s"]) == (True, 60)
