@@ -15,6 +15,8 @@ description:
   - The volumes that were replaced are kept (C(persistentVolumeReclaimPolicy=Retain)) and labelled with their expiry.
     M(knowngood.kube.operation) with C(state=undone) binds the claims to them again. At every moment at least one
     retained volume holds the data from before.
+  - Undone beside the old claims, into another namespace or another cluster, it is refused while a pod mounts one of the
+    claims that it made. They are deleted; their volumes, which somebody may have written to, are kept as long.
   - The new volumes stay at C(Retain) as well. The annotation C(knowngood.io/reclaim-policy) keeps what their class
     would have given them.
   - Works with plain CSI snapshots. Where the VolumeSnapshot objects are gone, the snapshot is imported by the handle

@@ -258,6 +258,9 @@ def test_beside_the_old_claim(files: App) -> None:
         files.restore(point, target="claim", names={"files": "taken"})
     files.undo(done["operation"])
     assert claims_of(files) == ["files", "taken"]
+    left = files.cluster.get("pv", done["volumes"][0]["to"])
+    assert left["spec"]["persistentVolumeReclaimPolicy"] == "Retain", "somebody may have written to it"
+    assert left["metadata"]["labels"]["knowngood.io/kept"] == "true"
 
 
 def test_volumes_that_wait_for_a_pod(cluster: Cluster, make_namespace: Callable[[], str]) -> None:

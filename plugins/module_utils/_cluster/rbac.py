@@ -58,6 +58,8 @@ _CAPABILITIES: dict[str, tuple[tuple[str, str, str, str, str], ...]] = {
     # freeze who would start workloads again and put it back; GitOps objects are in namespaces of their own
     "freeze": (
         (APP, "policy", "poddisruptionbudgets", "list", ""),
+        # one that may scale to zero
+        (APP, "autoscaling", "horizontalpodautoscalers", "get list patch", ""),
         (APP, "keda.sh", "scaledobjects", "get list patch", ""),
         (CLUSTER, "argoproj.io", "applications", "get list patch", ""),
         (CLUSTER, "kustomize.toolkit.fluxcd.io", "kustomizations", "get patch", ""),

@@ -348,15 +348,15 @@ def _try(look: _Look, reconciler: Reconciler) -> None:
     ref = reconciler.ref
     if not reconciler.changes:
         return
-    obj = look.cluster.get(ref.api, ref.name, ref.namespace)
-    by = frozen_by(obj)
-    if by:
-        raise Conflict(
-            f"{reconciler.title} is frozen by operation {by}",
-            where=look.app.spec.target,
-            next=f"knowngood.kube.operation id={by} with state=resumed or state=undone",
-        )
     try:
+        obj = look.cluster.get(ref.api, ref.name, ref.namespace)
+        by = frozen_by(obj)
+        if by:
+            raise Conflict(
+                f"{reconciler.title} is frozen by operation {by}",
+                where=look.app.spec.target,
+                next=f"knowngood.kube.operation id={by} with state=resumed or state=undone",
+            )
         patch = freeze_patch(obj, reconciler.changes, "dry-run") or {}
         after = look.cluster.patch(ref.api, ref.name, ref.namespace, patch, uid=ref.uid, dry_run=True)
     except Denied as error:

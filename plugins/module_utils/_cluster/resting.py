@@ -71,7 +71,8 @@ class SeeAtRest(LooksAgain):
         replicas = _stopped_by(obj, context.operation_id) if obj else None
         if replicas is None:
             return None
-        return start(self.cluster, ref, replicas, ready_timeout_s=0, clock=self.clock)
+        # It ran, whatever its marks said, until this very undo stopped it.
+        return start(self.cluster, ref, replicas, release=True, ready_timeout_s=0, clock=self.clock)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,16 @@ from .fighters import fought
 from .kinds import named
 from .owners import controller_of
 from .pods import pods_of, wait_no_pods, wait_ready
-from .stopping import STOPPABLE, STOPPED, is_stopped, protected_from, readiness, start_patch, stop_patch
+from .stopping import (
+    STOPPABLE,
+    STOPPED,
+    held_at_rest,
+    is_stopped,
+    protected_from,
+    readiness,
+    start_patch,
+    stop_patch,
+)
 
 STOP_TIMEOUT_S = 300
 READY_TIMEOUT_S = 300
@@ -167,14 +176,14 @@ def start(
     ready_timeout_s: float,
     clock: Clock,
 ) -> dict[str, Json]:
-    """Starts a workload that was stopped; what a quarantine holds only with ``release``.
+    """Starts a workload that was stopped; what a quarantine holds at rest only with ``release``.
 
     With a timeout above zero waits until it is ready, else raises TimedOut. How many replicas one has that was started
     and is ``autoscaled`` is not ours to say.
     """
     began = clock.monotonic()
-    amend(cluster, ref, lambda obj: start_patch(obj, _wanted(obj, replicas, autoscaled), release=release))
-    if ref.kind == "CronJob":
+    now = amend(cluster, ref, lambda obj: start_patch(obj, _wanted(obj, replicas, autoscaled), release=release))
+    if ref.kind == "CronJob" and (release or not held_at_rest(now)):
         for job in _jobs(cluster, ref):
             amend(cluster, job, lambda obj: start_patch(obj, None, release=release))
     if ready_timeout_s > 0:

@@ -18,7 +18,7 @@ from typing import Any
 
 from .._core.plan import canonical
 from .client import Object
-from .graph import QUARANTINE
+from .quarantine_holds import SCALE_DOWN, holds
 
 STOPPED = "knowngood.io/stopped"
 SCALED = ("Deployment", "StatefulSet", "ReplicaSet", "ReplicationController")
@@ -62,20 +62,25 @@ def stop_patch(obj: Object, operation_id: str) -> Object | None:
 def start_patch(obj: Object, replicas: int | None, *, release: bool = False) -> Object | None:
     """Takes a stop back, to that many replicas where the kind has them; None when there is nothing to take back.
 
-    What a quarantine holds is let go with ``release`` only: a restore does not start it. (Where there are replicas, the
-    number says it: a workload that stood at zero when the restore was planned stays there.)
+    What a quarantine holds at rest is let go with ``release`` only: neither a restore nor its undo starts it.
     """
     kept = _kept(obj)
+    if held_at_rest(obj) and not release:
+        return None
     if obj["kind"] in SCALED:
         return _scale_patch(obj["spec"], kept, replicas)
-    held = QUARANTINE in (obj["metadata"].get("annotations") or {})
-    if kept is None or (held and not release):
+    if kept is None:
         return None
     patch: Object = {"metadata": {"annotations": {STOPPED: None}}}
     if is_stopped(obj):
         nowhere = {"template": {"spec": {"nodeSelector": {STOPPED: None}}}}
         patch["spec"] = {"suspend": False} if obj["kind"] in SUSPENDED else nowhere
     return patch
+
+
+def held_at_rest(obj: Mapping[str, Any]) -> bool:
+    """Is it stopped, and a quarantine wants it so? One that isolates by a policy alone does not ask for that."""
+    return is_stopped(obj) and any(hold.method in (SCALE_DOWN, "") for hold in holds(obj))
 
 
 def _scale_patch(spec: Mapping[str, Any], kept: Mapping[str, Any] | None, replicas: int | None) -> Object | None:

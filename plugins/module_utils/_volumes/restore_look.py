@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from .._cluster.client import Cluster
 from .._cluster.graph import resolve
-from .._cluster.reconcilers import Found, find
 from .._core.application import ApplicationSpec
 from .._core.errors import BadInput
 from .._core.statements import RecoveryPoint
@@ -25,14 +24,16 @@ _MAY_CONVERT = "snapshot.storage.kubernetes.io/allow-volume-mode-change"
 
 
 def look(house: House, spec: ApplicationSpec, point: RecoveryPoint, wish: RestoreWish) -> Seen:
-    """Everything that the plan follows from. Raises BadInput for a place that is not there."""
+    """Everything that the plan follows from, but who would start the application again.
+
+    Raises BadInput for a place that is not there.
+    """
     claims = _claims(house.cluster, spec.namespace)
     # Claims that the point holds and that somebody deleted are no reason to stop: they are what is brought back.
     app = resolve(house.cluster, spec, strict=False)
     place = _place(house, spec, wish)
     classes = _classes(house.cluster)
-    found = Found() if wish.beside else find(house.cluster, app, wish.pause)
-    return Seen(app, claims, classes, place, _convertible(house.cluster, claims, point), found)
+    return Seen(app, claims, classes, place, _convertible(house.cluster, claims, point))
 
 
 def _place(house: House, spec: ApplicationSpec, wish: RestoreWish) -> Place | None:

@@ -30,10 +30,11 @@ from .restore_seen import Planned, Seen
 from .restore_volumes import Volumes, elsewhere, retain_step, stage_step, swap_step
 from .restore_wish import RestoreWish, chosen_volumes, images, new_names
 from .restore_workloads import image_steps, images_after, notes, rests, start_order, to_stop, touched
+from .stage import TIDY
 
 KIND = "restore"
 MANIFEST = "manifest"
-VERIFY_STAGED, VERIFY_LIVE, RETAIN, TIDY, RECORD = "verify staged", "verify live", "retain volumes", "tidy", "record"
+VERIFY_STAGED, VERIFY_LIVE, RETAIN, RECORD = "verify staged", "verify live", "retain volumes", "record"
 
 
 def plan(seen: Seen, point: RecoveryPoint, wish: RestoreWish) -> Planned:

@@ -56,6 +56,7 @@ def stage_step(
         "namespace": seen.there.namespace,
         "point": point.id,
         "final": finals is not None,
+        "keep_s": wish.keep_s,
         "claims": claims,
         "timeout_s": wish.stage_timeout_s,
         **elsewhere(seen),

@@ -19,6 +19,7 @@ from .._core.errors import BadInput
 from .._core.plan import Json
 from .._core.statements import RecoveryPoint
 from .content_manifest import ManifestWish
+from .kept import KEEP_S
 from .names import suffixed
 from .probes import Probe
 
@@ -52,7 +53,7 @@ class RestoreWish:
     verify: tuple[Probe, ...] = ()
     verify_from: str = "volume"
     manifest: ManifestWish | None = None
-    keep_s: float = 72 * 3600.0
+    keep_s: float = KEEP_S
     incident: str = ""
     isolated: tuple[str, ...] = ()
     pause: tuple[Recipe, ...] = ()

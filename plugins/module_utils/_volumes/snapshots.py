@@ -121,7 +121,7 @@ def import_pair(
         "sourceVolumeMode": volume["mode"],
         "volumeSnapshotRef": {"name": name, "namespace": namespace},
     }
-    if volume.get("snapshot_class"):
+    if _class_there(tools, volume):
         spec["volumeSnapshotClassName"] = volume["snapshot_class"]
     api = "snapshot.storage.k8s.io/v1"
     create(tools, {"apiVersion": api, "kind": CONTENT, "metadata": meta, "spec": spec})
@@ -141,6 +141,13 @@ def import_pair(
         return snapshot
     _wait_bound(tools, name, snapshot, timeout_s)
     return snapshot
+
+
+def _class_there(tools: Tools, volume: Mapping[str, Json]) -> bool:
+    """Has the cluster the class that it was captured with? A content whose class is not found is never made ready."""
+    name = volume.get("snapshot_class")
+    found = tools.cluster.list("VolumeSnapshotClass", field=f"metadata.name={name}") if name else []
+    return any(one["driver"] == volume["driver"] for one in found)
 
 
 def _group_content_made(

@@ -10,25 +10,28 @@ PRIVATE to this collection.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from .._cluster.amend import amend
 from .._cluster.client import owned_by
 from .._cluster.kinds import named
-from .._core.errors import NotFound, NotProven, TimedOut
+from .._core.errors import Conflict, NotFound, NotProven, TimedOut
 from .._core.operation import AskedOfJournal, Context, NothingToUndo
 from .._core.plan import Json, Step
 from . import snapshot_state as state
 from . import snapshots
-from .binding import COPY_ROUTE, PV, PVC, bound_to, bound_volume, drop_pod, names_claim, wait_all_bound
-from .claim_facts import from_snapshot, manifest
+from .binding import COPY_ROUTE, POD, PV, PVC, bound_to, bound_volume, drop_pod, names_claim, wait_all_bound
+from .claim_facts import from_snapshot, manifest, mounting
 from .helper_pods import consumer, template_of
+from .kept import KEEP_S, keep
 from .names import OPERATION, RESTORED_FROM, suffixed, tail
 from .objects import Object, create, delete, label, ref
 from .quantity import in_bytes
 from .tools import Tools, in_parallel
 
 Made = Mapping[str, Json]
+TIDY = "tidy"
+"""The name of the step after the last proof: from then on claims that are the result are their user's."""
 _ROLES = {False: "staged", True: "restored"}
 
 
@@ -45,9 +48,9 @@ class Stage:
     """``volumes.stage``: claims and their volumes from the snapshots of a recovery point.
 
     Params: ``namespace`` (where the claims are made), ``point``, ``final`` (they are the result, not to be swapped in),
-    ``timeout_s``, ``where`` (another cluster), and ``claims``, a list of: ``claim``, ``name`` (of the new claim),
-    ``source`` (the snapshot as the statement has it), ``again`` (how it is made), ``waits_for_consumer``,
-    ``scheduled_like``. Result: ``volumes``, see :func:`staged`.
+    ``keep_s`` (how long an undo keeps volumes that may have been used), ``timeout_s``, ``where`` (another cluster), and
+    ``claims``, a list of: ``claim``, ``name`` (of the new claim), ``source`` (the snapshot as the statement has it),
+    ``again`` (how it is made), ``waits_for_consumer``, ``scheduled_like``. Result: ``volumes``, see :func:`staged`.
     """
 
     def __init__(self, tools: Tools) -> None:
@@ -80,9 +83,30 @@ class Stage:
         made = in_parallel(lambda pair: _made(tools, params, bound, *pair), zip(items, sources, strict=True))
         return {"volumes": {item["claim"]: result for item, result in zip(items, made, strict=True)}}
 
-    def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
-        """Deletes the claims with their volumes, when they are still what this step made; one swapped in is kept."""
+    def undoable(self, step: Step, context: Context) -> str | None:
+        """Not while somebody uses a claim that is the result. (Those to be swapped in are nobody's.)"""
+        if not step.params["final"]:
+            return None
         tools, namespace = self._tools.at(step.params), step.params["namespace"]
+        pods = [pod for pod in tools.cluster.list(POD, namespace) if label(pod, OPERATION) != context.operation_id]
+        ours = tools.cluster.list(PVC, namespace, selector=f"{OPERATION}={context.operation_id}")
+        there = {claim["metadata"]["name"] for claim in ours}
+        names = [item["name"] for item in step.params["claims"] if item["name"] in there]
+        used = {name: by for name in names if (by := mounting(pods, name))}
+        tale = "; ".join(f"{named(PVC, name, namespace)} is mounted by {', '.join(by)}" for name, by in used.items())
+        return f"{tale}: stop them first" if tale else None
+
+    def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
+        """Deletes the claims, when they are still what this step made; one swapped in is kept.
+
+        Their volumes go with them, unless somebody may have written to them: once a restore beside the old claims has
+        proven itself they are kept for a while, as those that an undo in place takes out.
+        """
+        used = self.undoable(step, context)
+        if used:
+            raise Conflict("the restored claims are in use", why=used)
+        tools, namespace = self._tools.at(step.params), step.params["namespace"]
+        keeps = step.params["final"] and TIDY in context.results
 
         def drop(item: Mapping[str, Json]) -> None:
             drop_pod(tools, namespace, _consumer_name(item))
@@ -90,7 +114,9 @@ class Stage:
             if claim is not None and label(claim, OPERATION) == context.operation_id:
                 volume = tools.cluster.find(PV, bound_to(claim)) if bound_to(claim) else None
                 if volume is not None and names_claim(volume, claim):
-                    amend(tools.cluster, ref(volume), _deleted_with_claim)
+                    amend(tools.cluster, ref(volume), _reclaimed("Retain" if keeps else "Delete"))
+                    if keeps:
+                        _keep(tools, volume, claim, step, context)
                 delete(tools, PVC, item["name"], namespace, claim["metadata"]["uid"])
             snapshots.drop_pair(tools, namespace, _import_name(item, context), context.operation_id)
 
@@ -195,9 +221,19 @@ def _template(tools: Tools, scheduled_like: Mapping[str, str] | None) -> dict[st
         return None
 
 
-def _deleted_with_claim(volume: Object) -> Object | None:
-    wrong = volume["spec"].get("persistentVolumeReclaimPolicy") != "Delete"
-    return {"spec": {"persistentVolumeReclaimPolicy": "Delete"}} if wrong else None
+def _reclaimed(policy: str) -> Callable[[Object], Object | None]:
+    def change(volume: Object) -> Object | None:
+        wrong = volume["spec"].get("persistentVolumeReclaimPolicy") != policy
+        return {"spec": {"persistentVolumeReclaimPolicy": policy}} if wrong else None
+
+    return change
+
+
+def _keep(tools: Tools, volume: Object, claim: Object, step: Step, context: Context) -> None:
+    """Marks the volume before its claim goes: a run that dies in between leaves none that nobody would find."""
+    row = {"name": volume["metadata"]["name"], "uid": volume["metadata"]["uid"]}
+    name = f"{step.params['namespace']}/{claim['metadata']['name']}"
+    keep(tools, row, name, step.params.get("keep_s", KEEP_S), context.operation_id)
 
 
 def _big_enough(volume: Object, request: str) -> None:

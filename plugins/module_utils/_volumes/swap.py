@@ -9,15 +9,14 @@ PRIVATE to this collection.
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Mapping
 
 from .._cluster.amend import Ref, amend, read
-from .._core.clock import rfc3339
 from .._core.operation import Context
 from .._core.plan import Json, Step
 from .binding import PV, PVC, bound_to
-from .names import CLAIM, KEEP_UNTIL, KEPT, OPERATION
+from .kept import keep, unkeep
+from .names import KEPT
 from .objects import Object, annotation, label
 from .rebind import AT_ONCE, Move, free_volume, make_unbound, of_operation, rebind_all, release_all, reserve, unreserve
 from .stage import staged
@@ -41,7 +40,15 @@ class RetainVolumes:
         meant = {move.volume: move.claim for move in self._moves(step, context)}
         names = {v["metadata"]["name"]: (v["spec"].get("claimRef") or {}).get("name") for v in found if v}
         reserved = all(names.get(volume) == claim for volume, claim in meant.items())
-        return bool(refs) and reserved and all(policy == "Retain" for policy in policies)
+        retained = all(policy == "Retain" for policy in policies)
+        return bool(refs) and reserved and retained and self._let_go(step, context)
+
+    def _let_go(self, step: Step, context: Context) -> bool:
+        """Are the staged claims gone? Volumes that were never anything but Retain tell nothing of it."""
+        rows = list(staged(context, step.params["stage"]).values())
+        where = step.params["namespace"]
+        claims = in_parallel(lambda row: self._tools.cluster.find(PVC, row["claim"], where), rows, AT_ONCE)
+        return not any(c and c["metadata"]["uid"] == row["claim_uid"] for c, row in zip(claims, rows, strict=True))
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         tools, namespace = self._tools, step.params["namespace"]
@@ -246,31 +253,6 @@ def _noted(volume: Object, operation_id: str) -> str:
     """The policy that this operation found; empty where another one wrote the note: what it found is not what was."""
     policy, dummy, by = annotation(volume, _BEFORE).partition(" before ")
     return policy if by == operation_id else ""
-
-
-def keep(tools: Tools, volume: Mapping[str, str], claim: str, keep_s: float, operation_id: str) -> str:
-    """Labels a volume that is kept, with its expiry; returns the expiry. The first time counts."""
-    ref = Ref(PV, volume["name"], "", volume["uid"])
-    until = rfc3339((tools.clock.now() + dt.timedelta(seconds=keep_s)).replace(microsecond=0))
-
-    def change(obj: Object) -> Object | None:
-        if label(obj, KEPT) and annotation(obj, OPERATION) == operation_id:
-            return None
-        annotations = {KEEP_UNTIL: until, CLAIM: claim, OPERATION: operation_id}
-        return {"metadata": {"labels": {KEPT: "true"}, "annotations": annotations}}
-
-    return annotation(amend(tools.cluster, ref, change), KEEP_UNTIL)
-
-
-def unkeep(tools: Tools, volume: Mapping[str, str]) -> None:
-    """Takes the marks of :func:`keep` off a volume that is live again."""
-
-    def change(obj: Object) -> Object | None:
-        if not label(obj, KEPT):
-            return None
-        return {"metadata": {"labels": {KEPT: None}, "annotations": {KEEP_UNTIL: None, CLAIM: None, OPERATION: None}}}
-
-    amend(tools.cluster, Ref(PV, volume["name"], "", volume["uid"]), change)
 
 
 def _policy(policy: str, annotations: Mapping[str, str | None]) -> Callable[[Object], Object | None]:

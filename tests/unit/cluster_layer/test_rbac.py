@@ -56,6 +56,11 @@ def test_looking_changes_nothing() -> None:
     assert {p.verb for p in permissions("preflight")} <= {"get", "list", "watch"}
 
 
+def test_a_restore_may_hold_autoscalers_that_scale_to_zero() -> None:
+    verbs = {p.verb for p in permissions("restore") if p.resource == "horizontalpodautoscalers"}
+    assert verbs == {"get", "list", "patch"}
+
+
 def test_manifests_bind_each_role_to_the_user() -> None:
     found = manifests("backup", app_namespace="shop", state_namespace="kg", user="alice")
     kinds = [(m["kind"], m["metadata"].get("namespace", "")) for m in found]

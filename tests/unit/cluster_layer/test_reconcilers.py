@@ -40,7 +40,8 @@ TRACKED = {"argocd.argoproj.io/tracking-id": "shop:apps/StatefulSet:shop/db"}
 class World:
     """As much of an API server as looking needs. ``denied``: kinds that may not be listed in all namespaces, or at all.
 
-    ``drops`` and ``refuses``: what a dry run does to a patch.
+    ``unreadable``: those that may be listed, but not read one by one. ``drops`` and ``refuses``: what a dry run does to
+    a patch.
     """
 
     server = "https://x"
@@ -49,6 +50,7 @@ class World:
         self.objects, self.served = list(objects), served
         self.unlistable: set[str] = set()
         self.denied: set[str] = set()
+        self.unreadable: set[str] = set()
         self.drops, self.refuses = False, ""
         self.dry_runs: list[bool] = []
 
@@ -75,6 +77,8 @@ class World:
 
     def get(self, kind: str | Kind, name: str, namespace: str) -> dict[str, Any]:
         word = self._allowed(kind)
+        if word in self.unreadable:
+            raise Denied("not allowed", where=f"{word} {name} at https://x", why=f"get {word} forbidden")
         for obj in self.objects:
             meta = obj["metadata"]
             if (obj["kind"], meta["name"], meta["namespace"]) == (word, name, namespace):
@@ -223,6 +227,15 @@ class TestRefusals:
         with pytest.raises(Denied) as caught:
             looked(world)
         assert all(kind in caught.value.why for kind in world.denied)
+
+    def test_autoscalers_that_may_only_be_listed_are_all_in_it(self) -> None:
+        target = {"scaleTargetRef": {"kind": "StatefulSet", "name": "db"}, "minReplicas": 0}
+        keeper = thing("ScaledObject", "s", {"scaleTargetRef": {"kind": "StatefulSet", "name": "db"}}, api=KEDA)
+        world = World(database(), thing("HorizontalPodAutoscaler", "h", target), keeper)
+        world.unreadable = {"HorizontalPodAutoscaler", "ScaledObject"}
+        with pytest.raises(Denied) as caught:
+            looked(world)
+        assert all(kind in caught.value.why for kind in world.unreadable)
 
     def test_what_another_operation_holds(self) -> None:
         held = argo(annotations={FROZEN: json.dumps({"by": "restore-x", "before": []})})

@@ -7,12 +7,20 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.client import Cluster
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.quarantine_holds import (
+    NETWORK_POLICY,
+    SCALE_DOWN,
+    Hold,
+    hold_patch,
+)
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.resting import SeeAtRest, rest_steps
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.scale import (
     images_patch,
     images_step,
@@ -29,6 +37,8 @@ from ansible_collections.knowngood.kube.plugins.module_utils._cluster.stopping i
 )
 from ansible_collections.knowngood.kube.plugins.module_utils._core.application import Container, Workload
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput
+from ansible_collections.knowngood.kube.plugins.module_utils._core.operation import Context
+from tests.unit.core.memory import FakeClock
 
 from .objects import containers, controller, thing
 
@@ -52,6 +62,22 @@ def cron(**spec: Any) -> dict[str, Any]:
 
 def workload(kind: str = "StatefulSet", **more: Any) -> Workload:
     return Workload(**{"kind": kind, "name": "db", "namespace": "shop", "uid": "u", "api_version": "apps/v1", **more})
+
+
+class One:
+    """An API server with one object."""
+
+    def __init__(self, obj: dict[str, Any]) -> None:
+        self.obj = obj
+
+    def get(self, kind: str, name: str, namespace: str) -> dict[str, Any]:
+        assert (kind, name, namespace) == (self.obj["kind"], self.obj["metadata"]["name"], "shop")
+        return self.obj
+
+    def patch(self, kind: str, name: str, namespace: str, body: Any, **more: str) -> dict[str, Any]:
+        del more
+        self.obj = merged(self.get(kind, name, namespace), body)
+        return self.obj
 
 
 EACH = [
@@ -112,6 +138,32 @@ class TestQuarantinedStaysQuarantined:
             held = merged(stopped, {"metadata": {"annotations": {"knowngood.io/quarantine": "quarantine-1"}}})
             assert start_patch(held, None) is None
             assert start_patch(held, None, release=True) is not None
+
+    @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "ReplicaSet"])
+    def test_nor_does_the_undo_of_one_that_came_before(self, kind: str) -> None:
+        """Restored, then scaled down by a quarantine, then the restore is undone: the replicas stay at zero."""
+        obj = controller(kind, "a", replicas=2)
+        held = merged(obj, hold_patch(obj, Hold("quarantine-1", "INC-1", SCALE_DOWN), 2))
+        stopped = merged(held, stop_patch(held, "quarantine-1"))
+        assert start_patch(stopped, 2) is None
+        released = start_patch(stopped, 2, release=True)
+        assert released is not None
+        assert released["spec"] == {"replicas": 2}
+
+    def test_what_ran_all_the_same_until_an_undo_stopped_it_runs_again(self) -> None:
+        obj = controller("StatefulSet", "a", replicas=2)
+        held = merged(obj, hold_patch(obj, Hold("quarantine-1", "INC-1", SCALE_DOWN), 2))
+        one = One(merged(held, stop_patch(held, "restore-1")))
+        step = rest_steps(workload(name="a", uid="uid-statefulset-a"))[0]
+        for operation, replicas in (("restore-2", 0), ("restore-1", 2)):
+            SeeAtRest(cast(Cluster, one), FakeClock()).undo(step, Context(operation, {}))
+            assert one.obj["spec"]["replicas"] == replicas
+
+    @pytest.mark.parametrize("obj", EACH, ids=lambda o: o["kind"])
+    def test_what_only_a_policy_isolates_runs_again(self, obj: dict[str, Any]) -> None:
+        held = merged(obj, hold_patch(obj, Hold("quarantine-1", "INC-1", NETWORK_POLICY), 2))
+        stopped = merged(held, stop_patch(held, "restore-1"))
+        assert not is_stopped(merged(stopped, start_patch(stopped, obj["spec"].get("replicas"))))
 
     def test_a_restore_plans_with_the_replicas_that_stand(self) -> None:
         step = start_step(workload(replicas=0, resting_replicas=3, quarantine="quarantine-1"))
