@@ -19,6 +19,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import
     Interrupted,
     NotFound,
     NotProven,
+    TakenOver,
 )
 from ansible_collections.knowngood.kube.plugins.module_utils._core.plan import Plan, Step
 from ansible_collections.knowngood.kube.plugins.module_utils._core.ports import (
@@ -545,4 +546,32 @@ class TestAnUndoThatCannotSucceed:
         plan = switch_plan(("pods", "up", "down"), ("volume", "old", "new"))
         operation_id = house.engine().run(plan).operation_id
         house.switch.lost = {"pods down": "not to be asked"}
+        assert house.engine().undo(operation_id).changed
+
+
+class TestTheUndoOfARunThatFailed:
+    """It slept in a step, failed when it woke, and puts back what it did: if it is still the one to do so."""
+
+    def test_is_made_while_the_operation_is_its_own(self) -> None:
+        house, operation_id = stuck()
+        assert house.engine().undo(operation_id, own=True).changed
+        assert house.world == BEFORE
+
+    @pytest.mark.parametrize("state", [OPEN, FINISHED, UNDONE, ABANDONED])
+    def test_is_not_made_where_another_run_went_on(self, state: str) -> None:
+        house, operation_id = stuck()
+        kept = house.journal.kept[operation_id]
+        house.journal.kept[operation_id] = replace(kept, state=state, holder="second")
+        writes, world = house.fuse.writes, dict(house.world)
+        with pytest.raises(TakenOver, match=f"taken over.*it is {state}, last gone on with by second"):
+            house.engine().undo(operation_id, own=True)
+        assert (house.fuse.writes, house.world) == (writes, world)
+
+    def test_is_not_made_where_the_other_run_has_ended_it(self) -> None:
+        house, operation_id = stuck()
+        house.switch.broken = set()
+        house.engine("second").resume(operation_id)
+        with pytest.raises(TakenOver):
+            house.engine().undo(operation_id, own=True)
+        assert house.world == AFTER
         assert house.engine().undo(operation_id).changed
