@@ -97,6 +97,12 @@ class AskedOfJournal:
         return bool(context.results.get(step.name))
 
 
+class UndoneLast:
+    """For actions that state what the other steps did: that it is taken back is stated once it is true."""
+
+    __slots__ = ()
+
+
 @runtime_checkable
 class Keeper(Protocol):
     """An action whose undo needs something that was kept."""
@@ -234,7 +240,7 @@ class Engine:
             )
 
     def undo(self, operation_id: str, *, own: bool = False) -> Outcome:
-        """Puts back what the operation changed, last step first. Raises as :meth:`check_undo`.
+        """Puts back what the operation changed, last step first (but see UndoneLast). Raises as :meth:`check_undo`.
 
         ``own``: only while it is this run's. A run that slept may find that another one has gone on with it, and has
         ended it well: then TakenOver is raised, and nothing changed.
@@ -378,7 +384,7 @@ class Engine:
             return Outcome(False, operation.plan, operation)
         if operation.state != UNDOING:
             operation = self.journal.save(replace(operation, state=UNDOING, holder=self.holder))
-        for step in reversed(operation.left):
+        for step in self._way_back(operation):
             entry = operation.entry(step.name)
             held.check()
             self._stop_if_asked(operation, step, True)
@@ -391,6 +397,11 @@ class Engine:
                 raise _with_way_on(error, operation, step, True) from error
         ended = replace(operation, state=UNDONE, ended=rfc3339(self.clock.now()))
         return Outcome(True, operation.plan, self.journal.save(ended))
+
+    def _way_back(self, operation: Operation) -> list[Step]:
+        actions: Mapping[str, object] = self.actions
+        left = list(reversed(operation.left))
+        return sorted(left, key=lambda step: isinstance(actions[step.action], UndoneLast))
 
     def _record(self, operation: Operation, step: Step, state: str, result: dict[str, Json]) -> Operation:
         entry = Entry(state, rfc3339(self.clock.now()), result)
