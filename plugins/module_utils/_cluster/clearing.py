@@ -5,7 +5,8 @@
 """Clearing away old journals: which of them nobody needs any more, and taking those off.
 
 A journal is needed while its operation is unfinished or can still be undone, while a workload that it isolated is held,
-and while its incident goes on (asked again for the same incident, what was done once must not be done twice).
+while an object bears its note of what it froze and never put back, and while its incident goes on (asked again for the
+same incident, what was done once must not be done twice).
 
 PRIVATE to this collection.
 """
@@ -17,18 +18,25 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from .._core.clock import parse_time
-from .._core.ports import FINISHED, Operation
+from .._core.errors import Denied
+from .._core.plan import Step
+from .._core.ports import ABANDONED, FINISHED, Operation
+from .amend import Ref, read_or_none
 from .client import Cluster
+from .holding import frozen_by
 from .ledger import LedgerStore
 from .owners import controller_of
 from .quarantine_holds import Hold, holds
 from .stopping import STOPPABLE
 from .undo_order import undo_first
 
+_FREEZES = ("workloads.freeze", "workloads.pause")
+"""Actions that leave a note on the object that their parameters name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """Operations that hold a workload, and incidents that hold a workload or a recovery point."""
+    """Operations that hold an object, and incidents that hold a workload or a recovery point."""
 
     operations: frozenset[str] = frozenset()
     incidents: frozenset[str] = frozenset()
@@ -85,6 +93,22 @@ def find_needed(cluster: Cluster, state_namespace: str, targets: Iterable[str]) 
             operations.add(hold.operation)
             incidents.add(hold.incident)
     return Needed(frozenset(operations), frozenset(incidents))
+
+
+def still_frozen(cluster: Cluster, operations: Iterable[Operation]) -> frozenset[str]:
+    """The abandoned ones whose note an object bears, or may bear: every other one has put back what it froze."""
+    given_up = [op for op in operations if op.state == ABANDONED]
+    return frozenset(op.id for op in given_up for step in op.left if _bears_note(cluster, step, op.id))
+
+
+def _bears_note(cluster: Cluster, step: Step, operation_id: str) -> bool:
+    if step.action not in _FREEZES:
+        return False
+    try:
+        obj = read_or_none(cluster, Ref.of(step.params))
+    except Denied:
+        return True
+    return obj is not None and frozen_by(obj) == operation_id
 
 
 def _held(cluster: Cluster, namespace: str) -> Iterator[Hold]:

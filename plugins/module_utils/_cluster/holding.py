@@ -102,10 +102,7 @@ def freeze_patch(obj: Object, changes: Iterable[Change], operation_id: str) -> O
     """
     note = _note(obj)
     if note and note.by != operation_id:
-        raise Conflict(
-            f"{describe(obj)} is frozen by operation {note.by}",
-            next=f"wait for it, or knowngood.kube.operation id={note.by} with state=resumed or state=undone",
-        )
+        raise frozen_by_another(describe(obj), note.by)
     missing = [change for change in changes if not holds(_at(obj, change.path), change.value)]
     if not missing:
         return None
@@ -146,6 +143,19 @@ def changed_since(obj: Object, changes: Sequence[Change], operation_id: str) -> 
         return []
     frozen = {path for path, before in note.before}
     return not_taken(obj, [change for change in changes if change.path in frozen])
+
+
+def frozen_by_another(title: str, by: str, where: str = "") -> Conflict:
+    """``title``: the object, as ``Kind namespace/name``. An operation that was given up leaves it as it is."""
+    return Conflict(
+        f"{title} is frozen by operation {by}",
+        where=where,
+        next=(
+            f"wait for it, or knowngood.kube.operation id={by} with state=resumed or state=undone; where it was "
+            f"abandoned or is not known any more: put back by hand what the annotation {FROZEN} of {title} has under "
+            "before (path and value found; null: not there), then remove that annotation"
+        ),
+    )
 
 
 def frozen_by(obj: Object) -> str:

@@ -17,7 +17,7 @@ from .._core.errors import BadInput, Conflict, Denied, NotFound
 from .._core.operation import Engine, Outcome, check_abandon
 from .._core.plan import Json, Step
 from .._core.ports import ABANDONED, FINISHED, OPEN, UNDOING, UNDONE, Operation
-from .clearing import clearable, find_needed, old
+from .clearing import clearable, find_needed, old, still_frozen
 from .client import Cluster
 from .kinds import named
 from .state import journal_name, target_label
@@ -81,7 +81,9 @@ def _clear(
     """Takes the journals away that nobody needs. One that is written to meanwhile stays."""
     found = old(known, clock.now(), asked.older_than_s)
     if found:
-        found = clearable(known, found, find_needed(cluster, state_namespace, {op.plan.target for op in known}))
+        needed = find_needed(cluster, state_namespace, {op.plan.target for op in known})
+        frozen = still_frozen(cluster, found)
+        found = clearable(known, found, replace(needed, operations=needed.operations | frozen))
     gone = [op for op in found if check_mode or engine.journal.remove(op)]
     state = "todo" if check_mode else "done"
     return {

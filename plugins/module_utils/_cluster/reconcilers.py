@@ -18,13 +18,13 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from .._core.application import Application, Workload
-from .._core.errors import BadInput, Conflict, Denied, KnownGoodError, NotFound, Rejected
+from .._core.errors import BadInput, Denied, KnownGoodError, NotFound, Rejected
 from .._core.plan import Json
 from .amend import Ref
 from .budgets import budgets_of
 from .client import Cluster, Object
 from .gitops import ARGO, Keeper, argo_manages, argo_patch, keepers_of
-from .holding import Change, changes_of, freeze_patch, frozen_by, not_taken
+from .holding import Change, changes_of, freeze_patch, frozen_by, frozen_by_another, not_taken
 from .kinds import Kind, named
 from .owners import controller_of
 from .recipes import WAIT_S, Recipe
@@ -352,11 +352,7 @@ def _try(look: _Look, reconciler: Reconciler) -> None:
         obj = look.cluster.get(ref.api, ref.name, ref.namespace)
         by = frozen_by(obj)
         if by:
-            raise Conflict(
-                f"{reconciler.title} is frozen by operation {by}",
-                where=look.app.spec.target,
-                next=f"knowngood.kube.operation id={by} with state=resumed or state=undone",
-            )
+            raise frozen_by_another(reconciler.title, by, look.app.spec.target)
         patch = freeze_patch(obj, reconciler.changes, "dry-run") or {}
         after = look.cluster.patch(ref.api, ref.name, ref.namespace, patch, uid=ref.uid, dry_run=True)
     except Denied as error:

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from .._core.clock import Clock, SystemClock, parse_time
-from .._core.errors import BadInput, Conflict, KnownGoodError, NotFound
+from .._core.errors import BadInput, Conflict, KnownGoodError, NotFound, TakenOver
 from .._core.operation import Action, Engine
 from .._core.plan import Plan, canonical, digest
 from .._core.ports import Entry, Held, Operation
@@ -61,7 +61,7 @@ class ConfigMapJournal:
         try:
             return _operation(self._cluster.update(manifest))
         except Conflict as error:
-            raise Conflict(
+            raise TakenOver(
                 f"another run has taken over operation {operation.id}",
                 where=error.where,
                 why="its journal was written since this run last wrote it",

@@ -79,6 +79,10 @@ class Conflict(KnownGoodError):
     code = "conflict"
 
 
+class TakenOver(Conflict):
+    """Another run has gone on with this run's operation: nothing of it is this run's to write, or to undo, any more."""
+
+
 class Rejected(KnownGoodError):
     """The API server understood the request and refused its content."""
 

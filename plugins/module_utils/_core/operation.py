@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from .clock import Clock, rfc3339
-from .errors import BadInput, Conflict, Interrupted, KnownGoodError, NotFound
+from .errors import BadInput, Conflict, Interrupted, KnownGoodError, NotFound, TakenOver
 from .plan import Json, Plan, Step, digest
 from .ports import (
     ABANDONED,
@@ -95,6 +95,12 @@ class AskedOfJournal:
 
     def done(self, step: Step, context: Context) -> bool:
         return bool(context.results.get(step.name))
+
+
+class UndoneLast:
+    """For actions that state what the other steps did: that it is taken back is stated once it is true."""
+
+    __slots__ = ()
 
 
 @runtime_checkable
@@ -233,17 +239,34 @@ class Engine:
                 next=f"knowngood.kube.operation id={operation.id} lists what it left; start anew",
             )
 
-    def undo(self, operation_id: str) -> Outcome:
-        """Puts back what the operation changed, last step first. Raises as :meth:`check_undo`."""
+    def undo(self, operation_id: str, *, own: bool = False) -> Outcome:
+        """Puts back what the operation changed, last step first (but see UndoneLast). Raises as :meth:`check_undo`.
+
+        ``own``: only while it is this run's. A run that slept may find that another one has gone on with it, and has
+        ended it well: then TakenOver is raised, and nothing changed.
+        """
         operation = self._known(operation_id)
-        if operation.state == UNDONE:
+        if operation.state == UNDONE and not own:
             return Outcome(False, operation.plan, operation)
         self._check_actions(operation.plan)
         with self.leases.hold(operation.plan.target, self.holder) as held:
             self._nobody_else(operation)
             operation = self._known(operation_id)
+            if own:
+                self._still_ours(operation)
             self.check_undo(operation)
             return self._backward(operation, held)
+
+    def _still_ours(self, operation: Operation) -> None:
+        if operation.unfinished and operation.holder == self.holder:
+            return
+        raise TakenOver(
+            f"another run has taken over operation {operation.id}",
+            where=operation.plan.target,
+            why=f"it is {operation.state}, last gone on with by {operation.holder}",
+            next=f"look what became of it: knowngood.kube.operation id={operation.id} state=listed",
+            details={"operation": operation.id},
+        )
 
     def check_undo(self, operation: Operation) -> None:
         """Raises Conflict where the operation was abandoned, or its undo is not begun and is bound to fail."""
@@ -361,7 +384,7 @@ class Engine:
             return Outcome(False, operation.plan, operation)
         if operation.state != UNDOING:
             operation = self.journal.save(replace(operation, state=UNDOING, holder=self.holder))
-        for step in reversed(operation.left):
+        for step in self._way_back(operation):
             entry = operation.entry(step.name)
             held.check()
             self._stop_if_asked(operation, step, True)
@@ -374,6 +397,11 @@ class Engine:
                 raise _with_way_on(error, operation, step, True) from error
         ended = replace(operation, state=UNDONE, ended=rfc3339(self.clock.now()))
         return Outcome(True, operation.plan, self.journal.save(ended))
+
+    def _way_back(self, operation: Operation) -> list[Step]:
+        actions: Mapping[str, object] = self.actions
+        left = list(reversed(operation.left))
+        return sorted(left, key=lambda step: isinstance(actions[step.action], UndoneLast))
 
     def _record(self, operation: Operation, step: Step, state: str, result: dict[str, Json]) -> Operation:
         entry = Entry(state, rfc3339(self.clock.now()), result)

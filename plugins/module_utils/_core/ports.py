@@ -83,8 +83,13 @@ class Operation:
 
     @property
     def position(self) -> str:
-        """The name of the step where it stands: the first one not done (or, when undoing, the last not undone)."""
+        """The name of the step where it stands: the first one not done; when undoing, the one that is being undone, or
+        the last that is not.
+        """
         if self.state == UNDOING:
+            going = [s.name for s in self.plan.steps if self.entry(s.name).state == UNDOING]
+            if going:
+                return going[0]
             left = [s.name for s in self.plan.steps if self.entry(s.name).state not in (TO_DO, UNDONE)]
             return left[-1] if left else ""
         left = [s.name for s in self.plan.steps if self.entry(s.name).state != DONE]

@@ -137,7 +137,7 @@ def _back(engine: Engine, operation_id: str, error: KnownGoodError, clock: Clock
         return
     engine.reporter.say(f"not proven: {operation_id} is taken back")
     try:
-        engine.undo(operation_id)
+        engine.undo(operation_id, own=True)
     except KnownGoodError as second:
         error.why += f"; the way back failed as well: {second}"
         error.changed = True

@@ -17,7 +17,7 @@ from .._cluster.client import Cluster
 from .._cluster.ledger import LedgerStore
 from .._cluster.state import engine as make_engine
 from .._core.clock import Clock, SystemClock
-from .._core.errors import BadInput, KnownGoodError
+from .._core.errors import BadInput, KnownGoodError, TakenOver
 from .._core.operation import Engine, Outcome, Seen
 from .._core.plan import Json, Plan
 from .._core.ports import Operation
@@ -108,6 +108,7 @@ def run(
     seen: Seen | None = None,
 ) -> Outcome:
     """Runs a plan. Where it fails and ``undo_after(step, error)`` says so, what was done is put back at once.
+    What another run has taken over meanwhile is left to that one.
 
     ``seen``: the operations there were before the plan was made (:meth:`Engine.run`).
 
@@ -117,14 +118,18 @@ def run(
         return house.engine.run(plan, facts, seen=seen)
     except KnownGoodError as error:
         operation = str(error.details.get("operation") or "")
-        if operation and undo_after(str(error.details.get("step") or ""), error):
+        if operation and not isinstance(error, TakenOver) and undo_after(str(error.details.get("step") or ""), error):
             _undo(house, operation, error)
         raise
 
 
 def _undo(house: House, operation: str, error: KnownGoodError) -> None:
     try:
-        house.engine.undo(operation)
+        house.engine.undo(operation, own=True)
+    except TakenOver as other:
+        error.why += f"; not put back: {other.what} ({other.why})"
+        error.next = other.next
+        return
     except KnownGoodError as second:
         error.why += f"; putting it back failed as well: {second.what} ({second.why})"
         error.next = f"knowngood.kube.operation id={operation} state=undone"

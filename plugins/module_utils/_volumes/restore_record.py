@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .._cluster.ledger import LedgerStore
-from .._core.operation import Context
+from .._core.operation import Context, UndoneLast
 from .._core.plan import Json, Step
 from .._core.statements import RESTORED
 from .restore_wish import CLUSTER, NAMESPACE
@@ -20,7 +20,7 @@ from .stage import staged
 from .tools import Tools
 
 
-class RecordRestore:
+class RecordRestore(UndoneLast):
     """``volumes.record_restore``. Params: ``target, point, incident, into, namespace, cluster,
     stage, swap, manifest, images``."""
 
@@ -45,7 +45,7 @@ class RecordRestore:
         return {"seq": statement.seq, "hash": statement.hash}
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
-        """The ledger forgets nothing: that the restore was undone is stated as well."""
+        """The ledger forgets nothing: that the restore was undone is stated as well, once the volumes are back."""
         if not self._stated(step, _key(context)):
             return None
         params = step.params

@@ -20,6 +20,7 @@ from .names import KEPT
 from .objects import Object, annotation, label
 from .rebind import AT_ONCE, Move, free_volume, make_unbound, of_operation, rebind_all, release_all, reserve, unreserve
 from .stage import staged
+from .swap_back import Facts, why_not_back
 from .tools import Tools, in_parallel
 
 
@@ -168,17 +169,21 @@ class Swap:
         return keep(self._tools, old, claim, step.params["keep_s"], context.operation_id) if old else ""
 
     def undoable(self, step: Step, context: Context) -> str | None:
-        """Not without the volumes that the claims had."""
-        del context
-        return next(filter(None, in_parallel(self._lost, step.params["claims"])), None)
+        """Not without the volumes that the claims had, and not over what others have put in their place."""
+        made = staged(context, step.params["stage"])
 
-    def _lost(self, item: Mapping[str, Json]) -> str:
-        old = item["old"]
-        volume = self._tools.cluster.find(PV, old["name"]) if old else None
-        if not old or (volume is not None and volume["metadata"]["uid"] == old["uid"]):
-            return ""
-        how = "is gone" if volume is None else "was deleted and made anew"
-        return f"the old volume {old['name']} of claim {item['claim']} {how}"
+        def why_not(item: Mapping[str, Json]) -> str:
+            mine = made.get(item["claim"], {})
+            seen = self._facts(step.params["namespace"], item)
+            return why_not_back(item, mine, seen, _made_here(context.operation_id, mine))
+
+        return next(filter(None, in_parallel(why_not, step.params["claims"])), None)
+
+    def _facts(self, namespace: str, item: Mapping[str, Json]) -> Facts:
+        cluster, old = self._tools.cluster, item["old"]
+        claim = cluster.find(PVC, item["claim"], namespace)
+        volume = cluster.find(PV, bound_to(claim)) if claim is not None and bound_to(claim) else None
+        return Facts(namespace, cluster.find(PV, old["name"]) if old else None, claim, volume)
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         """Binds the claims to the volumes they had; a restored volume is kept as long as the other would have been."""

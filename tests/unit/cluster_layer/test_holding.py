@@ -129,7 +129,7 @@ class TestOnlyOnce:
     def test_another_operation_does_not_take_it_over(self) -> None:
         obj = thing("Kustomization", "k")
         held = frozen(obj, SUSPEND)
-        with pytest.raises(Conflict, match="frozen by operation op-1"):
+        with pytest.raises(Conflict, match="frozen by operation op-1.*where it was abandoned.*remove that annotation"):
             freeze_patch(held, changes_of(obj, SUSPEND), "op-2")
         assert thaw_patch(held, changes_of(obj, SUSPEND), "op-2") is None
 

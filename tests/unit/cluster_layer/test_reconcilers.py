@@ -239,8 +239,10 @@ class TestRefusals:
 
     def test_what_another_operation_holds(self) -> None:
         held = argo(annotations={FROZEN: json.dumps({"by": "restore-x", "before": []})})
-        with pytest.raises(Conflict, match="frozen by operation restore-x"):
+        with pytest.raises(Conflict, match="frozen by operation restore-x") as caught:
             looked(World(database(annotations=TRACKED), held))
+        assert "id=restore-x with state=resumed or state=undone" in caught.value.next
+        assert f"by hand what the annotation {FROZEN} of Application argocd/shop has" in caught.value.next
 
     def test_values_that_the_server_drops(self) -> None:
         world = World(database(annotations=TRACKED), argo())

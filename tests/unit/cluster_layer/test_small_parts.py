@@ -20,6 +20,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._cluster.clearing i
     clearable,
     find_needed,
     old,
+    still_frozen,
 )
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.client import Cluster
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.operations import how_to_go_on
@@ -39,7 +40,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._cluster.selectors 
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.streams import ExecResult
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.undo_order import undo_first
 from ansible_collections.knowngood.kube.plugins.module_utils._core.application import Volume
-from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput, NotProven
+from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput, Denied, NotFound, NotProven
 from ansible_collections.knowngood.kube.plugins.module_utils._core.plan import Plan, Step
 from ansible_collections.knowngood.kube.plugins.module_utils._core.ports import (
     ABANDONED,
@@ -243,6 +244,18 @@ def test_what_is_missing_while_an_operation_is_unfinished_is_not_known_to_be_mis
     assert excused(missing, quiet) == missing
 
 
+class Holder(Cluster):
+    """One object, or one answer."""
+
+    def __init__(self, obj: dict[str, Any] | None = None, error: Exception | None = None) -> None:
+        self.obj, self.error = obj, error
+
+    def get(self, kind: Any, name: str, namespace: str | None = None) -> dict[str, Any]:
+        if self.error or self.obj is None:
+            raise self.error or NotFound("gone")
+        return self.obj
+
+
 class TestClearing:
     NOW = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
 
@@ -299,6 +312,31 @@ class TestClearing:
 
         found = find_needed(cast(Cluster, Listed()), "kg", ["shop/shop"])
         assert found == Needed(frozenset({"op-1"}), frozenset({""}))
+
+    @pytest.mark.parametrize(
+        ("state", "by", "stays"),
+        [(ABANDONED, "op", True), (ABANDONED, "op-2", False), (ABANDONED, "", False), (FINISHED, "op", False)],
+    )
+    def test_what_was_abandoned_stays_while_its_note_is_on_an_object(self, state: str, by: str, stays: bool) -> None:
+        note = {"knowngood.io/frozen": f'{{"by": "{by}", "before": []}}'} if by else {}
+        obj = thing("Kustomization", "k", annotations=note)
+        assert still_frozen(Holder(obj), [self.froze("op", state, obj)]) == (
+            frozenset({"op"}) if stays else frozenset()
+        )
+
+    def test_and_while_the_object_may_not_be_looked_at(self) -> None:
+        obj = thing("Kustomization", "k")
+        abandoned = self.froze("op", ABANDONED, obj)
+        assert still_frozen(Holder(error=Denied("no")), [abandoned]) == {"op"}
+        assert still_frozen(Holder(error=NotFound("gone")), [abandoned]) == frozenset()
+
+    def froze(self, name: str, state: str, obj: dict[str, Any]) -> Operation:
+        meta = obj["metadata"]
+        params = {"kind": obj["kind"], **{key: meta[key] for key in ("name", "namespace", "uid")}}
+        made = Operation(
+            name, Plan("restore", "shop/shop", "k", (Step("freeze", "workloads.freeze", (), params),)), state
+        )
+        return made.with_entry("freeze", Entry(DONE))
 
     def test_what_has_to_be_undone_first_stays_with_what_it_is_in_the_way_of(self) -> None:
         long = self.ended("a", "01-01", "PVC shop/data", facts={"undo_until": "2026-06-01T00:00:00Z"})

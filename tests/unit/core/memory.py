@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import Conflict, NotProven
+from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import Conflict, NotProven, TakenOver
 from ansible_collections.knowngood.kube.plugins.module_utils._core.operation import Context, Engine
 from ansible_collections.knowngood.kube.plugins.module_utils._core.plan import Json, Plan, Step
 from ansible_collections.knowngood.kube.plugins.module_utils._core.ports import Operation
@@ -65,7 +65,7 @@ class MemoryJournal:
 
     def save(self, operation: Operation) -> Operation:
         if self.kept[operation.id].version != operation.version:
-            raise Conflict("another run has taken over")
+            raise TakenOver("another run has taken over")
         return self._put(operation)
 
     def get(self, operation_id: str) -> Operation | None:

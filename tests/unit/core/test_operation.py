@@ -19,7 +19,9 @@ from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import
     Interrupted,
     NotFound,
     NotProven,
+    TakenOver,
 )
+from ansible_collections.knowngood.kube.plugins.module_utils._core.operation import Engine, UndoneLast
 from ansible_collections.knowngood.kube.plugins.module_utils._core.plan import Plan, Step
 from ansible_collections.knowngood.kube.plugins.module_utils._core.ports import (
     ABANDONED,
@@ -28,7 +30,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._core.ports import 
     UNDONE,
 )
 
-from .memory import Died, House, switch_plan
+from .memory import Died, House, Switch, switch_plan
 
 BEFORE = {"pods": "up", "volume": "old", "image": "b3"}
 SWAP = switch_plan(
@@ -545,4 +547,71 @@ class TestAnUndoThatCannotSucceed:
         plan = switch_plan(("pods", "up", "down"), ("volume", "old", "new"))
         operation_id = house.engine().run(plan).operation_id
         house.switch.lost = {"pods down": "not to be asked"}
+        assert house.engine().undo(operation_id).changed
+
+
+class Told(UndoneLast, Switch):
+    """States what the others did."""
+
+
+class TestWhatStatesThatOthersWereUndone:
+    def recorded(self) -> tuple[House, Engine, str]:
+        house = fresh()
+        told = Told(house.world, house.fuse, house.switch.history)
+        engine = replace(house.engine(), actions={"switch": house.switch, "tell": told})
+        record = Step("record", "tell", (), {"key": "told", "from": "undone", "to": "done"})
+        operation_id = engine.run(replace(SWAP, steps=(*SWAP.steps, record))).operation_id
+        house.switch.history.clear()
+        return house, engine, operation_id
+
+    def test_comes_after_them(self) -> None:
+        house, engine, operation_id = self.recorded()
+        engine.undo(operation_id)
+        assert house.switch.history == ["pods=down", "image=b3", "volume=old", "pods=up", "told=undone"]
+
+    @pytest.mark.parametrize("writes", range(1, 14))
+    def test_and_only_after_them_when_the_undo_is_killed_and_gone_on_with(self, writes: int) -> None:
+        house, engine, operation_id = self.recorded()
+        house.fuse.left = writes
+        with contextlib.suppress(Died):
+            engine.undo(operation_id)
+        assert house.world["told"] == "done" or {**house.world, "told": ""} == {**BEFORE, "told": ""}
+        house.fuse.left, house.leases.held_by = 10**9, ""
+        engine.resume(operation_id)
+        assert house.world == {**BEFORE, "told": "undone"}
+        assert house.switch.history.count("told=undone") == 1
+
+    def test_while_they_are_undone_it_stands_at_them(self) -> None:
+        house, engine, operation_id = self.recorded()
+        house.fuse.left = 2
+        with pytest.raises(Died):
+            engine.undo(operation_id)
+        assert house.journal.kept[operation_id].position == "pods up"
+
+
+class TestTheUndoOfARunThatFailed:
+    """It slept in a step, failed when it woke, and puts back what it did: if it is still the one to do so."""
+
+    def test_is_made_while_the_operation_is_its_own(self) -> None:
+        house, operation_id = stuck()
+        assert house.engine().undo(operation_id, own=True).changed
+        assert house.world == BEFORE
+
+    @pytest.mark.parametrize("state", [OPEN, FINISHED, UNDONE, ABANDONED])
+    def test_is_not_made_where_another_run_went_on(self, state: str) -> None:
+        house, operation_id = stuck()
+        kept = house.journal.kept[operation_id]
+        house.journal.kept[operation_id] = replace(kept, state=state, holder="second")
+        writes, world = house.fuse.writes, dict(house.world)
+        with pytest.raises(TakenOver, match=f"taken over.*it is {state}, last gone on with by second"):
+            house.engine().undo(operation_id, own=True)
+        assert (house.fuse.writes, house.world) == (writes, world)
+
+    def test_is_not_made_where_the_other_run_has_ended_it(self) -> None:
+        house, operation_id = stuck()
+        house.switch.broken = set()
+        house.engine("second").resume(operation_id)
+        with pytest.raises(TakenOver):
+            house.engine().undo(operation_id, own=True)
+        assert house.world == AFTER
         assert house.engine().undo(operation_id).changed

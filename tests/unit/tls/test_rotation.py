@@ -10,6 +10,8 @@ import base64
 import copy
 import datetime as dt
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -27,7 +29,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._tls.keys import ke
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.plan import Target
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.secrets import read_secret
 
-from ..core.memory import Died
+from ..core.memory import Died, OneLease
 from . import pki
 from .world import CA, ORIGINAL, TARGET, Desk, world
 
@@ -278,6 +280,22 @@ class TestTheWayBack:
         assert at.world.stored == ORIGINAL.fingerprint
         assert set(at.world.loaded.values()) == {ORIGINAL.fingerprint}
         assert at.world.restarts == 2
+
+    def test_what_another_run_has_ended_meanwhile_stays(self, desk: Open) -> None:
+        at = desk(works_only=ORIGINAL.fingerprint)
+        hold = at.leases.hold
+
+        def taken_while_waiting(target: str, holder: str) -> AbstractContextManager[OneLease]:
+            for operation in at.journal.list():
+                at.journal.kept[operation.id] = replace(operation, state=FINISHED, holder="second")
+            return hold(target, holder)
+
+        at.patch.setattr(at.leases, "hold", taken_while_waiting)
+        with pytest.raises(NotProven, match="another run has taken over operation") as caught:
+            at.rotate()
+        assert "undone" not in caught.value.details
+        assert at.world.stored != ORIGINAL.fingerprint
+        assert at.journal.list()[0].state == FINISHED
 
     def test_or_holds_where_that_is_asked_for(self, desk: Open) -> None:
         at = desk(works_only=ORIGINAL.fingerprint)
