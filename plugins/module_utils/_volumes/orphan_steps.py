@@ -17,12 +17,13 @@ from .._cluster.ledger import LEDGER_LABEL, LedgerStore
 from .._cluster.state import ConfigMapJournal
 from .._core.operation import Context, NothingToUndo
 from .._core.plan import Json, Step
+from .._core.ports import Operation
 from . import snapshot_state as state
 from . import snapshots
 from .binding import bound_to, names_claim
 from .freeing import bound_snapshot, delete_shell, drop, free_volumes
 from .objects import Object, delete
-from .orphans import POD, PV, PVC
+from .orphans import POD, PV, PVC, needed_elsewhere
 from .tools import Tools
 from .usage import Handle, handle_of, identity
 
@@ -76,7 +77,7 @@ class RemoveOrphan(NothingToUndo):
         elif params["kind"] == PVC:
             self._remove_claim(obj)
         else:
-            why = self._remove_snapshot(obj, step, context)
+            why = self._remove_snapshot(obj, step, context, left_by)
             if why:
                 return {"kept": why}
         return {"removed": params["name"]}
@@ -90,10 +91,14 @@ class RemoveOrphan(NothingToUndo):
             amend(tools.cluster, ref, _deleted_with_claim)
         delete(tools, PVC, meta["name"], meta["namespace"], meta["uid"])
 
-    def _remove_snapshot(self, obj: Object, step: Step, context: Context) -> str:
+    def _remove_snapshot(self, obj: Object, step: Step, context: Context, left_by: Operation | None) -> str:
         """Why it was left alone; empty when it is gone."""
         tools, params = self._tools, step.params
         content = obj if params["kind"] == snapshots.CONTENT else self._content_of(obj)
+        for one in (obj, content) if params["frees"] else ():
+            needed = needed_elsewhere(one, left_by) if one is not None else ""
+            if needed:
+                return needed
         if content is None:
             delete(tools, snapshots.SNAPSHOT, params["name"], params["namespace"], params["uid"])
             return ""
