@@ -356,6 +356,11 @@ def test_a_kept_volume_that_is_needed_stays() -> None:
     assert judged(volume("pv-1"), operations=[operation(FINISHED)])["pv-1"][0] == "due"
 
 
+def test_what_an_abandoned_restore_kept_is_for_somebody_to_look_at() -> None:
+    state, reason = judged(volume("pv-1"), operations=[operation(ABANDONED)])["pv-1"]
+    assert (state, "delete it yourself" in reason) == ("unclear", True)
+
+
 def test_only_what_is_due_is_in_the_plan() -> None:
     found = expire.judge(
         [expire.KeptVolume.of(item) for item in (volume("pv-1"), volume("pv-2", phase="Bound", op="x"))], [], NOW
