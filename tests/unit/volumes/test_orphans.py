@@ -12,6 +12,8 @@ from typing import Any, cast
 
 import pytest
 
+from ansible_collections.knowngood.kube.plugins.module_utils._ansible.frame import Frame
+from ansible_collections.knowngood.kube.plugins.module_utils._ansible.giving_up import absent
 from ansible_collections.knowngood.kube.plugins.module_utils._core.application import ApplicationSpec
 from ansible_collections.knowngood.kube.plugins.module_utils._core.operation import Context
 from ansible_collections.knowngood.kube.plugins.module_utils._core.plan import Plan, Step
@@ -22,7 +24,8 @@ from ansible_collections.knowngood.kube.plugins.module_utils._core.ports import 
     UNDONE,
     Operation,
 )
-from ansible_collections.knowngood.kube.plugins.module_utils._volumes import expire
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes import expire, orphan_search, prune
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.house import House
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.orphan_steps import RemoveOrphan
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.orphans import Found, Orphan, orphans
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.tools import Tools
@@ -279,6 +282,22 @@ def test_two_contents_of_one_snapshot_are_told_and_only_ours_is_removed_without_
         ("duplicate_content", "theirs", False, False),
     ]
     assert "would delete the data of both" in rows[1].why
+
+
+def test_only_what_a_step_that_ran_was_for_is_called_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unfinished pruning is gone on with as it was planned: what else was asked for waits."""
+    own = content("snapcontent-a", "snap-a", "capture-shop-1111111111")
+    rows = left(contents=[own, *(content(name, f"snap-{name}", CAPTURE) for name in ("x", "y", "z"))])
+    monkeypatch.setattr(orphan_search, "find_orphans", lambda house, spec: tuple(rows))
+    names = [row.step.name for row in rows if row.step]
+    done = {"changed": True, "ran": frozenset(names[:2]), "left": {names[1]: "a statement has it"}}
+    monkeypatch.setattr(prune, "prune", lambda house, spec, drop, steps: dict(done))
+    given = {"app": {"namespace": "shop", "name": "shop"}, "retention": None, "orphans": "remove"}
+
+    told = absent(cast(Frame, SimpleNamespace(params=given)), cast(House, None))
+
+    assert [row["state"] for row in told["orphans"]] == ["removed", "found", "found"]
+    assert set(told) == {"changed", "retention", "orphans"}
 
 
 def test_a_member_of_a_group_is_not_removed_alone() -> None:
