@@ -207,7 +207,7 @@ def _of_helpers(spec: ApplicationSpec, found: Found, whose: Whose) -> Iterator[O
         helper = label(obj, _ROLE) in _HELPERS and label(obj, "app.kubernetes.io/managed-by") == "knowngood"
         if not helper or whose.busy(operation) or not whose(operation, spec.namespace):
             continue
-        users = _strangers(obj, found) if obj["kind"] == PVC else []
+        users = strangers(obj, found.pods) if obj["kind"] == PVC else []
         if users:
             shown = named(PVC, obj["metadata"]["name"], spec.namespace)
             why = f"left by {operation}, and mounted by {', '.join(users)}"
@@ -216,8 +216,9 @@ def _of_helpers(spec: ApplicationSpec, found: Found, whose: Whose) -> Iterator[O
             yield _removable(spec, obj, LEFTOVER, f"left by {operation}, which is not unfinished", {})
 
 
-def _strangers(claim: Object, found: Found) -> list[str]:
-    others = [pod for pod in found.pods if label(pod, _ROLE) not in _HELPERS]
+def strangers(claim: Object, pods: Iterable[Object]) -> list[str]:
+    """The pods that mount a claim, but for those that a restore made for itself."""
+    others = [pod for pod in pods if label(pod, _ROLE) not in _HELPERS]
     return mounting(others, claim["metadata"]["name"])
 
 

@@ -274,6 +274,14 @@ def test_the_step_asks_again_whether_another_ledger_may_need_it(thing: dict[str,
     assert cluster.writes == []
 
 
+def test_the_step_asks_again_whether_a_claim_is_mounted() -> None:
+    pod: dict[str, Any] = {"kind": "Pod", "metadata": {"name": "user", "namespace": "shop", "uid": "u"}}
+    pod["spec"] = {"volumes": [{"name": "d", "persistentVolumeClaim": {"claimName": "a-kg-1"}}]}
+    told, cluster = removed(claim("a-kg-1", role="staged", operation=RESTORE), pod, op=RESTORE)
+    assert told == {"kept": "it is mounted by user by now"}
+    assert cluster.writes == []
+
+
 def test_two_contents_of_one_snapshot_are_told_and_only_ours_is_removed_without_its_data() -> None:
     own = content("snapcontent-a", "snap-a", "capture-shop-1111111111")
     rows = left(contents=[own, content("import", "snap-a", RESTORE), content("theirs", "snap-a", policy="Delete")])
