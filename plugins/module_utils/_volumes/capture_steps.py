@@ -58,7 +58,8 @@ class Wave:
         labels = _same_claims(app, params["volumes"], tools.cluster.list("PersistentVolumeClaim", spec.namespace))
         atomic = bool((params.get("group") or {}).get("atomic"))
         runner = HookRunner(tools, app, Hooks.from_dict(params["hooks"]), params["cut_timeout_s"], atomic)
-        runner.let_go()
+        if context.again:  # else nothing of ours is held, and what others hold is theirs
+            runner.let_go()
         cutter = self._cutter(step, context)
         cutter.discard()
         claims = [str(volume["claim"]) for volume in params["volumes"]]

@@ -20,6 +20,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._volumes.capture_st
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.hooks import Hooks
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.tools import Tools
 from tests.unit.core.memory import FakeClock
+from tests.unit.volumes.world import application
 
 CUTS = {name: {"content": f"c-{name}", "content_uid": f"uid-{name}"} for name in "ab"}
 RESULTS = {"snapshot": {"point": "p1", "cuts": CUTS}}
@@ -87,3 +88,29 @@ def test_a_recorded_point_that_has_lost_a_snapshot_is_kept_as_far_as_it_is_there
     told(False)
     with pytest.raises(NotProven, match="gone before it could be kept"):
         RetainContents(tools("c-a")).apply(RETAIN, context)
+
+
+def test_only_a_wave_that_was_begun_before_lets_go_what_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    class Runner:
+        def __init__(self, *given: Any) -> None:
+            self.hooks = Hooks()
+
+        def let_go(self) -> None:
+            done.append("let go")
+
+        def before(self) -> None:
+            done.append("before")
+            raise NotProven("far enough")
+
+        def after(self) -> None:
+            done.append("after")
+
+    monkeypatch.setattr(capture_steps, "HookRunner", Runner)
+    monkeypatch.setattr(capture_steps, "resolve", lambda cluster, spec: application([]))
+    for again, expected in ((False, ["before", "after"]), (True, ["let go", "before", "after"])):
+        done.clear()
+        with pytest.raises(NotProven, match="far enough"):
+            Wave(tools()).apply(WAVE, Context("capture-shop-1", {}, again=again))
+        assert done == expected
