@@ -19,9 +19,10 @@ from dataclasses import dataclass, field
 from .._cluster.kinds import named
 from .._core.application import ApplicationSpec
 from .._core.plan import Json, Step
-from .._core.ports import FINISHED, Operation
+from .._core.ports import FINISHED, TO_DO, Operation
 from .._core.statements import RecoveryPoint
 from . import snapshots
+from .capture_steps import RECORD
 from .claim_facts import mounting
 from .names import CLAIM, KEEP_UNTIL, KEPT, OPERATION, POINT, tail
 from .objects import Object, annotation, label
@@ -175,12 +176,12 @@ def needed_elsewhere(obj: Object, left_by: Operation | None) -> str:
 
     ``left_by``: the operation that it carries, None where the journal does not know it. What was imported was cut by
     somebody else. What is marked as part of a point is free of it only where this journal knows that the capture came
-    to nothing: a point that was recorded is known to its ledger, wherever that is.
+    to nothing before it was recorded: a point that was recorded is known to its ledger, wherever that is.
     """
     if _imported(obj) and not _freeing(obj):
         return "it was imported, and the ledger of another cluster may need its snapshot"
     point = label(obj, POINT)
-    if point and (left_by is None or left_by.state == FINISHED):
+    if point and (left_by is None or left_by.state == FINISHED or left_by.entry(RECORD).state != TO_DO):
         return f"it is marked as part of {point}, which another ledger may have"
     return ""
 

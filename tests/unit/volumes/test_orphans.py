@@ -22,6 +22,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._core.ports import 
     FINISHED,
     OPEN,
     UNDONE,
+    Entry,
     Operation,
 )
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes import expire, orphan_search, prune
@@ -188,6 +189,11 @@ CAPTURE = "capture-shop-2222222222"
         (marked(content("stray", "snap-x", CAPTURE)), [], False),
         (marked(content("stray", "snap-x", CAPTURE)), [operation(FINISHED, kind="capture", name=CAPTURE)], False),
         (marked(content("stray", "snap-x", CAPTURE)), [operation(ABANDONED, kind="capture", name=CAPTURE)], True),
+        (
+            marked(content("stray", "snap-x", CAPTURE)),
+            [operation(UNDONE, kind="capture", name=CAPTURE).with_entry("record", Entry("done"))],
+            False,
+        ),
         (content("stray", "snap-x", CAPTURE), [], True),
         (imported(content("stray", "snap-x", RESTORE)), [], False),
         (imported(content("stray", "snap-x", RESTORE)), [operation(FINISHED)], False),
