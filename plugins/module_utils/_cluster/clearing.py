@@ -5,7 +5,8 @@
 """Clearing away old journals: which of them nobody needs any more, and taking those off.
 
 A journal is needed while its operation is unfinished or can still be undone, while a workload that it isolated is held,
-and while its incident goes on (asked again for the same incident, what was done once must not be done twice).
+and while its incident goes on (asked again for the same incident, what was done once must not be done twice). That of a
+restore that was abandoned half-way stays: it alone tells that the volumes it kept must not be freed by their time.
 
 PRIVATE to this collection.
 """
@@ -17,7 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from .._core.clock import parse_time
-from .._core.ports import FINISHED, Operation
+from .._core.ports import ABANDONED, FINISHED, Operation
 from .client import Cluster
 from .ledger import LedgerStore
 from .owners import controller_of
@@ -50,6 +51,8 @@ def old(operations: Sequence[Operation], now: dt.datetime, older_than_s: float) 
 
 def _over(operation: Operation, now: dt.datetime, older_than_s: float) -> bool:
     if operation.unfinished or not operation.ended:
+        return False
+    if operation.state == ABANDONED and operation.plan.kind == "restore" and operation.left:
         return False
     until = str(operation.facts.get("undo_until") or "")
     if until and operation.state == FINISHED and parse_time(until) > now:
