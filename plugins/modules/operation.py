@@ -28,7 +28,8 @@ options:
         with the objects that they touch; a person has to look at those.
       - V(cleared) removes the journals of operations that ended longer than O(older_than) ago and whose time to undo
         is over. Those of workloads that are still isolated, of incidents that still hold a workload or a recovery
-        point, of what an abandoned operation left frozen, and the newest one of each application stay.
+        point, of what an abandoned operation left frozen, of restores that were abandoned half-way, and the newest one
+        of each application stay.
     type: str
     choices: [listed, resumed, undone, abandoned, cleared]
     default: listed

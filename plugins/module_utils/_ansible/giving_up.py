@@ -9,7 +9,7 @@ PRIVATE to this collection.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from .._catalogue.retention import Facts, Kept, retain
@@ -41,10 +41,11 @@ def absent(frame: Frame, house: House) -> dict[str, Json]:
     steps = [orphan.step for orphan in found if orphan.step] if given["orphans"] == REMOVE else []
     done = prune(house, spec, {row.id: "; ".join(row.reasons) for row in decided if not row.keep}, steps)
     left: Mapping[str, str] = done.pop("left")
+    ran: Collection[str] = done.pop("ran")
     return {
         **done,
         "retention": [_decided(row, left) for row in decided],
-        "orphans": _found(found, left, removed=bool(steps) and not house.check_mode),
+        "orphans": _found(found, left, ran),
     }
 
 
@@ -54,10 +55,11 @@ def _decided(row: Kept, left: Mapping[str, str]) -> dict[str, Json]:
     return {**row.to_dict(), "keep": True, "reasons": [why]} if why else row.to_dict()
 
 
-def _found(orphans: Sequence[Orphan], left: Mapping[str, str], *, removed: bool) -> list[dict[str, Json]]:
+def _found(orphans: Sequence[Orphan], left: Mapping[str, str], ran: Collection[str]) -> list[dict[str, Json]]:
+    """Removed is what a step that ran was for and did not leave alone."""
     rows = []
     for orphan in orphans:
         why = left.get(orphan.step.name) if orphan.step else None
-        gone = removed and orphan.step is not None and not why
+        gone = orphan.step is not None and orphan.step.name in ran and not why
         rows.append({**orphan.row(), "state": "removed" if gone else "found", **({"why": why} if why else {})})
     return rows

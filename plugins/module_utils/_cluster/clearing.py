@@ -6,7 +6,8 @@
 
 A journal is needed while its operation is unfinished or can still be undone, while a workload that it isolated is held,
 while an object bears its note of what it froze and never put back, and while its incident goes on (asked again for the
-same incident, what was done once must not be done twice).
+same incident, what was done once must not be done twice). That of a restore that was abandoned half-way stays: it alone
+tells that the volumes it kept must not be freed by their time.
 
 PRIVATE to this collection.
 """
@@ -58,6 +59,8 @@ def old(operations: Sequence[Operation], now: dt.datetime, older_than_s: float) 
 
 def _over(operation: Operation, now: dt.datetime, older_than_s: float) -> bool:
     if operation.unfinished or not operation.ended:
+        return False
+    if operation.state == ABANDONED and operation.plan.kind == "restore" and operation.left:
         return False
     until = str(operation.facts.get("undo_until") or "")
     if until and operation.state == FINISHED and parse_time(until) > now:

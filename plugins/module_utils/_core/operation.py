@@ -45,10 +45,14 @@ from .progress import Reporter
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a step may know of the run around it: the operation's id and the results of the steps before it."""
+    """What a step may know of the run around it: the operation's id and the results of the steps before it.
+
+    ``again``: an earlier run began this very step and did not come to its end.
+    """
 
     operation_id: str
     results: Mapping[str, Mapping[str, Json]]
+    again: bool = False
 
 
 class Action(Protocol):
@@ -363,7 +367,7 @@ class Engine:
             held.check()
             self._stop_if_asked(operation, step, changed)
             action = self.actions[step.action]
-            context = Context(operation.id, operation.results)
+            context = Context(operation.id, operation.results, again=entry.state == STARTED)
             try:
                 if entry.state != STARTED and action.done(step, context):
                     if entry.state == TO_DO:

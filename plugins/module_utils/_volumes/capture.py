@@ -12,13 +12,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .._cluster.graph import resolve
+from .._cluster.kinds import named
 from .._core.application import Application, ApplicationSpec
 from .._core.errors import BadInput, Denied, KnownGoodError, NotFound, NotProven, Rejected, TimedOut
 from .._core.plan import Json, Plan
 from .._core.statements import RecoveryPoint
 from . import capture_plan, snapshots
 from .capture_plan import CaptureWish, Sorted
-from .capture_steps import RECORD
+from .capture_steps import RECORD, RETAIN
 from .classes import SnapshotClass
 from .grouping import group_for
 from .house import House, need_snapshots, run, shown
@@ -57,8 +58,9 @@ def capture(house: House, spec: ApplicationSpec, wish: CaptureWish, not_older_th
     outcome = run(house, plan, {}, _puts_back, seen)
     made = str(outcome.result(RECORD).get("point", ""))
     rows = [point.row() for point in house.store.points(spec.target) if point.id == made]
+    lost = [f"{named(snapshots.CONTENT, name)} is gone" for name in outcome.result(RETAIN).get("missing") or ()]
     told = shown(plan, changed=outcome.changed, operation=outcome.operation)
-    return {**told, "recovery_points": rows, "notes": notes}
+    return {**told, "recovery_points": rows, "notes": [*notes, *lost]}
 
 
 def _puts_back(step: str, error: KnownGoodError) -> bool:

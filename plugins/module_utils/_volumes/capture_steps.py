@@ -44,16 +44,22 @@ class Wave:
 
     def done(self, step: Step, context: Context) -> bool:
         cuts = context.results.get(step.name, {}).get("cuts") or {}
-        return bool(cuts) and len(_contents(self._tools, cuts.values())) == len(cuts)
+        if not cuts:
+            return False
+        return len(_contents(self._tools, cuts.values())) == len(cuts) or self._recorded(step, context)
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         tools, params = self._tools, step.params
+        before = context.results.get(step.name, {})
+        if before.get("cuts") and self._recorded(step, context):  # what is left of the point is not ours to discard
+            return dict(before)
         spec = ApplicationSpec.from_dict(params["spec"])
         app = resolve(tools.cluster, spec)
         labels = _same_claims(app, params["volumes"], tools.cluster.list("PersistentVolumeClaim", spec.namespace))
         atomic = bool((params.get("group") or {}).get("atomic"))
         runner = HookRunner(tools, app, Hooks.from_dict(params["hooks"]), params["cut_timeout_s"], atomic)
-        runner.let_go()
+        if context.again:  # else nothing of ours is held, and what others hold is theirs
+            runner.let_go()
         cutter = self._cutter(step, context)
         cutter.discard()
         claims = [str(volume["claim"]) for volume in params["volumes"]]
@@ -75,9 +81,13 @@ class Wave:
         hooks = Hooks.from_dict(step.params["hooks"])
         if hooks.holding or hooks.velero_hooks:
             HookRunner(self._tools, resolve(self._tools.cluster, spec, strict=False), hooks).let_go()
-        if recorded(self._tools, spec.target, context.operation_id):
+        if self._recorded(step, context):
             return {"kept": "the ledger has this recovery point"}
         return {"discarded": self._cutter(step, context).discard()}
+
+    def _recorded(self, step: Step, context: Context) -> bool:
+        target = ApplicationSpec.from_dict(step.params["spec"]).target
+        return recorded(self._tools, target, context.operation_id)
 
     def _cutter(self, step: Step, context: Context) -> Cutter:
         params = step.params
@@ -144,6 +154,8 @@ def _of_application(pod: Object, app: Application, known: Collection[str]) -> bo
 class RetainContents(NothingToUndo):
     """``volumes.retain_contents``: the snapshots outlive the VolumeSnapshot objects and the namespace.
 
+    One that is gone stops the capture, unless the ledger has the point already: then it is named as ``missing``.
+
     There is nothing to put back: the step that cut them frees them, or leaves them to the ledger.
     """
 
@@ -158,7 +170,6 @@ class RetainContents(NothingToUndo):
         return bool(cuts) and len(there) == len(cuts) and kept and self._groups_kept(cuts)
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
-        del step
         wave = context.results[WAVE]
         labels = {OPERATION: context.operation_id, POINT: point_label(wave["point"])}
 
@@ -167,14 +178,27 @@ class RetainContents(NothingToUndo):
             try:
                 snapshots.set_policy(self._tools, {"metadata": meta}, snapshots.RETAIN, labels)
             except (Conflict, NotFound) as error:
+                if recorded(self._tools, step.params["target"], context.operation_id):
+                    return ""
                 where = named(snapshots.CONTENT, cut["content"])
                 raise NotProven("a snapshot is gone before it could be kept", where=where, why=error.why) from error
             return str(cut["content"])
 
         for content, cut in _groups(wave["cuts"]).items():
-            api = self._api()
-            groups.set_policy(self._tools, api, content, cut["group_content_uid"], snapshots.RETAIN, labels)
-        return {"retained": in_parallel(one, wave["cuts"].values())}
+            self._keep_group(content, cut, labels, step, context)
+        cuts = list(wave["cuts"].values())
+        retained = in_parallel(one, cuts)
+        missing = [str(cut["content"]) for cut, name in zip(cuts, retained, strict=True) if not name]
+        return {"retained": [name for name in retained if name], **({"missing": missing} if missing else {})}
+
+    def _keep_group(
+        self, content: str, cut: Mapping[str, Json], labels: Mapping[str, str], step: Step, context: Context
+    ) -> None:
+        try:
+            groups.set_policy(self._tools, self._api(), content, cut["group_content_uid"], snapshots.RETAIN, labels)
+        except (Conflict, NotFound):
+            if not recorded(self._tools, step.params["target"], context.operation_id):
+                raise
 
     def _groups_kept(self, cuts: Mapping[str, Mapping[str, Json]]) -> bool:
         found = [self._tools.cluster.find(self._api().content, name) for name in _groups(cuts)]

@@ -19,7 +19,8 @@ from .._cluster.kinds import named
 from .._core.application import ApplicationSpec
 from .._core.clock import parse_time
 from .._core.plan import Json, Plan, Step
-from .._core.ports import Operation
+from .._core.ports import ABANDONED, Operation
+from .expire_steps import LOOK
 from .house import House, run, shown
 from .names import CLAIM, KEEP_UNTIL, KEPT, OPERATION
 from .objects import Object, annotation
@@ -85,7 +86,18 @@ def judge(volumes: Iterable[KeptVolume], operations: Sequence[Operation], now: d
         if volume.until is not None:
             last[volume.operation] = max(volume.until, last.get(volume.operation, volume.until))
     unfinished = {op.id: op for op in operations if op.unfinished and op.plan.kind != KIND}
-    return tuple(_judged(volume, last.get(volume.operation), unfinished, now) for volume in there)
+    abandoned = {op.id for op in operations if op.state == ABANDONED}
+    return tuple(
+        _abandoned(volume)
+        if volume.operation in abandoned
+        else _judged(volume, last.get(volume.operation), unfinished, now)
+        for volume in there
+    )
+
+
+def _abandoned(volume: KeptVolume) -> Judged:
+    """It may hold the only good copy: nobody knows how far the operation came."""
+    return Judged(volume, UNCLEAR, f"{volume.operation} {LOOK}")
 
 
 def _judged(volume: KeptVolume, last: dt.datetime | None, unfinished: dict[str, Operation], now: dt.datetime) -> Judged:

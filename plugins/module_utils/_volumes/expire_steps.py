@@ -18,12 +18,14 @@ from .._core.clock import parse_time
 from .._core.errors import Conflict, TimedOut
 from .._core.operation import Context, NothingToUndo
 from .._core.plan import Json, Step
+from .._core.ports import ABANDONED
 from .._core.statements import EXPIRED
 from .names import KEEP_UNTIL, KEPT
 from .objects import Object, annotation, label
 from .tools import Tools
 
 PV = "PersistentVolume"
+LOOK = "was abandoned: look at what the volume holds, then delete it yourself"
 _WAIT_S = 300.0
 
 
@@ -72,11 +74,13 @@ class Expire(NothingToUndo):
         return {"freed": params["volume"]}
 
     def _refuse_used(self, step: Step) -> None:
-        """Raises _Needed naming the operation that is unfinished, or the node that has the volume."""
+        """Raises _Needed naming the operation that is unfinished or abandoned, or the node that has the volume."""
         tools, params = self._tools, step.params
         operation = ConfigMapJournal(tools.cluster, tools.state_namespace).get(params["operation"])
         if operation is not None and operation.unfinished:
             raise _Needed("the volume is needed", why=f"{operation.id} is unfinished")
+        if operation is not None and operation.state == ABANDONED:
+            raise _Needed("the volume is in doubt", why=f"{operation.id} {LOOK}")
         for attachment in tools.cluster.list("VolumeAttachment"):
             if (attachment["spec"].get("source") or {}).get("persistentVolumeName") == params["volume"]:
                 raise _Needed("the volume is attached", why=f"it is attached to node {attachment['spec']['nodeName']}")

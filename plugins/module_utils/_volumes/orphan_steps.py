@@ -17,12 +17,13 @@ from .._cluster.ledger import LEDGER_LABEL, LedgerStore
 from .._cluster.state import ConfigMapJournal
 from .._core.operation import Context, NothingToUndo
 from .._core.plan import Json, Step
+from .._core.ports import Operation
 from . import snapshot_state as state
 from . import snapshots
 from .binding import bound_to, names_claim
 from .freeing import bound_snapshot, delete_shell, drop, free_volumes
 from .objects import Object, delete
-from .orphans import POD, PV, PVC
+from .orphans import POD, PV, PVC, needed_elsewhere, strangers
 from .tools import Tools
 from .usage import Handle, handle_of, identity
 
@@ -71,29 +72,36 @@ class RemoveOrphan(NothingToUndo):
         obj = read_or_none(self._tools.cluster, Ref(params["kind"], params["name"], params["namespace"], params["uid"]))
         if obj is None:
             return {"removed": params["name"]}
+        why = ""
         if params["kind"] == POD:
             delete(self._tools, POD, params["name"], params["namespace"], params["uid"], grace_s=1)
         elif params["kind"] == PVC:
-            self._remove_claim(obj)
+            why = self._remove_claim(obj)
         else:
-            why = self._remove_snapshot(obj, step, context)
-            if why:
-                return {"kept": why}
-        return {"removed": params["name"]}
+            why = self._remove_snapshot(obj, step, context, left_by)
+        return {"kept": why} if why else {"removed": params["name"]}
 
-    def _remove_claim(self, claim: Object) -> None:
-        """With its volume, when the two name each other."""
+    def _remove_claim(self, claim: Object) -> str:
+        """With its volume, when the two name each other. Why it was left alone; empty when it is gone."""
         tools, meta = self._tools, claim["metadata"]
+        users = strangers(claim, tools.cluster.list(POD, meta["namespace"]))
+        if users:
+            return f"it is mounted by {', '.join(users)} by now"
         volume = tools.cluster.find(PV, bound_to(claim)) if bound_to(claim) else None
         if volume is not None and names_claim(volume, claim):
             ref = Ref(PV, volume["metadata"]["name"], "", volume["metadata"]["uid"])
             amend(tools.cluster, ref, _deleted_with_claim)
         delete(tools, PVC, meta["name"], meta["namespace"], meta["uid"])
+        return ""
 
-    def _remove_snapshot(self, obj: Object, step: Step, context: Context) -> str:
+    def _remove_snapshot(self, obj: Object, step: Step, context: Context, left_by: Operation | None) -> str:
         """Why it was left alone; empty when it is gone."""
         tools, params = self._tools, step.params
         content = obj if params["kind"] == snapshots.CONTENT else self._content_of(obj)
+        for one in (obj, content) if params["frees"] else ():
+            needed = needed_elsewhere(one, left_by) if one is not None else ""
+            if needed:
+                return needed
         if content is None:
             delete(tools, snapshots.SNAPSHOT, params["name"], params["namespace"], params["uid"])
             return ""

@@ -5,7 +5,8 @@
 """What was left behind on either side: storage that no statement knows, and statements whose storage is gone. Pure.
 
 An object counts as left behind when the operation that made it is not unfinished (or not known any more). What may
-still be the only place of some data is reported and never removed.
+still be the only place of some data is reported and never removed; so is what may belong to a point of a ledger that
+cannot be seen from here: that of another cluster, or of another state namespace.
 
 PRIVATE to this collection.
 """
@@ -18,11 +19,12 @@ from dataclasses import dataclass, field
 from .._cluster.kinds import named
 from .._core.application import ApplicationSpec
 from .._core.plan import Json, Step
-from .._core.ports import Operation
+from .._core.ports import FINISHED, TO_DO, Operation
 from .._core.statements import RecoveryPoint
 from . import snapshots
+from .capture_steps import RECORD
 from .claim_facts import mounting
-from .names import CLAIM, KEEP_UNTIL, KEPT, OPERATION
+from .names import CLAIM, KEEP_UNTIL, KEPT, OPERATION, POINT, tail
 from .objects import Object, annotation, label
 from .prune_plan import free_step
 from .usage import Handle, Whose, handle_of, identity
@@ -148,7 +150,7 @@ def _of_contents(
                     spec, content, DUPLICATE, f"left by {operation}: another content stands for its snapshot", known
                 )
         else:
-            yield _removable(spec, content, SNAPSHOT, f"left by {operation}: no statement knows its snapshot", known)
+            yield _unstated(spec, content, f"left by {operation}: no statement knows its snapshot", whose)
 
 
 def _deletes(content: Object) -> str:
@@ -166,7 +168,34 @@ def _of_snapshots(spec: ApplicationSpec, found: Found, whose: Whose) -> Iterator
     for snapshot in found.snapshots:
         operation, meta = label(snapshot, OPERATION), snapshot["metadata"]
         if operation and meta["uid"] not in marked and not whose.busy(operation) and whose(operation, spec.namespace):
-            yield _removable(spec, snapshot, SNAPSHOT, f"left by {operation}: no statement knows it", {})
+            yield _unstated(spec, snapshot, f"left by {operation}: no statement knows it", whose)
+
+
+def needed_elsewhere(obj: Object, left_by: Operation | None) -> str:
+    """Why the data of a snapshot (or content) that no statement knows must not be freed; empty where it may be.
+
+    ``left_by``: the operation that it carries, None where the journal does not know it. What was imported was cut by
+    somebody else. What is marked as part of a point is free of it only where this journal knows that the capture came
+    to nothing before it was recorded: a point that was recorded is known to its ledger, wherever that is.
+    """
+    if _imported(obj) and not _freeing(obj):
+        return "it was imported, and the ledger of another cluster may need its snapshot"
+    point = label(obj, POINT)
+    if point and (left_by is None or left_by.state == FINISHED or left_by.entry(RECORD).state != TO_DO):
+        return f"it is marked as part of {point}, which another ledger may have"
+    return ""
+
+
+def _imported(obj: Object) -> bool:
+    source = obj["spec"].get("source") or {}
+    return bool(source.get("snapshotHandle") or source.get("volumeSnapshotContentName"))
+
+
+def _freeing(content: Object) -> bool:
+    """Was it imported by us to be freed with its data?"""
+    by = tail(label(content, OPERATION))
+    deletes = content["spec"].get("deletionPolicy") == snapshots.DELETE
+    return deletes and bool(by) and content["metadata"]["name"].endswith(f"-free-{by}")
 
 
 # -- what restores left ------------------------------------------------------------------------------------------
@@ -179,7 +208,7 @@ def _of_helpers(spec: ApplicationSpec, found: Found, whose: Whose) -> Iterator[O
         helper = label(obj, _ROLE) in _HELPERS and label(obj, "app.kubernetes.io/managed-by") == "knowngood"
         if not helper or whose.busy(operation) or not whose(operation, spec.namespace):
             continue
-        users = _strangers(obj, found) if obj["kind"] == PVC else []
+        users = strangers(obj, found.pods) if obj["kind"] == PVC else []
         if users:
             shown = named(PVC, obj["metadata"]["name"], spec.namespace)
             why = f"left by {operation}, and mounted by {', '.join(users)}"
@@ -188,8 +217,9 @@ def _of_helpers(spec: ApplicationSpec, found: Found, whose: Whose) -> Iterator[O
             yield _removable(spec, obj, LEFTOVER, f"left by {operation}, which is not unfinished", {})
 
 
-def _strangers(claim: Object, found: Found) -> list[str]:
-    others = [pod for pod in found.pods if label(pod, _ROLE) not in _HELPERS]
+def strangers(claim: Object, pods: Iterable[Object]) -> list[str]:
+    """The pods that mount a claim, but for those that a restore made for itself."""
+    others = [pod for pod in pods if label(pod, _ROLE) not in _HELPERS]
     return mounting(others, claim["metadata"]["name"])
 
 
@@ -215,6 +245,17 @@ def _of_volumes(found: Found, whose: Whose) -> Iterator[Orphan]:
 
 
 # -- removing ----------------------------------------------------------------------------------------------------
+
+
+def _unstated(spec: ApplicationSpec, obj: Object, why: str, whose: Whose) -> Orphan:
+    """With the step that frees it, unless another ledger may need it."""
+    meta, operation = obj["metadata"], label(obj, OPERATION)
+    needed = needed_elsewhere(obj, whose.operations.get(operation))
+    if not needed:
+        return _removable(spec, obj, SNAPSHOT, why, {})
+    shown = named(obj["kind"], meta["name"], meta.get("namespace"))
+    next_ = "look for the ledger that has it; if there is none, delete it yourself"
+    return Orphan(SNAPSHOT, shown, f"{why}; {needed}", next=next_, point=label(obj, POINT), operation=operation)
 
 
 def _removable(spec: ApplicationSpec, obj: Object, kind: str, why: str, points: Mapping[Handle, str]) -> Orphan:

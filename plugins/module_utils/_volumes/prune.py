@@ -31,8 +31,9 @@ def observe(house: House, spec: ApplicationSpec, points: Sequence[RecoveryPoint]
 def prune(house: House, spec: ApplicationSpec, drop: Mapping[str, str], more: Sequence[Step] = ()) -> dict[str, Json]:
     """Gives these points up and does what ``more`` says.
 
-    Returns what every changing door returns, ``recovery_points``: those given up, ``left``: why a point, or what a
-    step of ``more`` was for, was left alone by step, and ``notes``.
+    Returns what every changing door returns, ``recovery_points``: those given up, ``ran``: the names of the steps that
+    are done, ``left``: why a point, or what a step of ``more`` was for, was left alone by step, and ``notes``. An
+    unfinished run is gone on with as it was planned: then the steps of ``more`` are for the next one.
     """
     points = house.store.points(spec.target)
     fits = fitting(spec, points, drop)
@@ -43,15 +44,18 @@ def prune(house: House, spec: ApplicationSpec, drop: Mapping[str, str], more: Se
     notes = [f"going on with the unfinished {unfinished.id}"] if unfinished else []
     if len(fits) < len(drop):
         notes.append(f"{len(drop) - len(fits)} more are given up by the next run: one journal has no room for all")
+    if {step.name for step in more} - {step.name for step in wanted.steps}:
+        notes.append("what was left behind is removed by the next run")
     ids = [step.params["point"] for step in wanted.steps if step.action == "volumes.free"]
     if house.check_mode or wanted.empty:
         rows = [point.row() for point in points if point.id in ids]
         told = shown(wanted, changed=not wanted.empty, operation=unfinished)
-        return {**told, "recovery_points": rows, "left": {}, "notes": notes}
+        return {**told, "recovery_points": rows, "ran": frozenset(), "left": {}, "notes": notes}
     need_snapshots(house.cluster)
     outcome = run(house, wanted, {}, lambda step, error: False)
     results = outcome.operation.results if outcome.operation else {}
     left = {step: str(result["kept"]) for step, result in results.items() if result.get("kept")}
     rows = [point.row() for point in house.store.points(spec.target) if point.id in ids and point.pruned]
     told = shown(wanted, changed=outcome.changed, operation=outcome.operation)
-    return {**told, "recovery_points": rows, "left": left, "notes": notes}
+    ran = frozenset(step.name for step in wanted.steps)
+    return {**told, "recovery_points": rows, "ran": ran, "left": left, "notes": notes}

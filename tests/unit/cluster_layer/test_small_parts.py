@@ -268,6 +268,16 @@ class TestClearing:
         at = f"2026-{day}T00:00:00Z"
         return replace(operation(name, at, *touches, **more), ended=at, facts=facts)
 
+    def test_a_restore_that_was_abandoned_half_way_stays_and_another_abandoned_one_goes(self) -> None:
+        half = self.ended("half", "01-01", state=ABANDONED)
+        operations = [
+            half,
+            replace(self.ended("unbegun", "01-02", state=ABANDONED), entries={}),
+            self.ended("capture", "01-03", kind="capture", state=ABANDONED),
+            self.ended("newest", "02-20"),
+        ]
+        assert self.going(*operations) == ["capture", "unbegun"]
+
     def test_old_ones_go_and_young_ones_stay(self) -> None:
         operations = [self.ended(day, day) for day in ("01-01", "01-20", "02-10", "02-20")]
         assert self.going(*operations) == ["01-20", "01-01"]
@@ -278,11 +288,11 @@ class TestClearing:
 
     @pytest.mark.parametrize("state", [OPEN, UNDOING])
     def test_an_unfinished_one_never_goes(self, state: str) -> None:
-        assert self.going(self.ended("a", "01-01", state=state), self.ended("b", "01-02")) == []
+        assert self.going(self.ended("a", "01-01", kind="capture", state=state), self.ended("b", "01-02")) == []
 
     @pytest.mark.parametrize("state", [UNDONE, ABANDONED, FINISHED])
     def test_ended_is_ended(self, state: str) -> None:
-        assert self.going(self.ended("a", "01-01", state=state), self.ended("b", "01-02")) == ["a"]
+        assert self.going(self.ended("a", "01-01", kind="capture", state=state), self.ended("b", "01-02")) == ["a"]
 
     def test_what_can_be_undone_stays_until_it_cannot(self) -> None:
         last = self.ended("z", "02-28")

@@ -21,8 +21,8 @@ from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import
     NotProven,
     TakenOver,
 )
-from ansible_collections.knowngood.kube.plugins.module_utils._core.operation import Engine, UndoneLast
-from ansible_collections.knowngood.kube.plugins.module_utils._core.plan import Plan, Step
+from ansible_collections.knowngood.kube.plugins.module_utils._core.operation import Context, Engine, UndoneLast
+from ansible_collections.knowngood.kube.plugins.module_utils._core.plan import Json, Plan, Step
 from ansible_collections.knowngood.kube.plugins.module_utils._core.ports import (
     ABANDONED,
     FINISHED,
@@ -143,6 +143,30 @@ def test_when_a_run_is_taken_up_an_earlier_step_is_looked_at_again() -> None:
     house.switch.history.clear()
     house.engine().run(SWAP)
     assert house.switch.history == ["pods=down", "volume=new", "image=c4", "pods=up"]
+
+
+def test_a_step_is_told_whether_an_earlier_run_began_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    house, told = fresh(), []
+    house.switch.broken.add("volume new")
+    apply = house.switch.apply
+
+    def noting(step: Step, context: Context) -> dict[str, Json]:
+        told.append((step.name, context.again))
+        return apply(step, context)
+
+    monkeypatch.setattr(house.switch, "apply", noting)
+    with pytest.raises(NotProven):
+        house.engine().run(SWAP)
+    house.switch.broken.clear()
+    house.engine().run(SWAP)
+
+    assert told == [
+        ("pods down", False),
+        ("volume new", False),
+        ("volume new", True),
+        ("image c4", False),
+        ("pods up", False),
+    ]
 
 
 def test_a_step_whose_end_has_begun_is_not_asked_for_again() -> None:

@@ -7,16 +7,31 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from ansible_collections.knowngood.kube.plugins.module_utils._ansible.frame import Frame
+from ansible_collections.knowngood.kube.plugins.module_utils._ansible.giving_up import absent
 from ansible_collections.knowngood.kube.plugins.module_utils._core.application import ApplicationSpec
+from ansible_collections.knowngood.kube.plugins.module_utils._core.operation import Context
 from ansible_collections.knowngood.kube.plugins.module_utils._core.plan import Plan, Step
-from ansible_collections.knowngood.kube.plugins.module_utils._core.ports import FINISHED, OPEN, UNDONE, Operation
-from ansible_collections.knowngood.kube.plugins.module_utils._volumes import expire
+from ansible_collections.knowngood.kube.plugins.module_utils._core.ports import (
+    ABANDONED,
+    FINISHED,
+    OPEN,
+    UNDONE,
+    Entry,
+    Operation,
+)
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes import expire, orphan_search, prune
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.house import House
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.orphan_steps import RemoveOrphan
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.orphans import Found, Orphan, orphans
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.tools import Tools
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.usage import Seen, handle_of, usage
+from tests.unit.core.memory import FakeClock
 from tests.unit.volumes.world import DRIVER, captured, points
 
 SPEC = ApplicationSpec("shop", "shop")
@@ -154,6 +169,125 @@ def test_a_snapshot_without_a_statement_is_ours_when_its_operation_is(
     assert all(row.frees and row.step for row in rows)
 
 
+def marked(item: dict[str, Any], point: str = "shop-20261121-100000-abcd") -> dict[str, Any]:
+    item["metadata"]["labels"]["knowngood.io/recovery-point"] = point
+    return item
+
+
+def imported(item: dict[str, Any]) -> dict[str, Any]:
+    """As a restore makes it, which brings back a point whose ledger may be that of another cluster."""
+    item["spec"]["source"] = {"snapshotHandle": item["status"]["snapshotHandle"]}
+    return item
+
+
+CAPTURE = "capture-shop-2222222222"
+
+
+@pytest.mark.parametrize(
+    ("given", "known", "freed"),
+    [
+        (marked(content("stray", "snap-x", CAPTURE)), [], False),
+        (marked(content("stray", "snap-x", CAPTURE)), [operation(FINISHED, kind="capture", name=CAPTURE)], False),
+        (marked(content("stray", "snap-x", CAPTURE)), [operation(ABANDONED, kind="capture", name=CAPTURE)], True),
+        (
+            marked(content("stray", "snap-x", CAPTURE)),
+            [operation(UNDONE, kind="capture", name=CAPTURE).with_entry("record", Entry("done"))],
+            False,
+        ),
+        (content("stray", "snap-x", CAPTURE), [], True),
+        (imported(content("stray", "snap-x", RESTORE)), [], False),
+        (imported(content("stray", "snap-x", RESTORE)), [operation(FINISHED)], False),
+        (imported(content("stray", "snap-x", RESTORE, policy="Delete")), [operation(UNDONE)], False),
+        (imported(content("a-free-0123456789", "snap-x", RESTORE)), [], False),
+        (imported(content("a-free-0123456789", "snap-x", RESTORE, policy="Delete")), [], True),
+    ],
+)
+def test_a_snapshot_that_another_ledger_may_need_is_told_and_not_freed(
+    given: dict[str, Any], known: list[Operation], freed: bool
+) -> None:
+    own = content("snapcontent-a", "snap-a", "capture-shop-1111111111")
+    (row,) = left(contents=[own, given], operations=known)
+    assert (row.kind, row.frees, row.step is not None) == ("snapshot_without_statement", freed, freed)
+
+
+def test_nothing_is_freed_where_the_ledger_and_the_journal_are_those_of_another_state_namespace() -> None:
+    there = [marked(content(f"snapcontent-{name}", f"snap-{name}", CAPTURE)) for name in "ab"]
+    rows = orphans(SPEC, (), found(contents=there, live=frozenset()))
+    assert [(row.frees, row.step, row.point) for row in rows] == [(False, None, "shop-20261121-100000-abcd")] * 2
+
+
+def test_the_snapshot_of_a_pair_that_is_not_bound_yet_is_no_capture_s() -> None:
+    meta = {"name": "a-kg-1", "namespace": "shop", "uid": "u", "labels": {"knowngood.io/operation": RESTORE}}
+    pair = {"kind": "VolumeSnapshot", "metadata": meta, "spec": {"source": {"volumeSnapshotContentName": "a-kg-1"}}}
+    (row,) = left(snapshots=[pair])
+    assert (row.frees, row.step) == (False, None)
+
+
+class Cluster:
+    """Holds what it was given and notes what is written."""
+
+    def __init__(self, *objects: dict[str, Any]) -> None:
+        self.objects = objects
+        self.writes: list[tuple[str, str]] = []
+
+    def find(self, kind: Any, name: str, namespace: str | None = None) -> dict[str, Any] | None:
+        there = (o for o in self.objects if (o["kind"], o["metadata"]["name"]) == (kind, name))
+        return next(there, None)
+
+    def get(self, kind: Any, name: str, namespace: str | None = None) -> dict[str, Any]:
+        there = self.find(kind, name, namespace)
+        assert there is not None
+        return there
+
+    def list(self, kind: Any, namespace: str | None = None, **more: Any) -> list[dict[str, Any]]:
+        return [o for o in self.objects if o["kind"] == kind]
+
+    def patch(self, kind: str, name: str, *more: Any, **most: Any) -> Any:
+        self.writes.append(("patch", name))
+        return next(o for o in self.objects if o["metadata"]["name"] == name)
+
+    def delete(self, kind: str, name: str, *more: Any, **most: Any) -> None:
+        self.writes.append(("delete", name))
+
+
+def removed(thing: dict[str, Any], *others: dict[str, Any], op: str) -> tuple[dict[str, Any], Cluster]:
+    """What the step says that was planned to free the thing, and what it wrote."""
+    cluster, meta = Cluster(thing, *others), thing["metadata"]
+    params = {
+        "kind": thing["kind"],
+        "name": meta["name"],
+        "namespace": meta.get("namespace", ""),
+        "uid": meta["uid"],
+        "operation": op,
+        "frees": True,
+        "app_namespace": "shop",
+    }
+    step = Step("remove it", "volumes.remove_orphan", (), params)
+    tools = cast(Tools, SimpleNamespace(cluster=cluster, state_namespace="knowngood", clock=FakeClock()))
+    return RemoveOrphan(tools).apply(step, Context("prune-shop-1", {})), cluster
+
+
+@pytest.mark.parametrize(
+    ("thing", "why"),
+    [
+        (marked(content("stray", "snap-x", CAPTURE)), "marked as part of"),
+        (imported(content("stray", "snap-x", CAPTURE)), "it was imported"),
+    ],
+)
+def test_the_step_asks_again_whether_another_ledger_may_need_it(thing: dict[str, Any], why: str) -> None:
+    told, cluster = removed(thing, op=CAPTURE)
+    assert why in told["kept"]
+    assert cluster.writes == []
+
+
+def test_the_step_asks_again_whether_a_claim_is_mounted() -> None:
+    pod: dict[str, Any] = {"kind": "Pod", "metadata": {"name": "user", "namespace": "shop", "uid": "u"}}
+    pod["spec"] = {"volumes": [{"name": "d", "persistentVolumeClaim": {"claimName": "a-kg-1"}}]}
+    told, cluster = removed(claim("a-kg-1", role="staged", operation=RESTORE), pod, op=RESTORE)
+    assert told == {"kept": "it is mounted by user by now"}
+    assert cluster.writes == []
+
+
 def test_two_contents_of_one_snapshot_are_told_and_only_ours_is_removed_without_its_data() -> None:
     own = content("snapcontent-a", "snap-a", "capture-shop-1111111111")
     rows = left(contents=[own, content("import", "snap-a", RESTORE), content("theirs", "snap-a", policy="Delete")])
@@ -162,6 +296,22 @@ def test_two_contents_of_one_snapshot_are_told_and_only_ours_is_removed_without_
         ("duplicate_content", "theirs", False, False),
     ]
     assert "would delete the data of both" in rows[1].why
+
+
+def test_only_what_a_step_that_ran_was_for_is_called_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unfinished pruning is gone on with as it was planned: what else was asked for waits."""
+    own = content("snapcontent-a", "snap-a", "capture-shop-1111111111")
+    rows = left(contents=[own, *(content(name, f"snap-{name}", CAPTURE) for name in ("x", "y", "z"))])
+    monkeypatch.setattr(orphan_search, "find_orphans", lambda house, spec: tuple(rows))
+    names = [row.step.name for row in rows if row.step]
+    done = {"changed": True, "ran": frozenset(names[:2]), "left": {names[1]: "a statement has it"}}
+    monkeypatch.setattr(prune, "prune", lambda house, spec, drop, steps: dict(done))
+    given = {"app": {"namespace": "shop", "name": "shop"}, "retention": None, "orphans": "remove"}
+
+    told = absent(cast(Frame, SimpleNamespace(params=given)), cast(House, None))
+
+    assert [row["state"] for row in told["orphans"]] == ["removed", "found", "found"]
+    assert set(told) == {"changed", "retention", "orphans"}
 
 
 def test_a_member_of_a_group_is_not_removed_alone() -> None:
@@ -237,6 +387,11 @@ def test_a_kept_volume_that_is_needed_stays() -> None:
     other = operation(OPEN, name="restore-shop-later")
     assert judged(volume("pv-a"), operations=[other])["pv-a"] == ("busy", "restore-shop-later is unfinished")
     assert judged(volume("pv-1"), operations=[operation(FINISHED)])["pv-1"][0] == "due"
+
+
+def test_what_an_abandoned_restore_kept_is_for_somebody_to_look_at() -> None:
+    state, reason = judged(volume("pv-1"), operations=[operation(ABANDONED)])["pv-1"]
+    assert (state, "delete it yourself" in reason) == ("unclear", True)
 
 
 def test_only_what_is_due_is_in_the_plan() -> None:
