@@ -12,6 +12,8 @@ from .instance import DRIVERS, Instance
 
 _FAST = ("--kube-api-qps=100", "--kube-api-burst=200")
 _GROUPS = "--feature-gates=CSIVolumeGroupSnapshot=true"
+_HPA_TO_ZERO = "--feature-gates=HPAScaleToZero=true"
+"""Not for the scaling itself: an autoscaler that may scale to zero also scales up from there."""
 S3_PORT = 7070
 S3_KEY, S3_SECRET = "knowngood", "knowngood-secret"
 
@@ -86,6 +88,7 @@ def apiserver(instance: Instance) -> Component:
             f"--audit-policy-file={instance.run}/audit.yaml",
             f"--audit-log-path={instance.audit_log}",
             "--profiling=false",
+            _HPA_TO_ZERO,
         ),
     )
 
@@ -109,6 +112,8 @@ def controller_manager(instance: Instance) -> Component:
             f"--service-cluster-ip-range={instance.services}",
             "--bind-address=127.0.0.1",
             "--controllers=*",
+            "--horizontal-pod-autoscaler-sync-period=2s",
+            _HPA_TO_ZERO,
             "--kube-api-qps=200",
             "--kube-api-burst=400",
         ),
