@@ -233,6 +233,7 @@ class HookRunner:
         with self._lock:
             self._exceeded = f"the budget of {self.budget_s:g} s was exceeded, so it was let go before the cut"
             for hold in self._all():
+                hold.expired = hold.stops_writers
                 hold.problem = hold.problem or (self._exceeded if hold.stops_writers else "")
             self._let_all_go(check=False)
 
@@ -242,8 +243,9 @@ class HookRunner:
             for hold in (hold for group in stack for hold in group if hold.state != THAWED):
                 hold.check()
         for group in reversed(stack):
-            todo = [hold for hold in group if hold.state != THAWED and (check or _may_go_early(hold))]
-            self.runs += in_parallel(_thawed, todo)
+            todo = [hold for hold in group if hold.state != THAWED and (check or hold.stops_writers)]
+            done = in_parallel(partial(_thawed, early=not check), todo)
+            self.runs += [run for run in done if run is not None]
         if check:
             in_parallel(lambda hold: hold.drop(), [hold for hold in self._all() if hold.state != THAWED])
 
@@ -435,15 +437,10 @@ def _good(hold: Hold) -> bool:
     return hold.state == THAWED and hold.began is not None and not hold.problem
 
 
-def _may_go_early(hold: Hold) -> bool:
-    """May another thread let it go, while the wave is at work? Not where that uses the stream, nor where none waits."""
-    return hold.stops_writers and not hold.busy
-
-
-def _thawed(hold: Hold) -> HookRun:
+def _thawed(hold: Hold, *, early: bool) -> HookRun | None:
     """Thaws, whatever comes of it: the others have to be let go, too."""
     try:
-        return hold.thaw()
+        return hold.thaw_early() if early else hold.thaw()
     except Exception as error:  # nothing here may keep the rest frozen
         hold.state, hold.problem = THAWED, hold.problem or f"it could not be let go: {error}"
         return HookRun(hold.hook.name, "post", hold.pod, hold.place.container, None, 0, hold.problem)
