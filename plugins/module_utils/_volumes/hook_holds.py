@@ -276,7 +276,8 @@ class FreezeHold(CommandHold):
 class SessionHold(Hold):
     """A command that holds for as long as it runs: it says ``ready`` and lets go at ``release`` or at its stdin's end.
 
-    It is started beforehand, and holds when it was sent ``opening``; without that it is kept at a gate until then.
+    It is started beforehand, and holds when it was sent ``opening``; without that it is kept at a gate until then. Only
+    the exit code 0, and ``proof`` among what it printed where that is given, show that it had held until it let go.
     """
 
     def __init__(
@@ -289,10 +290,12 @@ class SessionHold(Hold):
         release: str,
         mark: str,
         opening: str = "",
+        proof: str = "",
         role: str = "",
         covers: bool = True,
     ) -> None:
         super().__init__(hook, place, mark=mark, role=role, covers=covers)
+        self._proof = proof
         self._command = command if opening else scripts.gated(mark, command)
         self._ready = ready
         self._release = release
@@ -345,7 +348,11 @@ class SessionHold(Hold):
         if rc is None and not self.problem:
             self.place.attempt(scripts.clear(self.mark), _START_S)
             return None, "its session did not end by itself and was ended"
-        return rc, ""
+        if self.problem or self.expired:
+            return rc, ""
+        if rc:
+            return rc, f"its session ended with exit code {rc}, so nobody knows until when it held"
+        return rc, "" if self._session.said(self._proof) else "its session was not the one any more that had frozen"
 
 
 class BackupHold(SessionHold):

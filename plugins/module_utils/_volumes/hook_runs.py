@@ -301,6 +301,7 @@ class HookRunner:
                 release=found.release,
                 mark=self._mark,
                 opening=found.opening,
+                proof=found.proof,
                 role=facts.role,
                 covers=found.covers or self.atomic,
             )
