@@ -25,9 +25,10 @@ from ansible_collections.knowngood.kube.plugins.module_utils._volumes.hook_place
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.hook_runs import HookRunner, groups
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.hooks import Hook, Hooks
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.tools import Tools
-from tests.unit.volumes.world import application, workload
+from tests.unit.volumes.world import application, volume, workload
 
 REFS = ("StatefulSet/a", "StatefulSet/b", "StatefulSet/c")
+VOLUMES = [volume(f"data-{ref[-1]}", [ref]) for ref in REFS[:2]] + [volume("data-c", [REFS[2], "Job/other"])]
 POD_SPEC = {"containers": [{"name": "main"}], "volumes": []}
 
 
@@ -82,8 +83,8 @@ class Runner(HookRunner):
     def __init__(
         self, hooks: Hooks, wrong: Sequence[str] = (), wait: Callable[[], None] = lambda: None, **more: Any
     ) -> None:
-        app = application([workload(ref, [f"data-{ref[-1]}"]) for ref in REFS])
-        self.pods = Pods([pod_object(pod.name) for pod in app.pods])
+        app = application([workload(ref, [f"data-{ref[-1]}"]) for ref in REFS], volumes=VOLUMES)
+        self.pods = Pods([pod_object(pod.name, pod.uid) for pod in app.pods])
         cluster: Any = self.pods
         tools = Tools(cluster, "state", SystemClock(), SilentReporter())
         super().__init__(tools, app, hooks, **more)
@@ -242,12 +243,27 @@ def test_a_pod_that_came_meanwhile_is_told_and_one_that_was_there_is_not() -> No
     runner = Runner(hooks())
     runner.before()
     runner.pods.items = [
-        pod_object("a-0", claim="data-a"),
+        pod_object("a-0", "uid-a-0", "data-a"),
         pod_object("b-0", "2", "data-b"),
         pod_object("new", claim="x"),
     ]
     runner.after()
     assert runner.evidence().appeared == {"data-b": ["b-0"], "x": ["new"]}
+
+
+def test_a_pod_that_came_between_the_resolution_and_the_first_look_was_not_held_either() -> None:
+    runner = Runner(hooks())
+    done = pod_object("done", claim="data-b")
+    done["status"]["phase"] = "Succeeded"
+    runner.pods.items = [
+        pod_object("a-0", "uid-a-0", "data-a"),
+        pod_object("a-1", claim="data-a"),
+        pod_object("b-0", "made-anew", "data-b"),
+        done,
+        pod_object("other", claim="data-c"),
+    ]
+    through(runner)
+    assert runner.evidence().appeared == {"data-a": ["a-1"], "data-b": ["b-0"]}, "of data-c the other one is known"
 
 
 def test_replicas_come_before_the_others_and_named_pods_before_all() -> None:
