@@ -52,12 +52,19 @@ NOTHING_MORE = Evidence()
 
 def pods_on(app: Application) -> dict[str, tuple[str, ...]]:
     """Who has a claim mounted now: running pods by name, and ``Kind/name`` of what is not of the application."""
-    known = {workload.ref for workload in app.workloads} | {f"Pod/{pod.name}" for pod in app.pods if not pod.workload}
     found = {}
     for volume in app.volumes:
         pods = [pod.name for pod in app.pods if volume.claim in pod.claims and pod.phase == "Running"]
-        found[volume.claim] = (*pods, *(ref for ref in volume.mounted_by if ref not in known))
+        found[volume.claim] = (*pods, *others_on(app, volume.claim))
     return found
+
+
+def others_on(app: Application, claim: str) -> tuple[str, ...]:
+    """``Kind/name`` of what is not of the application and has the claim mounted."""
+    known = {workload.ref for workload in app.workloads} | {f"Pod/{pod.name}" for pod in app.pods if not pod.workload}
+    return tuple(
+        ref for volume in app.volumes if volume.claim == claim for ref in volume.mounted_by if ref not in known
+    )
 
 
 def judge(

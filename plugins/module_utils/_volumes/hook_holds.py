@@ -12,6 +12,8 @@ PRIVATE to this collection.
 
 from __future__ import annotations
 
+import secrets
+import threading
 from collections.abc import Sequence
 
 from .._cluster.streams import PodSession
@@ -29,6 +31,8 @@ _START_S = 15.0
 _END_S = 20.0
 """How long a session may take to end before it is ended: a database that was asked to let go has things to tidy up."""
 _TIME_OVER = (124, 137, 143)
+_ENDED_S = 3.0
+"""How much later than its limit a command that ``timeout`` ends is surely over."""
 _LATER_S = 1.0
 """How much longer than the budget the pod waits before it lets go by itself: we are to be the first."""
 
@@ -37,7 +41,7 @@ class Hold:
     """One hook in one pod. ``claim``: it holds that claim and not the pod. ``problem``: why it does not count.
 
     ``began`` and ``ended`` are moments of the monotonic clock, None before. ``stops_writers`` is false where nobody is
-    kept waiting.
+    kept waiting. ``expired``: its time is over, so whatever its freeze does is undone at once.
     """
 
     stops_writers = True
@@ -53,6 +57,8 @@ class Hold:
         self.problem = ""
         self.began: float | None = None
         self.ended: float | None = None
+        self.expired = False
+        self._turn = threading.Lock()
 
     @property
     def pod(self) -> str:
@@ -68,12 +74,24 @@ class Hold:
         raise NotImplementedError
 
     def freeze(self, timeout_s: float) -> HookRun:
-        """Freezes. What goes wrong is in the run, and in ``problem``."""
-        self.state, self.began = FREEZING, self._now()
+        """Freezes. What goes wrong is in the run, and in ``problem``.
+
+        Nothing is sent where it was let go before, and a freeze that outlasts its thaw is thawed once more.
+        """
+        began = self._now()
+        with self._turn:
+            if self.state == THAWED or self.expired:
+                self.problem = self.problem or "it was let go before it froze"
+                return self._run("pre", None, self.problem, began)
+            self.state, self.began = FREEZING, began
         rc, problem = self._freeze(timeout_s)
-        self.state = HELD
-        self.problem = self.problem or problem
-        return self._run("pre", rc, problem, self.began)
+        with self._turn:
+            self.problem = self.problem or problem
+            if self.state == THAWED or self.expired:
+                self._let_go()
+            else:
+                self.state = HELD
+        return self._run("pre", rc, problem, began)
 
     def check(self) -> None:
         """Looks whether it is still held; what is lost stays lost."""
@@ -81,15 +99,30 @@ class Hold:
 
     def thaw(self) -> HookRun:
         """Lets go; harmless when run twice."""
+        with self._turn:
+            return self._let_go()
+
+    def thaw_early(self) -> HookRun | None:
+        """The same for another thread, while the wave is at work. None where there is nothing to do, or no way."""
+        with self._turn:
+            return None if self.state == THAWED or self.busy else self._let_go()
+
+    def drop(self) -> None:
+        """Not needed any more, and nothing was frozen."""
+        with self._turn:
+            if self.state != THAWED:
+                self.state = THAWED
+                self._drop()
+
+    def _let_go(self) -> HookRun:
         began = self._now()
         rc, problem = self._thaw()
         self.state, self.ended = THAWED, self._now()
         self.problem = self.problem or problem
         return self._run("post", rc, problem, began)
 
-    def drop(self) -> None:
-        """Not needed any more, and nothing was frozen."""
-        self.state = THAWED
+    def _drop(self) -> None:
+        """Ends what was made ready."""
 
     def doubt(self, why: str) -> None:
         """Does not count, for a reason outside."""
@@ -145,30 +178,37 @@ class CommandHold(Hold):
         self._guard: PodSession | None = None
         self._gate: PodSession | None = None
         self._limit_s = 0.0
+        self._froze = False
 
     def arm(self, budget_s: float) -> None:
         self._limit_s = min(self.hook.timeout_s, budget_s)
         command = scripts.limited(self._limit_s, self._command) if self.place.limits else tuple(self._command)
+        name, unseen_s = secrets.token_hex(8), self._limit_s + _ENDED_S if self.place.limits else 0.0
         try:
-            self._gate = self.place.open(scripts.gated(self.mark, command))
-            self._guard = self._thaw_place.open(scripts.dead_man(self.mark, budget_s + _LATER_S, self._counterpart))
+            self._gate = self.place.open(scripts.freezing(self.mark, name, command))
+            self._gate.expect(scripts.WAITING, _START_S)
+            guard = scripts.dead_man(self.mark, name, budget_s + _LATER_S, self._counterpart, unseen_s)
+            self._guard = self._thaw_place.open(guard)
             said = self._guard.expect("KNOWNGOOD-", _START_S)
         except KnownGoodError as error:
             raise self._refused(error.why or error.what) from error
         if scripts.ARMED not in said:
             raise self._refused(said.partition(scripts.REFUSED)[2].strip())
 
-    def drop(self) -> None:
-        super().drop()
+    def _drop(self) -> None:
         if self._gate is not None:
             self._gate.close()
         self._disarm()
 
     def _freeze(self, timeout_s: float) -> tuple[int | None, str]:
         if self._gate is None or not self._gate.alive():
-            return self.place.attempt(self._command, timeout_s)
-        rc = self._gate.end(self.place.answer_s(self._limit_s), scripts.GO)
-        return self.place.told(rc, self._limit_s, self.began or 0.0)
+            # Another exec could start after the dead-man has looked for what freezes.
+            return None, "the connection to the command was lost before it froze"
+        rc, problem = self.place.told(
+            self._gate.end(self.place.answer_s(self._limit_s), scripts.GO), self._limit_s, self.began or 0.0
+        )
+        self._froze = not problem
+        return rc, problem
 
     def _lost(self) -> str:
         if self._guard is None or self._guard.said(scripts.FIRED):
@@ -191,7 +231,7 @@ class CommandHold(Hold):
         if guard is None or guard.said(scripts.FIRED) or not guard.alive():
             return False
         try:
-            guard.send(scripts.THAW)
+            guard.send(scripts.THAW if self._froze else scripts.STOP)
             line = guard.expect(scripts.FIRED, self._thaw_timeout_s)
         except KnownGoodError:
             return False
@@ -236,7 +276,8 @@ class FreezeHold(CommandHold):
 class SessionHold(Hold):
     """A command that holds for as long as it runs: it says ``ready`` and lets go at ``release`` or at its stdin's end.
 
-    It is started beforehand, and holds when it was sent ``opening``; without that it is kept at a gate until then.
+    It is started beforehand, and holds when it was sent ``opening``; without that it is kept at a gate until then. Only
+    the exit code 0, and ``proof`` among what it printed where that is given, show that it had held until it let go.
     """
 
     def __init__(
@@ -249,10 +290,12 @@ class SessionHold(Hold):
         release: str,
         mark: str,
         opening: str = "",
+        proof: str = "",
         role: str = "",
         covers: bool = True,
     ) -> None:
         super().__init__(hook, place, mark=mark, role=role, covers=covers)
+        self._proof = proof
         self._command = command if opening else scripts.gated(mark, command)
         self._ready = ready
         self._release = release
@@ -274,8 +317,7 @@ class SessionHold(Hold):
         except BadInput as error:
             raise error if error.what.startswith("the hook") else self._refused(error.why or error.what) from error
 
-    def drop(self) -> None:
-        super().drop()
+    def _drop(self) -> None:
         if self._session is not None:
             self._session.close()
 
@@ -306,7 +348,11 @@ class SessionHold(Hold):
         if rc is None and not self.problem:
             self.place.attempt(scripts.clear(self.mark), _START_S)
             return None, "its session did not end by itself and was ended"
-        return rc, ""
+        if self.problem or self.expired:
+            return rc, ""
+        if rc:
+            return rc, f"its session ended with exit code {rc}, so nobody knows until when it held"
+        return rc, "" if self._session.said(self._proof) else "its session was not the one any more that had frozen"
 
 
 class BackupHold(SessionHold):

@@ -26,7 +26,7 @@ from .._core.plan import Json
 from . import hook_profiles as profiles
 from . import hook_scripts as scripts
 from . import hook_velero
-from .consistency import Evidence
+from .consistency import Evidence, others_on
 from .hook_holds import THAWED, BackupHold, CommandHold, FreezeHold, Hold, SessionHold
 from .hook_places import HookRun, Place, claims_of
 from .hooks import EXEC, FAIL, FSFREEZE, PROFILE, SESSION, Hook, Hooks, pods_for
@@ -35,7 +35,8 @@ from .profiles.common import REFUSED, REPLICA, Facts
 from .tools import Tools, in_parallel
 
 _STALE_S = 20.0
-_PENDING = "Pending"
+_PENDING, _RUNNING = "Pending", "Running"
+_ENDED = ("Succeeded", "Failed")
 
 
 @dataclass(slots=True)
@@ -233,6 +234,7 @@ class HookRunner:
         with self._lock:
             self._exceeded = f"the budget of {self.budget_s:g} s was exceeded, so it was let go before the cut"
             for hold in self._all():
+                hold.expired = hold.stops_writers
                 hold.problem = hold.problem or (self._exceeded if hold.stops_writers else "")
             self._let_all_go(check=False)
 
@@ -242,8 +244,9 @@ class HookRunner:
             for hold in (hold for group in stack for hold in group if hold.state != THAWED):
                 hold.check()
         for group in reversed(stack):
-            todo = [hold for hold in group if hold.state != THAWED and (check or _may_go_early(hold))]
-            self.runs += in_parallel(_thawed, todo)
+            todo = [hold for hold in group if hold.state != THAWED and (check or hold.stops_writers)]
+            done = in_parallel(partial(_thawed, early=not check), todo)
+            self.runs += [run for run in done if run is not None]
         if check:
             in_parallel(lambda hold: hold.drop(), [hold for hold in self._all() if hold.state != THAWED])
 
@@ -299,6 +302,7 @@ class HookRunner:
                 release=found.release,
                 mark=self._mark,
                 opening=found.opening,
+                proof=found.proof,
                 role=facts.role,
                 covers=found.covers or self.atomic,
             )
@@ -354,7 +358,7 @@ class HookRunner:
             return
         self._pods = self._list()
         if self.hooks.velero_hooks:
-            ours = [self._pods[pod.name] for pod in self.app.pods if pod.phase == "Running" and pod.name in self._pods]
+            ours = [self._pods[pod.name] for pod in self.app.pods if pod.phase == _RUNNING and pod.name in self._pods]
             try:
                 pre, post = hook_velero.annotated(ours)
             except BadInput as error:  # what was held is let go whatever the annotations say by now
@@ -363,7 +367,7 @@ class HookRunner:
             self.hooks = replace(self.hooks, pre=(*self.hooks.pre, *pre), post=(*self.hooks.post, *post))
 
     def _look_again(self) -> None:
-        """Pods that came to mount a claim since the first look: nobody held them."""
+        """Pods that came to mount a claim since the application was resolved: nobody held them."""
         if not self._all():
             return
         try:
@@ -373,11 +377,21 @@ class HookRunner:
                 hold.doubt(f"nobody saw whether pods came meanwhile: {error}")
             return
         for name, pod in sorted(now.items()):
-            before = self._pods.get(name)
-            new = before is None or before["metadata"]["uid"] != pod["metadata"]["uid"]
-            if _phase(pod) != _PENDING and (new or (before is not None and _phase(before) == _PENDING)):
-                for claim in claims_of(pod["spec"], name).values():
+            for claim in claims_of(pod["spec"], name).values():
+                if self._came(pod, claim):
                     self._appeared.setdefault(claim, []).append(name)
+
+    def _came(self, pod: Mapping[str, Any], claim: str) -> bool:
+        """Did it come too late to be held? Of a claim that others mount as well the first look has to tell."""
+        before = self._pods.get(pod["metadata"]["name"])
+        if _phase(pod) == _PENDING:
+            return False
+        if before is None or before["metadata"]["uid"] != pod["metadata"]["uid"] or _phase(before) == _PENDING:
+            return True
+        if _phase(before) in _ENDED:
+            return False
+        ours = {view.uid for view in self.app.pods if view.phase == _RUNNING}
+        return pod["metadata"]["uid"] not in ours and not others_on(self.app, claim)
 
     def _list(self) -> dict[str, Mapping[str, Any]]:
         return {pod["metadata"]["name"]: pod for pod in self.tools.cluster.list("Pod", self.app.spec.namespace)}
@@ -435,15 +449,10 @@ def _good(hold: Hold) -> bool:
     return hold.state == THAWED and hold.began is not None and not hold.problem
 
 
-def _may_go_early(hold: Hold) -> bool:
-    """May another thread let it go, while the wave is at work? Not where that uses the stream, nor where none waits."""
-    return hold.stops_writers and not hold.busy
-
-
-def _thawed(hold: Hold) -> HookRun:
+def _thawed(hold: Hold, *, early: bool) -> HookRun | None:
     """Thaws, whatever comes of it: the others have to be let go, too."""
     try:
-        return hold.thaw()
+        return hold.thaw_early() if early else hold.thaw()
     except Exception as error:  # nothing here may keep the rest frozen
         hold.state, hold.problem = THAWED, hold.problem or f"it could not be let go: {error}"
         return HookRun(hold.hook.name, "post", hold.pod, hold.place.container, None, 0, hold.problem)

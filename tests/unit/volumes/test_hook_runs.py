@@ -16,17 +16,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.streams import PodSession
 from ansible_collections.knowngood.kube.plugins.module_utils._core.clock import SystemClock
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput, NotProven
 from ansible_collections.knowngood.kube.plugins.module_utils._core.progress import SilentReporter
-from ansible_collections.knowngood.kube.plugins.module_utils._volumes.hook_holds import Hold
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.hook_holds import Hold, SessionHold
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.hook_places import Place
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.hook_runs import HookRunner, groups
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.hooks import Hook, Hooks
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.tools import Tools
-from tests.unit.volumes.world import application, workload
+from tests.unit.volumes.world import application, volume, workload
 
 REFS = ("StatefulSet/a", "StatefulSet/b", "StatefulSet/c")
+VOLUMES = [volume(f"data-{ref[-1]}", [ref]) for ref in REFS[:2]] + [volume("data-c", [REFS[2], "Job/other"])]
 POD_SPEC = {"containers": [{"name": "main"}], "volumes": []}
 
 
@@ -81,8 +83,8 @@ class Runner(HookRunner):
     def __init__(
         self, hooks: Hooks, wrong: Sequence[str] = (), wait: Callable[[], None] = lambda: None, **more: Any
     ) -> None:
-        app = application([workload(ref, [f"data-{ref[-1]}"]) for ref in REFS])
-        self.pods = Pods([pod_object(pod.name) for pod in app.pods])
+        app = application([workload(ref, [f"data-{ref[-1]}"]) for ref in REFS], volumes=VOLUMES)
+        self.pods = Pods([pod_object(pod.name, pod.uid) for pod in app.pods])
         cluster: Any = self.pods
         tools = Tools(cluster, "state", SystemClock(), SilentReporter())
         super().__init__(tools, app, hooks, **more)
@@ -185,6 +187,52 @@ def test_what_freezes_after_the_budget_is_over_is_thawed_again_and_the_rest_not_
     assert runner.held_pods() == set()
 
 
+def test_a_freeze_that_outlasts_its_thaw_is_thawed_again_at_once_and_never_counts_as_held() -> None:
+    runner: Runner
+
+    def outlasts_the_budget() -> None:
+        end = time.monotonic() + 20
+        while "thaw a-0" not in runner.log and time.monotonic() < end:
+            time.sleep(0.01)
+
+    runner = Runner(hooks(budget_s=0.1), wait=outlasts_the_budget)
+    runner.before()
+    (hold,) = runner._holds["a"]
+    assert [line for line in runner.log if "a-0" in line] == ["arm a-0", "thaw a-0", "freeze a-0", "thaw a-0"]
+    assert hold.state == "thawed", "before the cut, and not when the wave is over"
+    runner.after()
+    assert runner.log.count("thaw a-0") == 2
+    assert runner.held_pods() == set()
+
+
+def test_a_session_that_the_budget_finds_freezing_lets_go_when_it_is_there() -> None:
+    class Busy(Scripted):
+        @property
+        def busy(self) -> bool:
+            return self.state == "freezing"
+
+    place = Place(Runner(hooks()).tools, "shop", "a-0", "main", POD_SPEC)
+    log: list[str] = []
+    hold: Hold
+
+    def the_budget_is_over() -> None:
+        hold.expired = True
+        assert hold.thaw_early() is None, "its stream is in use"
+
+    hold = Busy(Hook("h"), place, log, [], the_budget_is_over)
+    hold.freeze(1)
+    assert (log, hold.state) == (["freeze a-0", "thaw a-0"], "thawed")
+
+
+def test_what_was_let_go_before_it_froze_is_not_frozen() -> None:
+    place = Place(Runner(hooks()).tools, "shop", "a-0", "main", POD_SPEC)
+    log: list[str] = []
+    hold = Scripted(Hook("h"), place, log, [], lambda: None)
+    assert hold.thaw_early() is not None
+    run = hold.freeze(1)
+    assert (log, hold.state, run.problem) == (["thaw a-0"], "thawed", "it was let go before it froze")
+
+
 def test_the_budget_is_never_more_than_the_cut_may_take() -> None:
     assert Runner(hooks(budget_s=90), cap_s=60).budget_s == 60
     assert Runner(hooks(budget_s=5), cap_s=60).budget_s == 5
@@ -195,12 +243,27 @@ def test_a_pod_that_came_meanwhile_is_told_and_one_that_was_there_is_not() -> No
     runner = Runner(hooks())
     runner.before()
     runner.pods.items = [
-        pod_object("a-0", claim="data-a"),
+        pod_object("a-0", "uid-a-0", "data-a"),
         pod_object("b-0", "2", "data-b"),
         pod_object("new", claim="x"),
     ]
     runner.after()
     assert runner.evidence().appeared == {"data-b": ["b-0"], "x": ["new"]}
+
+
+def test_a_pod_that_came_between_the_resolution_and_the_first_look_was_not_held_either() -> None:
+    runner = Runner(hooks())
+    done = pod_object("done", claim="data-b")
+    done["status"]["phase"] = "Succeeded"
+    runner.pods.items = [
+        pod_object("a-0", "uid-a-0", "data-a"),
+        pod_object("a-1", claim="data-a"),
+        pod_object("b-0", "made-anew", "data-b"),
+        done,
+        pod_object("other", claim="data-c"),
+    ]
+    through(runner)
+    assert runner.evidence().appeared == {"data-a": ["a-1"], "data-b": ["b-0"]}, "of data-c the other one is known"
 
 
 def test_replicas_come_before_the_others_and_named_pods_before_all() -> None:
@@ -225,6 +288,49 @@ def test_whatever_goes_wrong_what_was_frozen_is_thawed_and_only_the_whole_counts
     thawed = [line.partition(" ")[2] for line in runner.log if line.startswith("thaw")]
     assert sorted(thawed) == sorted(frozen)
     assert runner.held_pods() == {pod for pod in ("a-0", "b-0", "c-0") if not any(pod in line for line in wrong)}
+
+
+class Session:
+    """Stands for the stream of a session that ends with ``rc`` after it has printed ``text``."""
+
+    def __init__(self, rc: int, text: str) -> None:
+        self.rc, self.text = rc, text
+
+    def send(self, text: str) -> None:
+        assert text == "open"
+
+    def expect(self, token: str, timeout_s: float) -> str:
+        return token
+
+    def end(self, timeout_s: float, text: str = "") -> int:
+        assert text == "close"
+        return self.rc
+
+    def said(self, token: str) -> bool:
+        return token in self.text
+
+
+@pytest.mark.parametrize(
+    ("rc", "printed", "problem"),
+    [
+        (0, "PROOF", ""),
+        (0, "lost", "its session was not the one any more that had frozen"),
+        (1, "PROOF", "its session ended with exit code 1, so nobody knows until when it held"),
+        (124, "PROOF", "its session was ended, as its time was over"),
+    ],
+)
+def test_a_session_counts_when_it_shows_at_its_end_that_it_had_held(rc: int, printed: str, problem: str) -> None:
+    stream: Any = Session(rc, printed)
+
+    class Started(SessionHold):
+        def _open(self) -> PodSession:
+            found: PodSession = stream
+            return found
+
+    place = Place(Runner(hooks()).tools, "shop", "a-0", "main", POD_SPEC)
+    hold = Started(Hook("h"), place, ["x"], ready="R", release="close", mark="m", opening="open", proof="PROOF")
+    hold.freeze(1)
+    assert hold.thaw().problem == hold.problem == problem
 
 
 def annotated(command: str, path: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._volumes.hook_place
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.hook_velero import annotated
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.hooks import Hooks, missing_workloads
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.profiles import mongodb, mysql, postgresql
-from ansible_collections.knowngood.kube.plugins.module_utils._volumes.profiles.common import OPTIONS, Facts
+from ansible_collections.knowngood.kube.plugins.module_utils._volumes.profiles.common import OPTIONS, STILL, Facts
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.tools import Tools
 from tests.unit.volumes.world import application, workload
 
@@ -219,7 +219,15 @@ class TestProfiles:
     def test_mariadb_has_stages_and_mysql_a_read_lock(self, version: str, stage: bool) -> None:
         words = "BACKUP STAGE BLOCK_COMMIT" if stage else "FLUSH TABLES WITH READ LOCK"
         assert words in mysql.opening(version, 60)
-        assert mysql.release(version) == ("BACKUP STAGE END;\n" if stage else "UNLOCK TABLES;\n")
+        assert mysql.release(version).endswith("BACKUP STAGE END;\n" if stage else ";\nUNLOCK TABLES;\n")
+
+    def test_a_lock_of_mysql_is_proven_by_its_connection_which_is_kept_and_never_made_anew(self) -> None:
+        found = mysql.plan(self.facts("a", data=["0"], redo=["0"], binlog=["0"]), {}, 60)
+        assert "--skip-reconnect" in found.session[2]
+        assert "SESSION wait_timeout = 120, SESSION interactive_timeout = 120" in found.opening
+        assert "@knowngood = CONNECTION_ID()" in found.opening
+        assert found.release.startswith(f"SELECT IF(@knowngood = CONNECTION_ID(), '{STILL}', 'lost');\n")
+        assert found.proof == STILL
 
     def test_innodb_on_several_claims_is_not_made_whole_by_a_lock(self) -> None:
         whole = mysql.plan(self.facts("a", data=["0"], redo=["0"], binlog=["0"]), {}, 60)
@@ -237,7 +245,8 @@ class TestProfiles:
         found = profiles.profile("mongodb").plan(Facts({}), {"user": "backup"}, 60)
         assert (found.freeze[-1], found.thaw[-1]) == (mongodb.LOCK, mongodb.UNLOCK)
         assert "lockCount" in mongodb.UNLOCK
-        assert profiles.profile("mongodb").stale({})[-1] == mongodb.UNLOCK
+        assert "if (!done.ok) { quit(3); }" in mongodb.UNLOCK, "it was not locked any more"
+        assert "quit" not in profiles.profile("mongodb").stale({})[-1], "nobody knows whether it is"
 
     @pytest.mark.parametrize("name", sorted(set(profiles.NAMES.values())))
     def test_options_are_words_of_their_own_and_passwords_are_read_in_the_pod(self, name: str) -> None:

@@ -22,6 +22,8 @@ from ..._core.plan import Json
 OPTIONS = ("user", "host", "port", "database", "password_env", "password_file")
 HELD = "KNOWNGOOD-HELD"
 """The line that a session of ours prints when the server is held."""
+STILL = "KNOWNGOOD-STILL"
+"""The line that it prints when it lets go, if what it lets go is what it took."""
 REFUSED = "KNOWNGOOD-REFUSED"
 REPLICA, PRIMARY = "replica", "primary"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -54,14 +56,16 @@ class Holding:
     """How one server is held.
 
     With ``session`` a command stays open: it is sent ``opening``, says ``HELD``, and lets go at ``release`` or at the
-    end of its stdin. With ``freeze`` a command holds and ``thaw`` lets go. With neither nothing is held. ``note`` says
-    in the point's reason what a person has to know. ``covers`` is false where being held does not make the server's
-    volumes fit each other. ``backup`` names the claims of a PostgreSQL base backup.
+    end of its stdin, after it has said ``proof`` where that is given. With ``freeze`` a command holds and ``thaw`` lets
+    go. With neither nothing is held. ``note`` says in the point's reason what a person has to know. ``covers`` is false
+    where being held does not make the server's volumes fit each other. ``backup`` names the claims of a PostgreSQL base
+    backup.
     """
 
     session: tuple[str, ...] = ()
     opening: str = ""
     release: str = ""
+    proof: str = ""
     freeze: tuple[str, ...] = ()
     thaw: tuple[str, ...] = ()
     note: str = ""

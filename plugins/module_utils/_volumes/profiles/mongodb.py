@@ -41,10 +41,16 @@ print('version=' + db.version());
 print('data=' + (db.adminCommand({{getCmdLineOpts: 1}}).parsed.storage || {{}}).dbPath);" || exit 7
 """
 LOCK = "if (!db.fsyncLock().ok) { quit(3); }"
-UNLOCK = (
+STALE = (
     "let left = 1; while (left > 0) { const done = db.adminCommand({fsyncUnlock: 1}); "
     "left = done.ok ? Number(done.lockCount) : 0; }"
 )
+"""What unlocks where nobody knows whether anything is locked."""
+UNLOCK = (
+    "let left = 1; while (left > 0) { const done = db.adminCommand({fsyncUnlock: 1}); "
+    "if (!done.ok) { quit(3); } left = Number(done.lockCount); }"
+)
+"""The same where it was locked: that it is not any more (a server that was restarted, another hand) is an error."""
 
 
 def plan(facts: Facts, options: Mapping[str, Json], budget_s: float) -> Holding:
@@ -54,7 +60,7 @@ def plan(facts: Facts, options: Mapping[str, Json], budget_s: float) -> Holding:
 
 
 def stale(options: Mapping[str, Json]) -> tuple[str, ...]:
-    return _run(UNLOCK, options)
+    return _run(STALE, options)
 
 
 def _run(script: str, options: Mapping[str, Json]) -> tuple[str, ...]:

@@ -17,9 +17,11 @@ import re
 from collections.abc import Mapping
 
 from ..._core.plan import Json
-from .common import HELD, REFUSED, Facts, Holding, Profile, password, shell
+from .common import HELD, REFUSED, STILL, Facts, Holding, Profile, password, shell
 
 _STAGES_SINCE = (10, 4)
+_IDLE_S = 60
+"""How much longer than the budget the server has to let the connection be idle."""
 
 _CLIENT = f"""
 client=$(command -v mariadb || command -v mysql) ||
@@ -34,7 +36,7 @@ case $2 in
 esac
 """
 _RUN = (
-    '"$client" --batch --skip-column-names --unbuffered --connect-timeout=10 --user="$user" '
+    '"$client" --skip-reconnect --batch --skip-column-names --unbuffered --connect-timeout=10 --user="$user" '
     '${host:+"$host"} ${port:+"$port"}'
 )
 _PROBE = f"""{_CLIENT}
@@ -63,22 +65,32 @@ def plan(facts: Facts, options: Mapping[str, Json], budget_s: float) -> Holding:
         session=shell(_SESSION, options),
         opening=opening(facts.first("version"), budget_s),
         release=release(facts.first("version")),
+        proof=STILL,
         note=note,
         covers=not split,
     )
 
 
 def opening(version: str, budget_s: float) -> str:
-    """What takes the lock and then prints HELD. It waits for the lock itself no longer than the budget."""
-    wait = f"SET SESSION lock_wait_timeout = {max(1, round(budget_s))};\n"
+    """What takes the lock and then prints HELD. It waits for the lock itself no longer than the budget.
+
+    The server keeps the idle connection for longer than that, whatever its settings are. A mark in the connection shows
+    at its end that it is the same one: the lock goes with the connection.
+    """
+    seconds = max(1, round(budget_s))
+    wait = (
+        f"SET SESSION lock_wait_timeout = {seconds}, SESSION wait_timeout = {seconds + _IDLE_S}, "
+        f"SESSION interactive_timeout = {seconds + _IDLE_S};\nSET @knowngood = CONNECTION_ID();\n"
+    )
     if _stages(version):
         return wait + f"BACKUP STAGE START;\nBACKUP STAGE BLOCK_COMMIT;\nSELECT '{HELD}';\n"
     return wait + f"FLUSH TABLES WITH READ LOCK;\nSELECT '{HELD}';\n"
 
 
 def release(version: str) -> str:
-    """What lets go. So does the end of the connection."""
-    return "BACKUP STAGE END;\n" if _stages(version) else "UNLOCK TABLES;\n"
+    """What prints STILL, where the connection is the one that took the lock, and lets go. So does its end."""
+    still = f"SELECT IF(@knowngood = CONNECTION_ID(), '{STILL}', 'lost');\n"
+    return still + ("BACKUP STAGE END;\n" if _stages(version) else "UNLOCK TABLES;\n")
 
 
 def _stages(version: str) -> bool:
