@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 from .._core.errors import BadInput
@@ -27,7 +27,7 @@ from .tally import Tally
 MAX_DEPTH = 64
 LIST_CAP = 1000
 
-Keep: TypeAlias = "Mapping[str, Keep] | None"
+Keep: TypeAlias = "dict[str, Keep] | None"
 """Which keys of a value too big for the window are kept, level by level; None keeps all."""
 
 _SPACE = re.compile(r"[ \t\n\r]*")

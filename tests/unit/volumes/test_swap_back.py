@@ -43,11 +43,11 @@ NEW = volume("pv-new", "u-new", bound="data")
 RESTORED = claim("pv-new", OPERATION)
 
 
-def why(*there: dict[str, Any], old: dict[str, str] | None = OLD, before: Any = AGAIN) -> str | None:
+def why(*there: dict[str, Any], **of_claim: Any) -> str | None:
     """What the swap says of its undo, where these objects are there."""
     found = {one["metadata"]["name"]: one for one in there}
     cluster = SimpleNamespace(find=lambda kind, name, namespace=None: found.get(name))
-    item = {"claim": "data", "claim_uid": "u-b", "old": old, "before": before, "again": AGAIN}
+    item = {"claim": "data", "claim_uid": "u-b", "old": OLD, "before": AGAIN, "again": AGAIN, **of_claim}
     params = {"namespace": "shop", "stage": "stage data", "keep_s": 1, "claims": [item]}
     swap = Swap(cast(Tools, SimpleNamespace(cluster=cluster)))
     return swap.undoable(Step("swap", "volumes.swap", (), params), CONTEXT)
