@@ -30,6 +30,7 @@ from tests.integration.volumes_app import App, Killed, dying_after
 FILES = "Deployment/files"
 HOLD = {"name": "lock", "workload": FILES, "command": ["touch", "/tmp/held"], "holds": True}
 LET_GO = {"name": "lock", "workload": FILES, "command": ["rm", "-f", "/tmp/held"]}
+SLOW_HOLD = {**HOLD, "command": ["sh", "-c", "trap '' TERM; touch /tmp/begun; sleep 10; touch /tmp/held"]}
 PAIR = {"pre": [HOLD], "post": [LET_GO]}
 SESSION = {
     "name": "session",
@@ -77,6 +78,11 @@ def processes(app: App) -> list[str]:
     """What runs in the container beside its own first process and this look."""
     lines = in_files(app, "ps -eo args=").splitlines()
     return [line for line in lines if "sleep infinity" not in line and "ps -eo" not in line]
+
+
+def at_work(app: App) -> list[str]:
+    """The same without what was killed and whose end nobody has asked for: that is the container's first process."""
+    return [line for line in processes(app) if "<defunct>" not in line]
 
 
 def said(point: dict[str, Any]) -> tuple[str, str]:
@@ -170,6 +176,30 @@ class TestDatabases:
         bare.restore(point["id"])
         assert mariadb(bare, "SELECT COUNT(*) FROM test.marks") == "2"
         assert redis(bare, "GET mark") == "before", "it was in memory only, and is on the volume"
+
+    @pytest.mark.rig
+    def test_a_server_that_lost_its_lock_while_it_was_cut_counts_for_nothing(self, bare: App, faults: Faults) -> None:
+        cluster, image = bare.cluster, bare.cluster.image("work")
+        cluster.apply(databases.mariadb(image), namespace=bare.namespace)
+        cluster.wait_ready(bare.namespace, "statefulset/my", limit_s=120)
+        hooks = {"pre": [{"profile": "mariadb", "workload": "StatefulSet/my", "options": {"host": "/tmp/my.sock"}}]}
+        faults.set(CreateSnapshot=Fault(delay_s=6))
+        locked = "SELECT ID FROM information_schema.PROCESSLIST WHERE COMMAND = 'Sleep' AND TIME > 0"
+        killed: list[str] = []
+
+        def kill_it() -> None:
+            cluster.wait("the session that holds", lambda: mariadb(bare, locked).isdigit())
+            killed.append(mariadb(bare, locked))
+            mariadb(bare, f"KILL {killed[0]}")
+
+        killer = threading.Thread(target=kill_it)
+        killer.start()
+        point = captured(bare, hooks)
+        killer.join()
+
+        assert killed[0].isdigit()
+        assert point["consistency"] == "crash"
+        assert "its session ended with exit code 1" in point["consistency_reason"]
 
     def test_redis_with_its_log_is_held_and_a_wrong_password_is_said_so(self, bare: App) -> None:
         cluster = bare.cluster
@@ -300,6 +330,23 @@ class TestHolding:
         files.undo(log["id"])
         assert not held(files)
         assert nothing_there(files)
+
+    def test_killed_while_a_freeze_is_at_work_it_never_freezes(self, files: App) -> None:
+        running = files.module("recovery_point", hooks={"pre": [SLOW_HOLD], "post": [LET_GO]})
+        log = files.wait_step("capture", "snapshot")
+        files.cluster.wait("freezing", lambda: "begun" in in_files(files, "ls /tmp"))
+        os.kill(int(log["holder"].split("/")[1]), signal.SIGKILL)
+        running.communicate(timeout=60)
+
+        files.cluster.wait("gone", lambda: at_work(files) == [])
+        assert not held(files), "what would have frozen is gone, and nothing is frozen"
+        files.undo(log["id"])
+
+    def test_the_budget_that_ends_a_freeze_at_work_leaves_nothing_frozen(self, files: App) -> None:
+        point = captured(files, {"pre": [SLOW_HOLD], "post": [LET_GO], "budget_s": 1})
+
+        assert point["consistency"] == "crash"
+        assert (held(files), at_work(files)) == (False, [])
 
     def test_taken_up_again_it_is_let_go_first(self, files: App) -> None:
         with pytest.raises(Killed):

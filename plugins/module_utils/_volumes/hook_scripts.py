@@ -6,8 +6,9 @@
 
 They touch no file: a frozen filesystem would hang whoever writes to it. Whoever starts one leaves its stdin open, so
 that its end (the controller is gone, or the connection is) is seen in the pod at once. Every process that they start is
-waited for, as many a container's first process collects nobody else's children. Their stdout and stderr stay as they
-are: containerd ends the stdin of an exec as soon as one of these is closed.
+waited for, as many a container's first process collects nobody else's children; only a freeze that has to be killed may
+leave its entries in the process table. Their stdout and stderr stay as they are: containerd ends the stdin of an exec
+as soon as one of these is closed.
 
 PRIVATE to this collection.
 """
