@@ -331,6 +331,7 @@ class TestHolding:
         assert not held(files)
         assert nothing_there(files)
 
+    @pytest.mark.rig
     def test_killed_while_a_freeze_is_at_work_it_never_freezes(self, files: App) -> None:
         running = files.module("recovery_point", hooks={"pre": [SLOW_HOLD], "post": [LET_GO]})
         log = files.wait_step("capture", "snapshot")
