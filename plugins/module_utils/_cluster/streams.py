@@ -133,10 +133,13 @@ class PodSession:
 
     def end(self, timeout_s: float, text: str = "") -> int | None:
         """Sends ``text``, closes stdin and waits for the end. Its exit code, None where it did not end or tell."""
-        try:
+        # A command that ends by the text, or ended before it, closes the connection under what is still sent. What it
+        # said about its end lies there to be read.
+        with suppress(Exception):
             if text:
                 self._stream.write_stdin(text)
             _end_of_input(self._stream)
+        try:
             until = time.monotonic() + timeout_s
             while self._stream.is_open() and time.monotonic() < until:
                 self._update(max(0.0, min(until - time.monotonic(), 1.0)))
@@ -157,6 +160,8 @@ class PodSession:
             _drain(self._stream, self._out)
         except Exception:  # a connection that broke says so in as many ways as there are layers
             self.close()
+            with suppress(Exception):  # what had come before that
+                _drain(self._stream, self._out)
         self._text += "".join(self._out[_STDOUT])
         self._out[_STDOUT].clear()
 

@@ -108,5 +108,20 @@ class TestSession:
         assert PodSession(stream, "p", "psql").end(5, "release\n") == 0
         assert (stream.sent, stream.open) == ("release\n", False)
 
+    def test_one_that_ends_by_the_text_before_its_stdin_is_closed_tells_its_exit_code_too(self) -> None:
+        class Quick(Stream):
+            def close_channel(self, channel: int) -> None:
+                raise ConnectionError(f"channel {channel}: the other side has closed it")
+
+        assert PodSession(Quick(SUCCESS), "p", "psql").end(5, "\\q\n") == 0
+
+    def test_what_came_before_the_connection_broke_is_read(self) -> None:
+        class Broken(Stream):
+            def update(self, timeout: float = 0) -> None:
+                super().update(timeout)
+                raise ConnectionError("reset")
+
+        assert PodSession(Broken(SUCCESS), "p", "psql").end(5) == 0
+
     def test_a_lost_connection_has_no_exit_code(self) -> None:
         assert PodSession(Stream(), "p", "psql").end(5) is None
