@@ -10,11 +10,12 @@ PRIVATE to this collection.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from .._cluster.client import Cluster
 from .._cluster.kinds import named
 from .._cluster.waits import wait_gone, wait_until
-from .._core.errors import Conflict, NotProven
+from .._core.errors import Conflict, NotProven, TimedOut
 from .._core.plan import Json
 from . import groups
 from . import snapshot_state as state
@@ -25,6 +26,8 @@ from .tools import Tools, in_parallel
 SNAPSHOT, CONTENT = "VolumeSnapshot", "VolumeSnapshotContent"
 RETAIN, DELETE = "Retain", "Delete"
 _SINGLE_READS = 8
+_BEING_CREATED = "snapshot.storage.kubernetes.io/volumesnapshot-being-created"
+_WAIT_OUT_S = 60.0
 LOOK = "look at the snapshot controller and the driver's csi-snapshotter: kubectl describe volumesnapshot"
 
 
@@ -237,9 +240,36 @@ def _discard_one(tools: Tools, snapshot: Object) -> None:
     name = state.status(snapshot).get("boundVolumeSnapshotContentName") or f"snapcontent-{meta['uid']}"
     content = tools.cluster.find(CONTENT, name)
     if content is not None and state.points_to(content, snapshot):
+        _wait_out(tools, content)
         free(tools, snapshot, content)
     else:
         delete(tools, SNAPSHOT, meta["name"], meta["namespace"], meta["uid"])
+
+
+def _wait_out(tools: Tools, content: Object) -> None:
+    """Until the driver has made the snapshot or refused to, for a while.
+
+    A snapshot that is deleted while a call to make it is still tried again hangs till the controller looks at
+    everything anew, a quarter of an hour later.
+    """
+    name, uid = content["metadata"]["name"], content["metadata"]["uid"]
+
+    def check(there: Mapping[str, Object]) -> str:
+        found = there.get(name)
+        made = found is None or found["metadata"]["uid"] != uid or not annotation(found, _BEING_CREATED)
+        return "" if made else "the driver is still asked to make it"
+
+    with suppress(TimedOut):
+        wait_until(
+            tools.cluster,
+            CONTENT,
+            None,
+            check,
+            what=named(CONTENT, name),
+            timeout_s=_WAIT_OUT_S,
+            clock=tools.clock,
+            field=f"metadata.name={name}",
+        )
 
 
 def raise_final(snapshots: Sequence[Object]) -> None:
