@@ -176,16 +176,22 @@ class Kept:
 
     def _gitops(self) -> list[dict[str, Any]]:
         policy = {"automated": {"prune": True, "selfHeal": True}, "syncOptions": ["CreateNamespace=true"]}
-        managed = {"group": "apps", "kind": "Deployment", "namespace": self.app.namespace, "name": "files"}
+
+        def managing(kind: str, name: str) -> dict[str, Any]:
+            # By the name alone, an Application of another test that is still being deleted would make it unclear.
+            managed = {"group": "apps", "kind": kind, "namespace": self.app.namespace, "name": name}
+            return {"resources": [managed]}
 
         def application(name: str, spec: dict[str, Any], **more: Any) -> dict[str, Any]:
             meta = {"name": name}
             return {"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": meta, "spec": spec, **more}
 
         return [
-            application("shop", {"project": "default", "syncPolicy": policy}),
+            application("shop", {"project": "default", "syncPolicy": policy}, status=managing("StatefulSet", "db")),
             application(
-                "by-label", {"project": "default", "syncPolicy": {"automated": {}}}, status={"resources": [managed]}
+                "by-label",
+                {"project": "default", "syncPolicy": {"automated": {}}},
+                status=managing("Deployment", "files"),
             ),
             application("bystander", {"project": "default", "syncPolicy": policy}),
             {

@@ -59,9 +59,7 @@ def test_killed_or_failed_anywhere_it_goes_on_or_back(
 def test_a_driver_that_fails_loses_nothing_and_leaves_nothing(
     cluster: Cluster, tmp_path: Path, faults: Faults, seed: int, say: Callable[[str], None]
 ) -> None:
-    # A snapshot whose deletion the driver refused at first hangs at times in the snapshot controller till it looks at
-    # everything anew, a quarter of an hour later: that case is for "make matrix", which can wait.
-    every = [case for case in driver.cases(driver.HYDRATION_S["short"]) if case.task != "prune"]
+    every = driver.cases(driver.HYDRATION_S["short"])
     told, wrong = [], []
     with closing(Lane(cluster, tmp_path)) as lane:
         for number, case in enumerate(random.Random(seed).sample(every, CASES)):

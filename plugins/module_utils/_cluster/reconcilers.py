@@ -231,6 +231,14 @@ def _elsewhere(keeper: Keeper) -> str:
     return f"{keeper.told} is not in this cluster: pause it where it is, or it may start the application too early"
 
 
+def _unclear(keeper: Keeper, applications: Sequence[Object]) -> str:
+    places = ", ".join(sorted(str(one["metadata"]["namespace"]) for one in applications))
+    return (
+        f"{keeper.told} is in {places}, and no status says which one manages it: pause the right one, or it may start "
+        "the application too early"
+    )
+
+
 def _argo(look: _Look, kind: Kind, keeper: Keeper, obj: Object, of: tuple[str, ...]) -> None:
     try:
         applications = _applications(look, kind, keeper)
@@ -245,7 +253,8 @@ def _argo(look: _Look, kind: Kind, keeper: Keeper, obj: Object, of: tuple[str, .
     if not managing and keeper.sure and len(applications) == 1:
         managing = applications
     if not managing and keeper.sure:
-        look.notes.extend((ref, _elsewhere(keeper)) for ref in of)
+        text = _unclear(keeper, applications) if applications else _elsewhere(keeper)
+        look.notes.extend((ref, text) for ref in of)
     for found in managing:
         look.add(found, kind, argo_patch(), of, _GITOPS)
         owner = controller_of(found)

@@ -28,6 +28,7 @@ RETAIN, DELETE = "Retain", "Delete"
 _SINGLE_READS = 8
 _BEING_CREATED = "snapshot.storage.kubernetes.io/volumesnapshot-being-created"
 _WAIT_OUT_S = 60.0
+_PROVISIONER = "provisioner.storage.kubernetes.io/volumesnapshot-as-source-protection"
 LOOK = "look at the snapshot controller and the driver's csi-snapshotter: kubectl describe volumesnapshot"
 
 
@@ -219,12 +220,41 @@ def set_policy(tools: Tools, content: Object, policy: str, labels: Mapping[str, 
     return done
 
 
+def held_by_provisioner(snapshot: Object) -> bool:
+    """Whether a snapshot is deleted but for external-provisioner, which lets go only when it makes a claim of it."""
+    meta = snapshot["metadata"]
+    return bool(meta.get("deletionTimestamp")) and meta.get("finalizers") == [_PROVISIONER]
+
+
 def free(tools: Tools, snapshot: Object, content: Object, *, timeout_s: float = 120.0) -> None:
-    """Deletes a bound snapshot so that the driver deletes the physical one, and waits until the content is gone."""
+    """Deletes a bound snapshot so that the driver deletes the physical one, and waits until both objects are gone.
+
+    A VolumeSnapshot may stay that only external-provisioner holds, which forgets its finalizer where a claim that was
+    to be made from the snapshot failed and was deleted. With its content gone it stands for nothing.
+    """
     set_policy(tools, content, DELETE)
     meta, inner = snapshot["metadata"], content["metadata"]
-    delete(tools, SNAPSHOT, meta["name"], meta["namespace"], meta["uid"], timeout_s=timeout_s)
+    name, uid = meta["name"], meta["uid"]
+    delete(tools, SNAPSHOT, name, meta["namespace"], uid, timeout_s=timeout_s, wait=False)
     wait_gone(tools.cluster, CONTENT, inner["name"], None, inner["uid"], timeout_s=timeout_s, clock=tools.clock)
+
+    def check(there: Mapping[str, Object]) -> str:
+        found = there.get(name)
+        if found is None or found["metadata"]["uid"] != uid:
+            return ""
+        held_by = ", ".join(found["metadata"].get("finalizers") or []) or "nothing"
+        return "" if held_by_provisioner(found) else f"it is still there, held by: {held_by}"
+
+    wait_until(
+        tools.cluster,
+        SNAPSHOT,
+        meta["namespace"],
+        check,
+        what=f"{named(SNAPSHOT, name, meta['namespace'])} to be gone",
+        timeout_s=timeout_s,
+        clock=tools.clock,
+        field=f"metadata.name={name}",
+    )
 
 
 def discard(tools: Tools, namespace: str, selector: str) -> int:

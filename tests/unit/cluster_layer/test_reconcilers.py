@@ -165,6 +165,11 @@ class TestArgo:
         )
         assert titles(looked(world)) == ["Application two/shop"]
 
+    def test_of_two_of_one_name_that_say_nothing_none_is_guessed(self) -> None:
+        found = looked(World(database(annotations=TRACKED), argo(namespace="one"), argo(namespace="two")))
+        assert titles(found) == []
+        assert "Application shop is in one, two, and no status says which one manages it" in found.notes[0][1]
+
     @pytest.mark.parametrize("served", [(ARGO,), ()])
     def test_one_that_is_not_here_is_told_of(self, served: tuple[str, ...]) -> None:
         found = looked(World(database(annotations=TRACKED), served=served))
