@@ -148,7 +148,8 @@ class Finding:
     ``id`` is the same in every scan that finds the same thing (tool, rule, path, fingerprint or message, occurrence;
     no line numbers, no tool version, no commit). ``rule`` is the id as reported, ``descriptor`` the id of the rule
     that it resolved to. ``native`` is the tool's own word for the severity (the resolved SARIF level) and
-    ``security_severity`` its own number or word, if any. ``kind`` ``open`` and ``review`` mean that the tool could not
+    ``security_severity`` its own number or word, if any; ``confidence`` is how sure the tool is (``high``, ``medium``,
+    ``low``, or None), which never decides the severity. ``kind`` ``open`` and ``review`` mean that the tool could not
     decide. ``scan`` is the sha256 of the report, ``run`` the position of the run in it.
     """
 
@@ -183,6 +184,7 @@ class Finding:
     snippet_sha256: str | None = None
     suppressions: tuple[Suppression, ...] = ()
     rank: float | None = None
+    confidence: str | None = None
 
     @property
     def path(self) -> str:
@@ -223,6 +225,7 @@ class Finding:
             "snippet_sha256": self.snippet_sha256,
             "suppressions": [entry.to_dict() for entry in self.suppressions],
             "rank": self.rank,
+            "confidence": self.confidence,
             "commit": self.commit,
             "scan": self.scan,
             "run": self.run,
@@ -249,10 +252,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Counts of one scan: ``results`` = ``findings`` + ``passed`` + ``dropped``, and ``findings`` are live, suppressed
-    or absent.
+    """Counts of one scan: ``results`` = ``findings`` + ``passed`` + ``merged`` + ``dropped``, and ``findings`` are live,
+    suppressed or absent.
 
-    ``results``: entries read. ``passed``: entries of kind pass or notApplicable. ``dropped``: entries that could not be
+    ``results``: entries read. ``passed``: entries of kind pass or notApplicable. ``merged``: entries that the report
+    gives more than once, by an id that its format guarantees to be unique. ``dropped``: entries that could not be
     used or were beyond a cap (each is also named in the scan's warnings or truncated). ``by_severity``: live findings,
     all six words always present. ``by_native``: the tool's own word, of all findings. ``by_baseline``: all findings,
     ``none`` where the tool said nothing. ``by_kind``: all results that were used.
@@ -269,6 +273,7 @@ class Totals:
     by_native: Mapping[str, int]
     by_baseline: Mapping[str, int]
     by_kind: Mapping[str, int]
+    merged: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -278,6 +283,7 @@ class Totals:
             "suppressed": self.suppressed,
             "absent": self.absent,
             "passed": self.passed,
+            "merged": self.merged,
             "dropped": self.dropped,
             "by_severity": dict(self.by_severity),
             "by_native": dict(self.by_native),

@@ -34,6 +34,7 @@ _ASSIGNED = re.compile(
     r"([\"'`]?)([^\s\"'`,;]{4,})\2"
 )
 _QUOTED = re.compile(r"([\"'`])([^\"'`\n]{6,})\1")
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@")
 _HINT = re.compile(r"[=:@]|-----|LS0t|AKIA|ASIA|gh[pousr]_|github_pat_|glpat-|xox|sk_live_|eyJ|(?i:bearer|basic) ")
 
 
@@ -60,6 +61,11 @@ def snippet_hash(snippet: str) -> str | None:
     """The first 16 hex digits of the sha256 of a snippet, white space apart; None without a snippet."""
     words = " ".join(snippet.split())
     return hashlib.sha256(words.encode("utf-8", "replace")).hexdigest()[:16] if words else None
+
+
+def without_credentials(address: str) -> str:
+    """A URL without the user and password before its host."""
+    return _CREDENTIALS.sub("", address)
 
 
 def _parts(snippet: str) -> list[str]:

@@ -13,13 +13,10 @@ from dataclasses import dataclass
 
 from .._core.errors import BadInput
 from .options import ReadOptions
-from .source import Source
-from .tally import Tally
-from .window import Window
+from .read import form_of
 
 _NAMES = (".sarif", ".sarif.json", ".sarif.gz", ".sarif.json.gz")
-_PERHAPS = (".json", ".json.gz")
-_LOOK_AT = 1024 * 1024
+_PERHAPS = (".json", ".xml", ".csv", ".json.gz", ".xml.gz", ".csv.gz")
 _MOST_IGNORED = 20
 
 
@@ -34,8 +31,8 @@ class Selection:
 
 
 def select(paths: Sequence[str], options: ReadOptions) -> Selection:
-    """Expand ``paths``. A directory gives, at any depth, files named as SARIF and JSON files that begin like SARIF;
-    links in it are not followed. A file that is named, or matched by a glob, is taken whatever its name.
+    """Expand ``paths``. A directory gives, at any depth, files named as SARIF, and JSON, XML and CSV files that begin
+    like a report; links in it are not followed. A file that is named, or matched by a glob, is taken whatever its name.
 
     Raises BadInput for a path that does not exist, a glob without match and a directory without reports.
     """
@@ -50,7 +47,7 @@ def select(paths: Sequence[str], options: ReadOptions) -> Selection:
                 raise BadInput(
                     "there are no reports in the directory",
                     where=path,
-                    why=f"no file is named like {', '.join(_NAMES)} and no JSON file begins like SARIF",
+                    why=f"no file is named like {', '.join(_NAMES)} and no JSON, XML or CSV file begins like a report",
                     next="name the files",
                 )
         elif os.path.lexists(path) or not glob.has_magic(path):
@@ -81,23 +78,4 @@ def _is_report(path: str, options: ReadOptions) -> bool:
     lower = path.lower()
     if lower.endswith(_NAMES):
         return True
-    return lower.endswith(_PERHAPS) and begins_like_sarif(path, options)
-
-
-def begins_like_sarif(path: str, options: ReadOptions) -> bool:
-    """Whether the first outer names are those of SARIF: ``runs``, or a ``$schema`` that says so."""
-    chunks = Source(path, options).chunks()
-    window = Window(chunks, name=path, tally=Tally(), limit=_LOOK_AT)
-    try:
-        for name in window.members():
-            if name == "runs":
-                return window.peek() in ("[", "n")
-            if name == "$schema":
-                schema = window.value({})
-                if isinstance(schema, str) and "sarif" in schema.lower():
-                    return True
-            else:
-                window.skip()
-    except BadInput:
-        return False
-    return False
+    return lower.endswith(_PERHAPS) and form_of(path, options) is not None

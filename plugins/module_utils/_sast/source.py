@@ -25,7 +25,7 @@ _ZIP = b"PK\x03\x04"
 
 
 class Source:
-    """One file as text. ``sha256`` and ``size`` (of the file as stored) are complete once ``chunks`` is exhausted."""
+    """One file. ``sha256`` and ``size`` (of the file as stored) are complete once its blocks are exhausted."""
 
     def __init__(self, path: str, options: ReadOptions) -> None:
         self.path = path
@@ -38,24 +38,34 @@ class Source:
     def sha256(self) -> str:
         return self._hash.hexdigest()
 
-    def chunks(self) -> Iterator[str]:
-        """Text in pieces. Bytes that are no UTF-8 come out as lone surrogates; the cleaner replaces and counts them."""
+    def blocks(self) -> Iterator[bytes]:
+        """What the file holds, unpacked, in pieces."""
         with self._open() as file:
             head, blocks = _headed(self._unpacked(file))
             if not head:
                 raise BadInput("the report is empty", where=self.name, why="the file holds no bytes")
-            encoding = json.detect_encoding(head[:4])
-            handler = "surrogateescape" if encoding.startswith("utf-8") else "surrogatepass"
-            decoder = codecs.getincrementaldecoder(encoding)(handler)
-            try:
-                yield decoder.decode(head)
-                for block in blocks:
-                    yield decoder.decode(block)
+            yield head
+            yield from blocks
+
+    def text(self, blocks: Iterator[bytes], *, ends: bool = True) -> Iterator[str]:
+        """The blocks decoded: UTF-8, UTF-16 or UTF-32. ``ends``: with the last block the text ends, too.
+
+        Bytes that are no UTF-8 come out as lone surrogates; the cleaner replaces and counts them.
+        """
+        head, rest = _headed(blocks)
+        encoding = json.detect_encoding(head[:4])
+        handler = "surrogateescape" if encoding.startswith("utf-8") else "surrogatepass"
+        decoder = codecs.getincrementaldecoder(encoding)(handler)
+        try:
+            yield decoder.decode(head)
+            for block in rest:
+                yield decoder.decode(block)
+            if ends:
                 yield decoder.decode(b"", True)
-            except UnicodeDecodeError as error:
-                raise BadInput(
-                    "the report is cut off or not text", where=self.name, why=f"{encoding}: {error.reason}"
-                ) from error
+        except UnicodeDecodeError as error:
+            raise BadInput(
+                "the report is cut off or not text", where=self.name, why=f"{encoding}: {error.reason}"
+            ) from error
 
     def _open(self) -> BinaryIO:
         try:

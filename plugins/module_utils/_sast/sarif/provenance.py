@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 
+from ..secrets import without_credentials
 from ..shape import as_dict, as_list, as_str
 from ..text import Cleaner
 from .document import RawRun
 
 _COMMIT = re.compile(r"[0-9a-fA-F]{7,64}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z")
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@")
 
 
 def commits_of(run: RawRun) -> list[tuple[str, str]]:
@@ -56,4 +56,4 @@ def ended_at(run: RawRun) -> str | None:
 
 def repository_label(uri: str, cleaner: Cleaner) -> str | None:
     """A repository's address without credentials."""
-    return cleaner.label(_CREDENTIALS.sub("", uri), 512) or None
+    return cleaner.label(without_credentials(uri), 512) or None

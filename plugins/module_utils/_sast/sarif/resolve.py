@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from ..._core.findings import Effect, Finding, Override, Severity, State
+from ..._core.findings import Effect, Finding, Severity
 from .. import secrets
+from ..counts import BASELINES, NOT_A_FINDING, Counts
 from ..cwe import effect_of
+from ..finish import Finish
 from ..identity import Identifier, basis_of
 from ..options import ReadOptions
 from ..paths import Base, PathResolver
@@ -28,10 +30,8 @@ from .levels import Overrides, kind_of, level_of, severity_of
 from .locations import Locator, snippet_of
 from .messages import message_of
 from .rules import Resolution, Rule, RuleBook
-from .suppressions import hides, suppressions_of
+from .suppressions import suppressions_of
 
-BASELINES = frozenset({"new", "unchanged", "updated", "absent"})
-NOT_A_FINDING = frozenset({"pass", "notApplicable"})
 _MOST_TAGS = 32
 _MOST_FINGERPRINTS = 16
 # A report with endless rules must not fill the memory.
@@ -39,41 +39,6 @@ _MOST_REMEMBERED = 20_000
 # What nearly every fingerprint looks like: nothing in it needs cleaning or hiding.
 _HARMLESS = re.compile(r"[0-9a-f]{1,128}(?::\d{1,9})?")
 _HARMLESS_KEY = re.compile(r"[A-Za-z0-9_./-]{1,100}")
-
-
-class Counts:
-    """The running totals of a file."""
-
-    def __init__(self) -> None:
-        self.results = 0
-        self.passed = 0
-        self.dropped = 0
-        self.states: dict[str, int] = {}
-        self.severities = {severity.value: 0 for severity in Severity}
-        self.natives: dict[str, int] = {}
-        self.baselines: dict[str, int] = {}
-        self.kinds: dict[str, int] = {}
-
-    @property
-    def findings(self) -> int:
-        return sum(self.states.values())
-
-    def add(self, state: State, native: str, baseline: str | None, severity: Severity, times: int = 1) -> None:
-        _count(self.states, state, times)
-        _count(self.natives, native, times)
-        _count(self.baselines, baseline or "none", times)
-        if state is State.LIVE:
-            self.severities[severity] += times
-
-    def kind(self, kind: str, times: int = 1) -> None:
-        """One more result that was used; those that are no findings are counted as passed."""
-        _count(self.kinds, kind, times)
-        if kind in NOT_A_FINDING:
-            self.passed += times
-
-
-def _count(bag: dict[str, int], word: str, times: int) -> None:
-    bag[word] = bag.get(word, 0) + times
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +76,7 @@ class RunResolver:
         self._cleaner = cleaner
         self._identifier = identifier
         self._counts = counts
+        self._finish = Finish(options, tally)
         self._taxonomies = taxa.Taxonomies.of(run.taxonomies, run.tool)
         self.book = RuleBook.of(run.tool, self._taxonomies)
         self._overrides = Overrides.of(run.invocations, self.book)
@@ -154,7 +120,7 @@ class RunResolver:
             severity, *_why = severity_of(properties, resolution.rule, kind, level, self._note, self._tally)
             suppressions = suppressions_of(row.get("suppressions"), self._cleaner, self._tally)
             baseline = self._baseline(row.get("baselineState"))
-            self._counts.add(self._state(baseline, suppressions), level[0], baseline, severity, times)
+            self._counts.add(self._finish.state(baseline, suppressions), level[0], baseline, severity, times)
         self._tally.weight = 1
 
     def _count_entries(self) -> None:
@@ -196,7 +162,7 @@ class RunResolver:
             severity_source=source,
             native=level[0],
             security_severity=None if native is None else self._cleaner.label(str(native), 40),
-            state=self._state(baseline, suppressions),
+            state=self._finish.state(baseline, suppressions),
             kind=kind,
             baseline=baseline,
             message=message,
@@ -215,7 +181,7 @@ class RunResolver:
             run=self._run.index,
             commit=self._commit,
         )
-        return self._judged(finding) if self._options.policy.severity else finding
+        return self._finish.judged(finding)
 
     def _resolution(self, row: dict[str, Any]) -> Resolution:
         rule_id, rule_index = row.get("ruleId"), row.get("ruleIndex")
@@ -273,13 +239,7 @@ class RunResolver:
 
     def _message(self, raw: Any, rule: Rule | None, snippet: str, secret: bool) -> str:
         text = message_of(raw, rule, self.book.components, self._tally)
-        return self._redacted(self._cleaner.text(text), snippet, secret)
-
-    def _redacted(self, text: str, snippet: str, secret: bool) -> str:
-        cleaned = secrets.redact(text, snippet=snippet if secret else "", strict=secret)
-        if cleaned != text:
-            self._tally.warn("secrets_redacted", "texts that quote secrets have a hash in their place")
-        return cleaned
+        return self._finish.redacted(self._cleaner.text(text), snippet, secret)
 
     def _fingerprints(self, raw: Any, snippet: str, secret: bool) -> dict[str, str]:
         """Key -> value. Some tools wrap values in an object or write numbers; both are read."""
@@ -300,7 +260,7 @@ class RunResolver:
                 continue
             text = self._cleaner.label(value, 512)
             if text:
-                found[self._cleaner.label(key, 100)] = self._redacted(text, snippet, secret)
+                found[self._cleaner.label(key, 100)] = self._finish.redacted(text, snippet, secret)
             else:
                 self._tally.warn("fingerprint_unreadable", "a fingerprint that is no text was left out")
         return found
@@ -312,11 +272,6 @@ class RunResolver:
             return raw
         self._tally.warn("baseline_unknown", "a baselineState that SARIF does not know counts as none")
         return None
-
-    def _state(self, baseline: str | None, suppressions: tuple[Any, ...]) -> State:
-        if baseline == "absent":
-            return State.ABSENT
-        return State.SUPPRESSED if hides(suppressions, self._options.suppressions) else State.LIVE
 
     def _tags(self, of_rule: tuple[str, ...], properties: dict[str, Any]) -> tuple[str, ...]:
         stated = as_list(properties.get("tags"))[:_MOST_TAGS]
@@ -330,13 +285,6 @@ class RunResolver:
             if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 100:
                 return float(value)
         return None
-
-    def _judged(self, finding: Finding) -> Finding:
-        rule = self._options.policy.severity_for(finding.to_dict())
-        if rule is None:
-            return finding
-        override = Override(finding.severity, finding.severity_source, rule.match, rule.reason)
-        return replace(finding, severity=rule.severity, severity_source="policy", override=override)
 
     def _make_locator(self) -> Locator:
         resolver = PathResolver(

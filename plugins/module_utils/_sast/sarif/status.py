@@ -6,16 +6,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from ..._core.findings import ScanStatus
 from ..shape import as_dict, as_list
 from ..text import Cleaner
 from .document import RawRun
-
-_ORDER = (ScanStatus.FAILED, ScanStatus.PARTIAL, ScanStatus.OK)
-_MOST_REASONS = 20
 
 
 def of_run(run: RawRun, cleaner: Cleaner) -> tuple[ScanStatus, list[str]]:
@@ -28,18 +24,6 @@ def of_run(run: RawRun, cleaner: Cleaner) -> tuple[ScanStatus, list[str]]:
     if run.dropped:
         gaps.append(f"{run.dropped} of {run.seen} results were not read")
     return (ScanStatus.PARTIAL, gaps) if gaps else (ScanStatus.OK, [])
-
-
-def combined(statuses: Sequence[ScanStatus]) -> ScanStatus:
-    """The worst of all runs; ``empty`` without any."""
-    return next((status for status in _ORDER if status in statuses), ScanStatus.EMPTY)
-
-
-def shortened(reasons: list[str]) -> list[str]:
-    """At most so many reasons, with the number of those left out."""
-    if len(reasons) <= _MOST_REASONS:
-        return reasons
-    return [*reasons[:_MOST_REASONS], f"and {len(reasons) - _MOST_REASONS} more"]
 
 
 def _missing_results(run: RawRun) -> list[str]:

@@ -2,22 +2,19 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether suppressions hide a result (SARIF 2.1.0, 3.27.23 and 3.35).
-
-``strict``: all of them must be accepted; one under review or rejected voids the rest. ``lenient``: one accepted is
-enough. A status that is absent is accepted, as the standard says.
-"""
+"""The suppressions of a result (SARIF 2.1.0, 3.27.23 and 3.35). A status that is absent is accepted, as it says."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ..._core.findings import Suppression
+from ..finish import ACCEPTED
 from ..shape import as_dict, as_list, as_str
 from ..tally import Tally
 from ..text import Cleaner
 
-ACCEPTED, UNREADABLE = "accepted", "unreadable"
+UNREADABLE = "unreadable"
 _STATUSES = (ACCEPTED, "underReview", "rejected")
 _MOST = 16
 
@@ -27,11 +24,6 @@ def suppressions_of(raw: Any, cleaner: Cleaner, tally: Tally) -> tuple[Suppressi
     if len(entries) > _MOST:
         tally.cut("suppressions of findings", _MOST, len(entries))
     return tuple(_one(as_dict(entry), cleaner, tally) for entry in entries[:_MOST])
-
-
-def hides(entries: tuple[Suppression, ...], reading: str) -> bool:
-    accepted = [entry.status == ACCEPTED for entry in entries]
-    return any(accepted) if reading == "lenient" else bool(accepted) and all(accepted)
 
 
 def _one(raw: dict[str, Any], cleaner: Cleaner, tally: Tally) -> Suppression:

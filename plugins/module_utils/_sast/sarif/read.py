@@ -1,0 +1,93 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""SARIF as the entry of all readers sees it: a document in, a scan record out."""
+
+from __future__ import annotations
+
+from ..._core.findings import Scan, ScanStatus
+from ..identity import Identifier
+from ..record import Record, ruleset_of
+from ..source import Source
+from ..spool import Spool
+from ..window import Window
+from . import provenance, status
+from .document import Document, RawRun, read_document
+from .resolve import RunResolver
+
+
+class SarifReader:
+    """One pass over one document."""
+
+    def __init__(self, record: Record, lines: Spool) -> None:
+        self._record = record
+        self._lines = lines
+        self._identifier = Identifier()
+
+    def read(self, window: Window, source: Source) -> Scan:
+        record = self._record
+        document = read_document(
+            window, name=record.name, options=record.options, tally=record.tally, each_run=self._run
+        )
+        state, reasons = self._status(document)
+        version = record.cleaner.label(document.version, 20) or "2.1.0"
+        return record.scan(source, form="sarif", version=version, status=state, reasons=reasons)
+
+    def _run(self, run: RawRun) -> None:
+        """Resolve one run and keep what the record says about it."""
+        record = self._record
+        commits = provenance.commits_of(run)
+        commit = record.commit_of([stated for stated, _repository in commits], f"{record.name}, run {run.index}")
+        resolver = RunResolver(
+            run,
+            record.options,
+            commit,
+            tally=record.tally,
+            cleaner=record.cleaner,
+            identifier=self._identifier,
+            counts=record.counts,
+        )
+        before = record.counts.findings
+        if record.options.totals_only:
+            resolver.count()
+        else:
+            resolver.resolve_into(self._lines)
+        state, reasons = status.of_run(run, record.cleaner)
+        record.statuses.append(state)
+        record.reasons.extend(f"run {run.index} ({resolver.tool}): {reason}" for reason in reasons)
+        rules = {record.cleaner.label(rule, 300) for rule in resolver.book.ids()}
+        record.rules |= rules
+        record.artifacts += len(run.artifacts)
+        category, run_id = provenance.category_of(run, record.cleaner)
+        record.runs.append(
+            {
+                "run": run.index,
+                "tool": resolver.tool,
+                "tool_version": resolver.tool_version,
+                "category": category,
+                "run_id": run_id,
+                "status": state.value,
+                "commit": commit,
+                "repository": provenance.repository_label(commits[0][1], record.cleaner) if commits else None,
+                "time": provenance.ended_at(run),
+                "ruleset": ruleset_of(rules),
+                "rules_count": len(rules),
+                "results": run.seen,
+                "findings": record.counts.findings - before,
+            }
+        )
+
+    def _status(self, document: Document) -> tuple[ScanStatus | None, list[str]]:
+        """What is true of the file beyond its runs."""
+        record = self._record
+        if document.runs == "null":
+            return ScanStatus.FAILED, ["runs is null: the tool did not produce any"]
+        if not record.statuses:
+            return None, ["the file holds no run: nothing was scanned"]
+        if record.counts.baselines.get("none") and len(record.counts.baselines) > 1:
+            text = "only some results have a baselineState; the standard wants all or none"
+            record.tally.warn("baseline_mixed", text)
+        if document.inline_properties:
+            return ScanStatus.PARTIAL, ["the report has inlineExternalProperties, which are not merged into its runs"]
+        return None, []
