@@ -11,18 +11,17 @@ from __future__ import annotations
 
 from .._cluster.amend import Ref, amend, read_or_none
 from .._cluster.kinds import named
-from .._cluster.ledger import LedgerStore
 from .._cluster.state import ConfigMapJournal
 from .._cluster.waits import wait_gone
 from .._core.clock import parse_time
 from .._core.errors import Conflict, TimedOut
-from .._core.operation import Context, NothingToUndo
+from .._core.operation import Context
 from .._core.plan import Json, Step
 from .._core.ports import ABANDONED
 from .._core.statements import EXPIRED
+from .giving_up import GivingUp
 from .names import KEEP_UNTIL, KEPT
 from .objects import Object, annotation, label
-from .tools import Tools
 
 PV = "PersistentVolume"
 LOOK = "was abandoned: look at what the volume holds, then delete it yourself"
@@ -33,7 +32,7 @@ class _Needed(Conflict):
     """Somebody needs the volume since it was planned to free it."""
 
 
-class Expire(NothingToUndo):
+class Expire(GivingUp):
     """``volumes.expire``. Params: ``target``, ``point``, ``volume``, ``uid``, ``claim``, ``operation``, ``kept_until``.
 
     Everything is asked again of the volume as it is now, and the write that lets it go carries its uid and
@@ -42,14 +41,6 @@ class Expire(NothingToUndo):
 
     What was freed is gone for good; the plan said so before it ran.
     """
-
-    def __init__(self, tools: Tools) -> None:
-        self._tools = tools
-        self._store = LedgerStore(tools.cluster, tools.state_namespace, clock=tools.clock)
-
-    def done(self, step: Step, context: Context) -> bool:
-        result = context.results.get(step.name, {})
-        return bool(result.get("freed") or result.get("kept"))
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         params, tools = step.params, self._tools

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from .._cluster.streams import PodSession
@@ -37,7 +38,7 @@ _LATER_S = 1.0
 """How much longer than the budget the pod waits before it lets go by itself: we are to be the first."""
 
 
-class Hold:
+class Hold(ABC):
     """One hook in one pod. ``claim``: it holds that claim and not the pod. ``problem``: why it does not count.
 
     ``began`` and ``ended`` are moments of the monotonic clock, None before. ``stops_writers`` is false where nobody is
@@ -69,9 +70,9 @@ class Hold:
         """Is its stream in use by the freeze, so that no other thread may touch it?"""
         return False
 
+    @abstractmethod
     def arm(self, budget_s: float) -> None:
         """Gets ready without touching the application. Raises BadInput with the reason where nothing could thaw."""
-        raise NotImplementedError
 
     def freeze(self, timeout_s: float) -> HookRun:
         """Freezes. What goes wrong is in the run, and in ``problem``.
@@ -121,6 +122,7 @@ class Hold:
         self.problem = self.problem or problem
         return self._run("post", rc, problem, began)
 
+    @abstractmethod
     def _drop(self) -> None:
         """Ends what was made ready."""
 
@@ -128,14 +130,17 @@ class Hold:
         """Does not count, for a reason outside."""
         self.problem = self.problem or why
 
+    @abstractmethod
     def _freeze(self, timeout_s: float) -> tuple[int | None, str]:
-        raise NotImplementedError
+        """The exit status, None where there is none, and what went wrong, "" for nothing."""
 
+    @abstractmethod
     def _lost(self) -> str:
-        raise NotImplementedError
+        """Why what was frozen is not held any more, "" while it is."""
 
+    @abstractmethod
     def _thaw(self) -> tuple[int | None, str]:
-        raise NotImplementedError
+        """As ``_freeze``; harmless when run twice."""
 
     def _now(self) -> float:
         return self.place.tools.clock.monotonic()

@@ -27,11 +27,11 @@ from . import hook_profiles as profiles
 from . import hook_scripts as scripts
 from . import hook_velero
 from .consistency import Evidence, others_on
-from .hook_holds import THAWED, BackupHold, CommandHold, FreezeHold, Hold, SessionHold
+from .hook_holds import THAWED, BackupHold, Hold
+from .hook_making import HoldMaker
 from .hook_places import HookRun, Place, claims_of
-from .hooks import EXEC, FAIL, FSFREEZE, PROFILE, SESSION, Hook, Hooks, pods_for
-from .profiles.common import HELD as READY
-from .profiles.common import REFUSED, REPLICA, Facts
+from .hooks import EXEC, FAIL, FSFREEZE, PROFILE, Hook, Hooks, pods_for
+from .profiles.common import REPLICA
 from .tools import Tools, in_parallel
 
 _STALE_S = 20.0
@@ -253,88 +253,11 @@ class HookRunner:
     # -- what a hook is in one pod ------------------------------------------------------------------------------
 
     def _made(self, hook: Hook, place: Place) -> Hold | None:
-        if hook.kind == FSFREEZE:
-            path = hook.path or place.path_of(hook.claim)
-            return FreezeHold(hook, place, path, hook.claim or place.claim_at(path), mark=self._mark)
-        if hook.kind == SESSION:
-            release = hook.release and hook.release + "\n"
-            return SessionHold(hook, place, hook.command, ready=hook.ready, release=release, mark=self._mark)
-        if hook.kind == PROFILE:
-            return self._profiled(hook, place)
-        thaw = self.hooks.thaw_of(hook) or hook
-        there = self._place(thaw, self._view(place.pod))
-        claim = place.claim_at(hook.command[-1]) if hook.pod else ""
-        if hook.pod and not claim:
-            hook = replace(hook, counts=False)
-        return CommandHold(
-            hook,
-            place,
-            hook.command,
-            thaw.command,
-            mark=self._mark,
-            claim=claim,
-            thaw_place=there,
-            thaw_timeout_s=thaw.timeout_s,
-        )
+        maker = HoldMaker(self.hooks, self._mark, self.atomic, self.budget_s, self._place_in, self.notes.append)
+        return maker.made(hook, place)
 
-    def _profiled(self, hook: Hook, place: Place) -> Hold | None:
-        profile = profiles.profile(hook.profile)
-        facts = self._facts(hook, place)
-        found = profile.plan(facts, hook.options, self.budget_s)
-        if found.note:
-            self.notes.append(f"{hook.name} in {place.pod}: {found.note}")
-        if found.backup is not None:
-            if self.atomic:
-                self.notes.append(
-                    f"{hook.name} in {place.pod}: all claims are cut at one moment, no base backup is needed"
-                )
-                return None
-            parts = (found.session, found.opening, found.release)
-            version = facts.first("version")
-            number = int(version) if version.isdigit() else 0
-            return BackupHold(hook, place, parts, found.backup, version=number, mark=self._mark)
-        if found.session:
-            return SessionHold(
-                hook,
-                place,
-                found.session,
-                ready=READY,
-                release=found.release,
-                mark=self._mark,
-                opening=found.opening,
-                proof=found.proof,
-                role=facts.role,
-                covers=found.covers or self.atomic,
-            )
-        if found.freeze:
-            return CommandHold(hook, place, found.freeze, found.thaw, mark=self._mark, role=facts.role)
-        return None
-
-    def _facts(self, hook: Hook, place: Place) -> Facts:
-        """What the server in the pod says of itself. Raises BadInput where it cannot be asked."""
-        command = profiles.profile(hook.profile).probe_command(hook.options)
-        why, printed = "", ""
-        try:
-            answer = place.ask(command, hook.timeout_s)
-            printed = answer.stdout
-            why = f"exit code {answer.rc}: nothing that it printed is repeated" if answer.rc else ""
-        except KnownGoodError as error:
-            why = error.why or error.what
-        if REFUSED in printed:
-            why = printed.partition(REFUSED)[2].strip().splitlines()[0]
-        if why:
-            raise BadInput(
-                f"the profile {hook.profile} of the hook {hook.name} cannot ask its server, nothing was frozen",
-                where=place.where,
-                why=why,
-                next="name the container, and in options user, host, port, password_env or password_file",
-            )
-        values: dict[str, list[str]] = {}
-        for line in printed.splitlines():
-            key, sign, value = line.partition("=")
-            if sign:
-                values.setdefault(key, []).append(value.strip())
-        return Facts(values, place.claim_at)
+    def _place_in(self, hook: Hook, pod: str) -> Place:
+        return self._place(hook, self._view(pod))
 
     def _stale(self, hook: Hook, pod: PodView) -> None:
         command: Sequence[str] = ()

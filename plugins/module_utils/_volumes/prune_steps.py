@@ -18,6 +18,7 @@ from .._core.operation import Context, NothingToUndo
 from .._core.plan import Json, Step
 from .._core.statements import PRUNED, Draft, RecoveryPoint, Statement, fold
 from .freeing import free_volumes
+from .giving_up import GivingUp
 from .tools import Tools
 from .usage import Seen, usage
 
@@ -66,20 +67,12 @@ class MarkPruned(NothingToUndo):
             raise _Wanted(f"{point.id} is in use", why="; ".join(needs))
 
 
-class Free(NothingToUndo):
+class Free(GivingUp):
     """``volumes.free``: params ``target``, ``namespace``, ``point``, ``volumes`` (as the statement has them), ``mark``:
     the step that marked it. Its last act is to state what was freed.
 
     What was freed is gone for good; the plan said so before it ran.
     """
-
-    def __init__(self, tools: Tools) -> None:
-        self._tools = tools
-        self._store = LedgerStore(tools.cluster, tools.state_namespace, clock=tools.clock)
-
-    def done(self, step: Step, context: Context) -> bool:
-        result = context.results.get(step.name, {})
-        return bool(result.get("freed") or result.get("kept"))
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         params, name = step.params, step.params["point"]

@@ -76,6 +76,9 @@ class Scripted(Hold):
     def _thaw(self) -> tuple[int | None, str]:
         return 0, self._note("thaw")
 
+    def _drop(self) -> None:
+        """It has nothing to end."""
+
 
 class Runner(HookRunner):
     """The runner with scripted holds in place of those that need a cluster."""
@@ -271,7 +274,9 @@ def test_replicas_come_before_the_others_and_named_pods_before_all() -> None:
     tools = Tools(nobody, "", SystemClock(), SilentReporter())
 
     def hold(pod: str, role: str) -> Hold:
-        return Hold(Hook("h"), Place(tools, "shop", pod, "main", POD_SPEC), mark="m", role=role)
+        made = Scripted(Hook("h"), Place(tools, "shop", pod, "main", POD_SPEC), [], (), lambda: None)
+        made.role = role
+        return made
 
     found = [hold("p", "primary"), hold("r1", "replica"), hold("r2", "replica"), hold("x", "")]
     assert [[h.pod for h in group] for group in groups(Hook("h"), found)] == [["r1", "r2"], ["p", "x"]]
