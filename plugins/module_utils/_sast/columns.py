@@ -19,7 +19,7 @@ class Columns:
     def __init__(self, text: Iterator[str], *, name: str, tally: Tally, limit: int) -> None:
         self._name = name
         self._tally = tally
-        self._reader = csv.reader(_lines(text, name, limit), strict=True)
+        self._reader = csv.reader(self._lines(text, limit), strict=True)
         self.header = tuple(cell.strip().lstrip("\ufeff") for cell in self._next() or ())
         if len(set(self.header)) != len(self.header):
             raise BadInput("the report is ambiguous", where=name, why="two columns have one name")
@@ -40,15 +40,17 @@ class Columns:
             where = f"{self._name}, line {self._reader.line_num}"
             raise BadInput("the report is not CSV", where=where, why=str(error)) from None
 
-
-def _lines(text: Iterator[str], name: str, limit: int) -> Iterator[str]:
-    rest = ""
-    for piece in text:
-        # Only a line feed ends a line: other separators occur inside of cells.
-        *lines, rest = (rest + piece).split("\n")
-        for line in lines:
-            yield line + "\n"
-        if len(rest) > limit:
-            raise BadInput("the report is not CSV we can read", where=name, why="a line longer than the window")
-    if rest:
-        yield rest
+    def _lines(self, text: Iterator[str], limit: int) -> Iterator[str]:
+        rest = ""
+        for piece in text:
+            # Only a line feed ends a line: other separators occur inside of cells.
+            *lines, rest = (rest + piece).split("\n")
+            for line in lines:
+                yield line + "\n"
+            if len(rest) > limit:
+                why = "a line longer than the window"
+                raise BadInput("the report is not CSV we can read", where=self._name, why=why)
+        if rest:
+            # All that can be seen of a table that is cut off; where a row ends, not even that.
+            self._tally.warn("no_line_end", "the last line has no end: the report may be cut off there")
+            yield rest
