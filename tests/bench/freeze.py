@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from tests.cluster.objects import recreated
+
 from .figures import Measure, Section, Target
 from .floor import capture as floor
 from .rig import Bench, loads
@@ -67,14 +69,4 @@ def _deployment(image: str, claims: list[str]) -> dict[str, object]:
 def deployment(name: str, container: dict[str, object], claims: list[str]) -> dict[str, object]:
     volumes = [{"name": one, "persistentVolumeClaim": {"claimName": one}} for one in claims]
     spec = {"containers": [container], "terminationGracePeriodSeconds": 0, "volumes": volumes}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name},
-        "spec": {
-            "replicas": 1,
-            "strategy": {"type": "Recreate"},
-            "selector": {"matchLabels": {"app": name}},
-            "template": {"metadata": {"labels": {"app": name}}, "spec": spec},
-        },
-    }
+    return recreated(name, {"metadata": {"labels": {"app": name}}, "spec": spec})

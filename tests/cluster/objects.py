@@ -48,3 +48,29 @@ def snapshot(name: str, claimed: str, snapshot_class: str) -> Manifest:
             "source": {"persistentVolumeClaimName": claimed},
         },
     }
+
+
+def recreated(name: str, template: Manifest) -> Manifest:
+    """A Deployment of one pod that is gone before its successor comes, as one with a claim has to be."""
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name},
+        "spec": {
+            "replicas": 1,
+            "strategy": {"type": "Recreate"},
+            "selector": {"matchLabels": {"app": name}},
+            "template": template,
+        },
+    }
+
+
+def autoscaler(kind: str, name: str, least: int = 1, most: int = 3, **more: Any) -> Manifest:
+    """The HorizontalPodAutoscaler of a workload, with its name. ``more``: of the spec."""
+    target = {"apiVersion": "apps/v1", "kind": kind, "name": name}
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": name},
+        "spec": {"scaleTargetRef": target, "minReplicas": least, "maxReplicas": most, **more},
+    }

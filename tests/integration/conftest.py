@@ -26,6 +26,7 @@ from tests.cluster.faults import Faults
 from tests.cluster.handle import Cluster
 from tests.cluster.instance import Instance
 from tests.cluster.users import Rule
+from tests.integration.volumes_app import App
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / "tests" / "output" / "cluster"
@@ -114,6 +115,36 @@ def _release(cluster: Cluster, kind: str, namespace: str, policy: str, reference
         cluster.kubectl("patch", kind, item["metadata"]["name"], "--type=merge", "-p", patch, check=False)
         if kind == "volumesnapshotcontents":
             cluster.kubectl("delete", kind, item["metadata"]["name"], "--wait=false", check=False)
+
+
+@pytest.fixture
+def there(second_cluster: Cluster) -> Iterator[str]:
+    """A namespace of the second cluster."""
+    name = f"t-{secrets.token_hex(4)}"
+    second_cluster.kubectl("create", "namespace", name)
+    second_cluster.wait("account", lambda: second_cluster.get("serviceaccount", "default", "-n", name), 20)
+    yield name
+    second_cluster.kubectl("delete", "namespace", name, "--timeout=60s")
+
+
+@pytest.fixture
+def app(cluster: Cluster, make_namespace: Callable[[], str]) -> App:
+    """The small application of the tests of volumes: a StatefulSet and a Deployment with their claims."""
+    return App.deployed(cluster, make_namespace(), make_namespace())
+
+
+@pytest.fixture
+def files(cluster: Cluster, make_namespace: Callable[[], str]) -> App:
+    """Only its Deployment: quick to come and go."""
+    return App.deployed(cluster, make_namespace(), make_namespace(), only="files")
+
+
+@pytest.fixture
+def watched(files: App, user: Callable[..., User]) -> App:
+    """The same with a user of its own: the audit log tells its requests from those of others."""
+    files.user = user(cluster_roles=["cluster-admin"])
+    files.kubeconfig = files.user.kubeconfig
+    return files
 
 
 @pytest.fixture

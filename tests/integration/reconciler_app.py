@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.cluster.handle import Cluster
+from tests.cluster.objects import autoscaler
 from tests.integration.small_app import template
 from tests.integration.volumes_app import App
 
@@ -151,15 +152,8 @@ class Kept:
         return [database, cron]
 
     def _autoscalers(self) -> list[dict[str, Any]]:
-        target = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "db"}
-        hpa = {"scaleTargetRef": target, "minReplicas": 1, "maxReplicas": 2}
         return [
-            {
-                "apiVersion": "autoscaling/v2",
-                "kind": "HorizontalPodAutoscaler",
-                "metadata": {"name": "db"},
-                "spec": hpa,
-            },
+            autoscaler("StatefulSet", "db", most=2),
             {
                 "apiVersion": "keda.sh/v1alpha1",
                 "kind": "ScaledObject",

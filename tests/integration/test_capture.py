@@ -29,25 +29,6 @@ from tests.cluster.objects import claim, pod
 from tests.integration.volumes_app import CHECKPOINT, KILL_EVERY, App, Killed, dying_after, manifests
 
 
-@pytest.fixture
-def app(cluster: Cluster, make_namespace: Callable[[], str]) -> App:
-    return App.deployed(cluster, make_namespace(), make_namespace())
-
-
-@pytest.fixture
-def files(cluster: Cluster, make_namespace: Callable[[], str]) -> App:
-    """Only the Deployment with its files: quick to come and go."""
-    return App.deployed(cluster, make_namespace(), make_namespace(), only="files")
-
-
-@pytest.fixture
-def watched(files: App, user: Callable[..., Any]) -> App:
-    """The same, with a user of its own: the audit log tells its requests from those of others."""
-    files.user = user(cluster_roles=["cluster-admin"])
-    files.kubeconfig = files.user.kubeconfig
-    return files
-
-
 def contents_of(cluster: Cluster, namespace: str) -> list[Any]:
     items = cluster.get("volumesnapshotcontents")["items"]
     return [item for item in items if item["spec"]["volumeSnapshotRef"]["namespace"] == namespace]

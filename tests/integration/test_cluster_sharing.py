@@ -6,9 +6,6 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterator
-
 import pytest
 
 from tests.cluster import lifecycle
@@ -20,16 +17,6 @@ from tests.cluster.objects import claim, pod, snapshot
 pytestmark = pytest.mark.rig
 
 SNAPSHOTS = "snapshot.storage.k8s.io"
-
-
-@pytest.fixture
-def there(second_cluster: Cluster) -> Iterator[str]:
-    """A namespace of the second cluster."""
-    name = f"t-{secrets.token_hex(4)}"
-    second_cluster.kubectl("create", "namespace", name)
-    second_cluster.wait("account", lambda: second_cluster.get("serviceaccount", "default", "-n", name), 20)
-    yield name
-    second_cluster.kubectl("delete", "namespace", name, "--timeout=60s")
 
 
 @pytest.mark.parametrize("storage_class", ["local", "local-ext4"])

@@ -43,11 +43,6 @@ SESSION = {
 
 
 @pytest.fixture
-def files(cluster: Cluster, make_namespace: Callable[[], str]) -> App:
-    return App.deployed(cluster, make_namespace(), make_namespace(), only="files")
-
-
-@pytest.fixture
 def frozen(cluster: Cluster, make_namespace: Callable[[], str]) -> App:
     """The same on a disk of its own with ext4, in a container that may freeze it."""
     app = App.deployed(cluster, make_namespace(), make_namespace(), "local-ext4", only="files")

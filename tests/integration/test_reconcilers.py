@@ -22,6 +22,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import
 from ansible_collections.knowngood.kube.plugins.module_utils._core.plan import Plan
 from tests.cluster.audit import AuditLog
 from tests.cluster.handle import Cluster
+from tests.cluster.objects import autoscaler
 from tests.integration.reconciler_app import (
     ALL_FROZEN,
     Kept,
@@ -221,18 +222,8 @@ def test_who_strikes_right_before_the_swap_is_seen_at_the_gate(files: App) -> No
 
 
 def test_the_real_autoscaler_leaves_zero_alone_and_takes_over_again(files: App) -> None:
-    hpa = {
-        "apiVersion": "autoscaling/v2",
-        "kind": "HorizontalPodAutoscaler",
-        "metadata": {"name": "files"},
-        "spec": {
-            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "files"},
-            "minReplicas": 2,
-            "maxReplicas": 3,
-        },
-    }
     point = changed_after_a_point(files)
-    files.cluster.apply(hpa, namespace=files.namespace)
+    files.cluster.apply(autoscaler("Deployment", "files", 2), namespace=files.namespace)
     files.cluster.wait("two replicas", lambda: replicas(files) == 2, 120)
     before = files.cluster.get("hpa", "files", "-n", files.namespace)["spec"]
     tools = files.house()
@@ -272,17 +263,7 @@ def scaling(app: App) -> tuple[str, str]:
 def test_an_autoscaler_that_may_scale_to_zero_is_kept_from_scaling_up_and_put_back_exactly(files: App) -> None:
     """The server fills in the rest of its behavior meanwhile; all of that goes again."""
     metric = {"type": "External", "external": {"metric": {"name": "q"}, "target": {"type": "Value", "value": "1"}}}
-    hpa = {
-        "apiVersion": "autoscaling/v2",
-        "kind": "HorizontalPodAutoscaler",
-        "metadata": {"name": "files"},
-        "spec": {
-            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "files"},
-            "minReplicas": 0,
-            "maxReplicas": 3,
-            "metrics": [metric],
-        },
-    }
+    hpa = autoscaler("Deployment", "files", 0, metrics=[metric])
     point = changed_after_a_point(files)
     files.cluster.apply(hpa, namespace=files.namespace)
     before, tools = files.cluster.get("hpa", "files", "-n", files.namespace)["spec"], files.house()

@@ -37,25 +37,6 @@ def expecting(count: int, **more: object) -> list[dict[str, object]]:
     return [{**COUNT, "expect": {"stdout_equals": str(count)}, **more}]
 
 
-@pytest.fixture
-def app(cluster: Cluster, make_namespace: Callable[[], str]) -> App:
-    return App.deployed(cluster, make_namespace(), make_namespace())
-
-
-@pytest.fixture
-def files(cluster: Cluster, make_namespace: Callable[[], str]) -> App:
-    """Only the Deployment with its files: quick to come and go."""
-    return App.deployed(cluster, make_namespace(), make_namespace(), only="files")
-
-
-@pytest.fixture
-def watched(files: App, user: Callable[..., Any]) -> App:
-    """The same, with a user of its own: the audit log tells its requests from those of others."""
-    files.user = user(cluster_roles=["cluster-admin"])
-    files.kubeconfig = files.user.kubeconfig
-    return files
-
-
 def pods_of(app: App) -> dict[str, str]:
     return {p["metadata"]["name"]: p["metadata"]["uid"] for p in app.cluster.get("pods", "-n", app.namespace)["items"]}
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +27,6 @@ from tests.integration.volumes_app import App
 
 HYDRATION_S = 5.0
 MANY = 10
-
-
-@pytest.fixture
-def files(cluster: Cluster, make_namespace: Callable[[], str]) -> App:
-    return App.deployed(cluster, make_namespace(), make_namespace(), only="files")
-
-
-@pytest.fixture
-def watched(files: App, user: Callable[..., Any]) -> App:
-    """With a user of its own: the audit log tells its requests from those of others."""
-    files.user = user(cluster_roles=["cluster-admin"])
-    files.kubeconfig = files.user.kubeconfig
-    return files
 
 
 def captured(app: App, text: str = "good") -> str:
@@ -380,16 +366,6 @@ def _swap_ms(app: App, operation: str) -> int:
     found = app.house().engine.journal.get(operation)
     assert found is not None
     return int(next(r["ms"] for name, r in found.results.items() if name.startswith("swap ")))
-
-
-@pytest.fixture
-def there(second_cluster: Cluster) -> Iterator[str]:
-    """A namespace of the second cluster."""
-    name = f"t-{secrets.token_hex(4)}"
-    second_cluster.kubectl("create", "namespace", name)
-    second_cluster.wait("account", lambda: second_cluster.get("serviceaccount", "default", "-n", name), 20)
-    yield name
-    second_cluster.kubectl("delete", "namespace", name, "--timeout=60s")
 
 
 @pytest.mark.rig

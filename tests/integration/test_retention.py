@@ -32,12 +32,6 @@ from tests.integration.doors import Call, play
 from tests.integration.volumes_app import ROOT, App, Killed, dying_after
 
 
-@pytest.fixture
-def files(cluster: Cluster, make_namespace: Callable[[], str]) -> App:
-    """Only the Deployment with its files: quick to come and go."""
-    return App.deployed(cluster, make_namespace(), make_namespace(), only="files")
-
-
 def contents_of(app: App) -> dict[str, Any]:
     """The contents for snapshots of the namespace, by handle."""
     items = app.cluster.get("volumesnapshotcontents")["items"]

@@ -26,7 +26,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._cluster.state impo
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import NotFound
 from tests.cluster import lifecycle
 from tests.cluster.handle import Cluster
-from tests.cluster.objects import claim
+from tests.cluster.objects import autoscaler, claim, recreated
 
 Manifest = dict[str, Any]
 NAME = "tiny"
@@ -50,22 +50,8 @@ def manifests(image: str, claims: int) -> list[Manifest]:
             },
         },
     }
-    scaler = {
-        "apiVersion": "autoscaling/v2",
-        "kind": "HorizontalPodAutoscaler",
-        "metadata": {"name": "web"},
-        "spec": {
-            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
-            "minReplicas": 1,
-            "maxReplicas": 3,
-            "metrics": [
-                {
-                    "type": "Resource",
-                    "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}},
-                }
-            ],
-        },
-    }
+    cpu = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}
+    scaler = autoscaler("Deployment", "web", metrics=[{"type": "Resource", "resource": cpu}])
     one = [claim("c0", "local"), _deployment("web", image, {"c0": "c0"}), cron, scaler]
     return (
         one
@@ -99,17 +85,7 @@ def _database(image: str) -> list[Manifest]:
 
 
 def _deployment(name: str, image: str, claims: dict[str, str]) -> Manifest:
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name},
-        "spec": {
-            "replicas": 1,
-            "strategy": {"type": "Recreate"},
-            "selector": {"matchLabels": {"app": name}},
-            "template": _template(name, image, claims),
-        },
-    }
+    return recreated(name, _template(name, image, claims))
 
 
 def _template(
