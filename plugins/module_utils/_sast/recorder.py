@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from .._core.clock import parse_time, rfc3339
@@ -38,6 +38,10 @@ _MOST_FINGERPRINTS = 16
 _MOST_KEYS = 500_000
 
 
+Beside = Callable[[str], "Iterator[bytes] | None"]
+"""Gives the bytes of another file that belongs to the report (``audit.xml`` of a Fortify project), if it is there."""
+
+
 class Later:
     """Rows put aside until the rest of the report is known; in memory first, then in a temporary file."""
 
@@ -59,7 +63,8 @@ class Recorder:
     :meth:`partial`; that nothing was scanned at all, :meth:`empty`.
     """
 
-    def __init__(self, record: Record, lines: Spool) -> None:
+    def __init__(self, record: Record, lines: Spool, *, beside: Beside = lambda _name: None) -> None:
+        self.beside = beside
         self.options = record.options
         self.tally = record.tally
         self.cleaner = record.cleaner
@@ -221,12 +226,18 @@ class Recorder:
             snippet_sha256=secrets.snippet_hash(draft.snippet),
             suppressions=draft.suppressions,
             confidence=_SURE.get(draft.confidence.strip().lower()),
+            commit=self._commit_so_far(),
         )
         return self._finish.judged(finding)
 
     @staticmethod
     def _baseline(draft: Draft) -> str | None:
         return draft.baseline if draft.baseline in BASELINES else None
+
+    def _commit_so_far(self) -> str | None:
+        """For those who judge the finding; the record gets the one that the whole report leaves no doubt about."""
+        given = self.options.commit.lower()
+        return given if given != "auto" else next((commit for commit, _repository in self._commits), None)
 
     def _native(self, draft: Draft) -> str:
         return self.cleaner.label(draft.native, 40) or "none"
