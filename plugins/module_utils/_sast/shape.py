@@ -23,6 +23,13 @@ def as_str(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def as_text(value: Any) -> str:
+    """A string, a whole number as one; anything else counts as said nothing."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) else ""
+
+
 def as_int(value: Any) -> int | None:
     """An integer that other JSON readers can hold exactly; true and false are not integers."""
     if not isinstance(value, int) or isinstance(value, bool) or not -_LARGEST <= value <= _LARGEST:

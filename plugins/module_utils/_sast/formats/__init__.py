@@ -46,7 +46,7 @@ def chosen(wanted: str, look: Look, name: str) -> Form:
     fitting = [form for form in named if form.container == look.container]
     for form in fitting:
         # A beginning that does not say it all may be of the named format; the user's word decides.
-        if form.recognise(look) or not look.complete:
+        if form.recognise(look) or form.bare(look) or not look.complete:
             return form
     if look.problem:
         raise look.problem

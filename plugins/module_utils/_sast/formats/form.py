@@ -16,6 +16,10 @@ Says = Callable[[Look], str]
 """Gives the reason why a file looks like the format, "" when it does not."""
 
 
+def _nothing(_look: Look) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Form:
     """One shape in which one tool (or a family) writes.
@@ -23,7 +27,11 @@ class Form:
     ``name``: the word of the option ``format``; several forms may share it (a tool's XML and its CSV). ``title``: the
     tool's name for people. ``recognise``: reads the look of a file; strict enough that no other format's files answer.
     ``read``: takes a Window (json), Markup (xml) or Columns (csv) and the recorder, and consumes the whole document.
-    ``elements``: of XML, the elements that ``read`` wants whole. ``suffixes``: none; names of files prove nothing.
+    ``elements``: of XML, the elements that ``read`` wants whole. ``around``: those around them that it wants to know of
+    when they begin, with attributes alone (the file that the results are in). ``counted``: those of ``elements`` whose
+    attributes say all that is needed to count them; when only totals are asked for, they come without what is inside.
+    ``bare``: recognises a clean report of the tool that could be any tool's (``{}``): believed only when the user names
+    the format.
     """
 
     name: str
@@ -32,6 +40,9 @@ class Form:
     recognise: Says
     read: Callable[[Any, Any], None]
     elements: tuple[str, ...] = ()
+    around: tuple[str, ...] = ()
+    counted: tuple[str, ...] = ()
+    bare: Says = _nothing
 
 
 def _sarif(look: Look) -> str:
