@@ -22,6 +22,7 @@ from typing import Any
 from .._core.errors import BadInput
 from .._core.findings import Finding, Scan
 from . import formats
+from .archive import Member
 from .columns import Columns
 from .formats.form import SARIF, Form
 from .look import CSV, HEAD, XML, Look, look
@@ -33,7 +34,7 @@ from .sarif.read import SarifReader
 from .source import Source
 from .spool import Spool
 from .tally import Tally
-from .text import Cleaner
+from .text import Cleaner, visible
 from .window import Window
 
 
@@ -70,8 +71,11 @@ class ReadResult:
             yield line[:-1] + self._tail
 
 
-def read_report(path: str | os.PathLike[str], *, options: ReadOptions | None = None) -> ReadResult:
-    """Read the report at ``path``.
+def read_report(path: str | os.PathLike[str] | Member, *, options: ReadOptions | None = None) -> ReadResult:
+    """Read the report at ``path``, or the member of an archive as ``select`` gives it.
+
+    A member is a report of its own: ``Scan.file`` is ``archive!member``, ``sha256`` and ``bytes`` are those of its
+    unpacked bytes.
 
     Raises BadInput, once and clearly, for a file that is missing, unreadable, empty, cut off, of no format or of
     several, nested too deeply, larger than the caps, or made for another commit than the options say. A report of a
@@ -81,16 +85,16 @@ def read_report(path: str | os.PathLike[str], *, options: ReadOptions | None = N
     lines = Spool(options.spool_bytes)
     try:
         with _collector_paused():
-            return _read(os.fspath(path), options, lines)
+            return _read(path if isinstance(path, Member) else os.fspath(path), options, lines)
     except RecursionError:
         lines.close()
-        raise BadInput("the report is nested too deeply", where=os.fspath(path)) from None
+        raise BadInput("the report is nested too deeply", where=visible(str(path))) from None
     except BaseException:
         lines.close()
         raise
 
 
-def form_of(path: str, options: ReadOptions) -> Form | None:
+def form_of(path: str | Member, options: ReadOptions) -> Form | None:
     """The format that a file begins like; None for no report. Raises BadInput only for what several formats claim."""
     try:
         source = Source(path, options)
@@ -100,10 +104,10 @@ def form_of(path: str, options: ReadOptions) -> Form | None:
     return formats.recognised(seen, source.name) if not seen.problem else None
 
 
-def _read(path: str, options: ReadOptions, lines: Spool) -> ReadResult:
+def _read(path: str | Member, options: ReadOptions, lines: Spool) -> ReadResult:
     tally = Tally()
     cleaner = Cleaner(tally, options.max_text)
-    record = Record(cleaner.label(path, 4096), options, tally, cleaner)
+    record = Record(cleaner.label(str(path), 4096), options, tally, cleaner)
     source = Source(path, options)
     seen, blocks = _first_look(source)
     form = formats.chosen(options.format, seen, source.name)
@@ -111,7 +115,7 @@ def _read(path: str, options: ReadOptions, lines: Spool) -> ReadResult:
         window = Window(source.text(blocks), name=record.name, tally=tally, limit=options.window)
         scan = SarifReader(record, lines).read(window, source)
         return ReadResult(scan, lines, _tail(scan))
-    recorder = Recorder(record, lines)
+    recorder = Recorder(record, lines, beside=source.beside)
     try:
         _read_form(form, source, blocks, recorder)
         scan = recorder.scan(source, form=form.name)

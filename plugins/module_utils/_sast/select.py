@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which files are meant by a list of files, directories and globs."""
+"""Which files are meant by a list of files, directories and globs, and which members by archives among them."""
 
 from __future__ import annotations
 
@@ -12,20 +12,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .._core.errors import BadInput
+from . import archive
+from .archive import Member
 from .options import ReadOptions
 from .read import form_of
+from .source import PROJECT
+from .text import visible
 
 _NAMES = (".sarif", ".sarif.json", ".sarif.gz", ".sarif.json.gz")
 _PERHAPS = (".json", ".xml", ".csv", ".json.gz", ".xml.gz", ".csv.gz")
+_ARCHIVES = (".zip", ".fpr")
 _MOST_IGNORED = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """``files`` to read, in a stable order without repeats; ``ignored`` are files of given directories (the first few,
-    ``ignored_count`` all) that are no reports."""
+    """``files`` to read, in a stable order without repeats: paths, and members of archives. ``ignored`` are files of
+    given directories and archives (the first few, ``ignored_count`` all) that are no reports."""
 
-    files: tuple[str, ...]
+    files: tuple[str | Member, ...]
     ignored: tuple[str, ...]
     ignored_count: int
 
@@ -33,12 +38,14 @@ class Selection:
 def select(paths: Sequence[str], options: ReadOptions) -> Selection:
     """Expand ``paths``. A directory gives, at any depth, files named as SARIF, and JSON, XML and CSV files that begin
     like a report; links in it are not followed. A file that is named, or matched by a glob, is taken whatever its name.
+    A zip archive stands for its members, chosen as in a directory; one that is a Fortify project is a report itself.
 
-    Raises BadInput for a path that does not exist, a glob without match and a directory without reports.
+    Raises BadInput for a path that does not exist, a glob without match, a directory or a named archive without
+    reports, and an archive that is damaged, ambiguous or beyond the caps.
     """
     if not paths:
         raise BadInput("no report was named", next="give a file, a directory or a glob in path")
-    files: dict[str, str] = {}
+    files: dict[tuple[str, str], str | Member] = {}
     ignored: list[str] = []
     for path in paths:
         if os.path.isdir(path):
@@ -57,7 +64,11 @@ def select(paths: Sequence[str], options: ReadOptions) -> Selection:
             if not found:
                 raise BadInput("no file matches", where=path, next="check the glob, or produce the report first")
         for file in found:
-            files.setdefault(os.path.realpath(file), file)
+            for report in _opened(file, options, ignored, named=not os.path.isdir(path)):
+                member = report.name if isinstance(report, Member) else ""
+                files.setdefault((os.path.realpath(report), member), report)
+    if not files:
+        raise BadInput("there are no reports in the archives", where=", ".join(map(visible, paths))[:400])
     return Selection(tuple(files.values()), tuple(ignored[:_MOST_IGNORED]), len(ignored))
 
 
@@ -78,4 +89,66 @@ def _is_report(path: str, options: ReadOptions) -> bool:
     lower = path.lower()
     if lower.endswith(_NAMES):
         return True
+    if lower.endswith(_ARCHIVES):
+        return archive.is_archive(path)
     return lower.endswith(_PERHAPS) and form_of(path, options) is not None
+
+
+def _opened(path: str, options: ReadOptions, ignored: list[str], *, named: bool) -> list[str | Member]:
+    """The file itself, or the reports in it if it is an archive. ``named``: the user asked for this very file."""
+    if not archive.is_archive(path):
+        return [path]
+    members = archive.members(path, options)
+    if any(member.name == PROJECT for member in members):
+        return [path]
+    candidates = [member for member in members if _may_be_report(member)]
+    _check_sizes(path, candidates, options)
+    found: list[str | Member] = [member for member in candidates if _is_report_inside(member, options)]
+    if not found and named:
+        raise BadInput(
+            "there are no reports in the archive",
+            where=visible(path),
+            why=f"none of its {len(members)} members is named or begins like a report",
+            next="name the reports",
+        )
+    chosen = set(map(id, found))
+    ignored.extend(visible(str(member)) for member in members if id(member) not in chosen)
+    return found
+
+
+def _may_be_report(member: Member) -> bool:
+    """Links and devices are none. An archive in the archive is an error: it is not opened, and may hold reports."""
+    lower = member.name.lower()
+    if member.special:
+        return False
+    if lower.endswith((*_ARCHIVES, ".gz")) and (lower.endswith(_ARCHIVES) or lower.endswith((*_NAMES, *_PERHAPS))):
+        raise BadInput(
+            "an archive inside of an archive is not opened",
+            where=visible(str(member)),
+            next="unpack the outer one and name what is in it",
+        )
+    return lower.endswith((*_NAMES, *_PERHAPS))
+
+
+def _check_sizes(path: str, candidates: Sequence[Member], options: ReadOptions) -> None:
+    """Before anything is unpacked: a member gives no byte more than the directory says, so these are the most."""
+    total, stored = sum(member.size for member in candidates), os.path.getsize(path)
+    if total > options.max_bytes:
+        raise BadInput(
+            "the archive is too large",
+            where=visible(path),
+            why=f"its reports take {total} bytes, {options.max_bytes} are allowed",
+            next="raise max_bytes if you trust the file",
+        )
+    if total > max(options.ratio_from, options.max_ratio * stored):
+        raise BadInput(
+            "the archive looks like a decompression bomb",
+            where=visible(path),
+            why=f"{stored} bytes would become {total}: over {options.max_ratio} to 1",
+            next="unpack it yourself if you trust the file",
+        )
+
+
+def _is_report_inside(member: Member, options: ReadOptions) -> bool:
+    archive.probe(member)
+    return member.name.lower().endswith(_NAMES) or form_of(member, options) is not None

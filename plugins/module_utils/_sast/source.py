@@ -13,23 +13,27 @@ import json
 import os
 import stat
 import zlib
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections.abc import Callable, Iterator
+from io import FileIO
 
 from .._core.errors import BadInput
+from . import archive
+from .archive import Content, Member
 from .options import ReadOptions
 from .text import visible
 
 _GZIP = b"\x1f\x8b"
-_ZIP = b"PK\x03\x04"
+PROJECT = "audit.fvdl"
+"""The member that makes a zip archive one report: a Fortify project, whose other members belong to it."""
 
 
 class Source:
-    """One file. ``sha256`` and ``size`` (of the file as stored) are complete once its blocks are exhausted."""
+    """One file. ``sha256`` and ``size`` are complete once its blocks are exhausted: of the file as stored, of a member
+    of an archive those of its unpacked bytes."""
 
-    def __init__(self, path: str, options: ReadOptions) -> None:
+    def __init__(self, path: str | Member, options: ReadOptions) -> None:
         self.path = path
-        self.name = visible(path)
+        self.name = visible(str(path))
         self._options = options
         self._hash = hashlib.sha256()
         self.size = 0
@@ -41,7 +45,7 @@ class Source:
     def blocks(self) -> Iterator[bytes]:
         """What the file holds, unpacked, in pieces."""
         with self._open() as file:
-            head, blocks = _headed(self._unpacked(file))
+            head, blocks = _headed(self._content(file))
             if not head:
                 raise BadInput("the report is empty", where=self.name, why="the file holds no bytes")
             yield head
@@ -67,7 +71,18 @@ class Source:
                 "the report is cut off or not text", where=self.name, why=f"{encoding}: {error.reason}"
             ) from error
 
-    def _open(self) -> BinaryIO:
+    def beside(self, name: str) -> Iterator[bytes] | None:
+        """Another member of the same Fortify project; None where there is none."""
+        if isinstance(self.path, Member) or not archive.is_archive(self.path):
+            return None
+        member = next((one for one in archive.members(self.path, self._options) if one.name == name), None)
+        return self._beside(member) if member is not None else None
+
+    def _beside(self, member: Member) -> Iterator[bytes]:
+        with self._open() as file:
+            yield from self._unpacked(member, file)
+
+    def _open(self) -> FileIO:
         try:
             # O_NONBLOCK: opening a named pipe must not wait for a writer that never comes.
             handle = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -76,9 +91,9 @@ class Source:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             os.close(handle)
             raise BadInput("the report is not a regular file", where=self.name, next="give a file or a directory")
-        return os.fdopen(handle, "rb", buffering=0)
+        return FileIO(handle, "rb")
 
-    def _blocks(self, file: BinaryIO) -> Iterator[bytes]:
+    def _blocks(self, file: FileIO) -> Iterator[bytes]:
         while True:
             try:
                 block = file.read(self._options.chunk)
@@ -86,32 +101,55 @@ class Source:
                 raise unreadable(self.name, error) from error
             if not block:
                 return
-            self._hash.update(block)
-            self.size += len(block)
-            yield block
+            yield self._counted(block)
 
-    def _unpacked(self, file: BinaryIO) -> Iterator[bytes]:
+    def _counted(self, block: bytes) -> bytes:
+        self._hash.update(block)
+        self.size += len(block)
+        return block
+
+    def _content(self, file: FileIO) -> Iterator[bytes]:
+        if isinstance(self.path, Member):
+            return (self._counted(block) for block in self._unpacked(self.path, file))
         head, blocks = _headed(self._blocks(file))
-        if head.startswith(_ZIP):
-            raise BadInput("the report is a zip archive", where=self.name, next="unpack it first")
         everything = _chain(head, blocks)
+        if head.startswith(archive.MAGIC):
+            return self._project(self.path, file, everything)
         if head.startswith(_GZIP):
-            everything = self._inflated(everything)
-        total = 0
+            return self._capped(self._inflated(everything), lambda: self.size)
+        return self._capped(everything)
+
+    def _project(self, path: str, file: FileIO, stored: Iterator[bytes]) -> Iterator[bytes]:
+        member = next((one for one in archive.members(path, self._options) if one.name == PROJECT), None)
+        if member is None:
+            raise BadInput(
+                "the report is a zip archive of several files", where=self.name, next="name one of its members"
+            )
+        for _block in self._capped(stored):
+            pass
+        yield from self._unpacked(member, file)
+
+    def _unpacked(self, member: Member, file: FileIO) -> Iterator[bytes]:
+        content = Content(member, file, self._options.chunk)
+        return self._capped(iter(content), lambda: content.taken)
+
+    def _capped(self, everything: Iterator[bytes], packed: Callable[[], int] | None = None) -> Iterator[bytes]:
+        """``packed``: how many bytes were unpacked so far, for what is packed."""
+        total, options = 0, self._options
         for block in everything:
             total += len(block)
-            if total > self._options.max_bytes:
+            if total > options.max_bytes:
                 raise BadInput(
                     "the report is too large",
                     where=self.name,
-                    why=f"more than {self._options.max_bytes} bytes of text",
+                    why=f"more than {options.max_bytes} bytes of text",
                     next="raise max_bytes if you trust the file",
                 )
-            if head.startswith(_GZIP) and total > max(self._options.ratio_from, self._options.max_ratio * self.size):
+            if packed and total > max(options.ratio_from, options.max_ratio * packed()):
                 raise BadInput(
                     "the report looks like a decompression bomb",
                     where=self.name,
-                    why=f"{self.size} bytes became more than {total}: over {self._options.max_ratio} to 1",
+                    why=f"{packed()} bytes became more than {total}: over {options.max_ratio} to 1",
                     next="unpack it yourself if you trust the file",
                 )
             yield block
