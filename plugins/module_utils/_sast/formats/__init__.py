@@ -9,9 +9,25 @@ from __future__ import annotations
 from ..._core.errors import BadInput
 from ..look import Look
 from .bandit import BANDIT
+from .checkov import CHECKOV
+from .defectdojo import DEFECTDOJO, DEFECTDOJO_CSV
 from .form import SARIF, Form
+from .generic import GENERIC, GENERIC_CSV
+from .kics import KICS
+from .leaks import DETECT_SECRETS, GITLEAKS
 
-FORMS: tuple[Form, ...] = (SARIF, BANDIT)
+FORMS: tuple[Form, ...] = (
+    SARIF,
+    BANDIT,
+    KICS,
+    CHECKOV,
+    GITLEAKS,
+    DETECT_SECRETS,
+    GENERIC,
+    GENERIC_CSV,
+    DEFECTDOJO,
+    DEFECTDOJO_CSV,
+)
 NAMES = tuple(dict.fromkeys(form.name for form in FORMS))
 
 
