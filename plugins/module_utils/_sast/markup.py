@@ -6,6 +6,9 @@
 
 Expat does the parsing. Declarations of types and entities are refused outright, wherever they stand, so nothing expands
 and nothing is fetched. Names come without their namespace: the producers of reports disagree about it.
+
+Inside an element that is wanted whole, the parser calls the tree builder without a detour through Python, which is what
+makes it fast. How much that element holds is looked at after each block; once it is too much, the rest is passed over.
 """
 
 from __future__ import annotations
@@ -18,38 +21,52 @@ from .._core.errors import BadInput
 from .tally import Tally
 
 MAX_DEPTH = 200
-_NODE = 100
-"""What an element counts for besides its text, in characters."""
 
 
 class Markup:
     """A document that arrives in pieces. ``root`` and ``attributes`` are known once the first element was seen.
 
     ``wanted``: the names of the elements to be given whole. One inside another is a part of the outer one. What is
-    below an element beyond ``limit`` characters is left out and counted in ``tally``.
+    below an element beyond ``limit`` bytes (and one block) is left out and counted in ``tally``. ``opened``: the names
+    of elements around the wanted ones that are given when they begin, with their attributes and nothing else.
+    ``hollow``: the names of elements of which the attributes are all that is wanted; nothing inside is looked at.
     """
 
     def __init__(
-        self, blocks: Iterator[bytes], *, wanted: Collection[str], name: str, tally: Tally, limit: int
+        self,
+        blocks: Iterator[bytes],
+        *,
+        wanted: Collection[str],
+        opened: Collection[str] = (),
+        hollow: Collection[str] = (),
+        name: str,
+        tally: Tally,
+        limit: int,
     ) -> None:
         self.root = ""
         self.attributes: dict[str, str] = {}
         self._blocks = blocks
         self._wanted = frozenset(wanted)
+        self._opened = frozenset(opened)
+        self._hollow = frozenset(hollow)
         self._name = name
         self._tally = tally
         self._limit = limit
         self._depth = 0
-        self._builder: TreeBuilder | None = None
-        self._opened_at = 0
-        self._size = 0
-        self._skipping = 0
+        self._builder = TreeBuilder()
+        self._whole: Element | None = None
+        self._shell = ""
+        self._begins = 0
+        self._nodes = 0
+        self._passed = 0
+        self._namespaces = False
+        self._outlining = False
         self._ready: list[Element] = []
         self._seen: list[str] = []
         self._parser = self._make_parser()
 
     def elements(self) -> Iterator[Element]:
-        """The wanted elements in the document's order, each when it is complete."""
+        """The wanted elements in the document's order, each when it is complete, and the opened ones around them."""
         for block in self._blocks:
             self._feed(block)
             if self._ready:
@@ -60,6 +77,7 @@ class Markup:
 
     def outline(self) -> Iterator[str]:
         """The names of the root's children; takes what there is and does not ask for the document's end."""
+        self._outlining = True
         for block in self._blocks:
             self._feed(block)
             yield from self._seen
@@ -70,6 +88,7 @@ class Markup:
         parser.buffer_text = True
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
+        parser.StartNamespaceDeclHandler = self._declare
         parser.StartDoctypeDeclHandler = self._refuse
         parser.EntityDeclHandler = self._refuse
         return parser
@@ -85,6 +104,22 @@ class Markup:
             raise BadInput("the report is not XML", where=where, why=why, next="produce the report again") from None
         except (ValueError, LookupError) as error:
             raise BadInput("the report is not XML we can read", where=self._name, why=str(error)) from None
+        if self._whole is not None:
+            self._look_at_open(self._whole)
+        elif self._shell:
+            self._parser.StartElementHandler = self._pass_start
+
+    def _look_at_open(self, whole: Element) -> None:
+        """What an element that goes on in the next block holds so far: neither too deep nor too much of it."""
+        inner, depth = whole, self._depth
+        while len(inner):
+            inner, depth = inner[-1], depth + 1
+            if depth > MAX_DEPTH:
+                raise self._too_deep()
+        if self._parser.CurrentByteIndex - self._begins > self._limit:
+            self._parser.StartElementHandler = self._pass_start
+            self._parser.EndElementHandler = self._pass_end
+            self._parser.CharacterDataHandler = self._pass_text
 
     def _refuse(self, *_declaration: object) -> None:
         raise BadInput(
@@ -94,49 +129,102 @@ class Markup:
             next="produce the report without a DOCTYPE",
         )
 
+    def _too_deep(self) -> BadInput:
+        return BadInput("the report is nested too deeply", where=self._name, why=f"more than {MAX_DEPTH} elements")
+
+    def _declare(self, *_declaration: object) -> None:
+        self._namespaces = True
+
+    # -- around the wanted elements --------------------------------------------------------------------------
+
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         self._depth += 1
-        name = tag.rpartition("}")[2]
+        name = _local(tag)
         if self._depth > MAX_DEPTH:
-            raise BadInput("the report is nested too deeply", where=self._name, why=f"more than {MAX_DEPTH} elements")
-        if self._builder is None:
-            if self._depth == 1:
-                self.root, self.attributes = name, attributes
-            elif self._depth == 2 and not self._wanted:
-                self._seen.append(name)
-            if name in self._wanted:
-                self._builder, self._opened_at, self._size = TreeBuilder(), self._depth, 0
-                self._parser.CharacterDataHandler = self._text
-                self._builder.start(name, attributes)
+            raise self._too_deep()
+        if self._depth == 1:
+            self.root, self.attributes = name, attributes
+        elif self._depth == 2 and self._outlining:
+            self._seen.append(name)
+        if name in self._wanted:
+            self._begin(name, attributes)
+        elif name in self._hollow:
+            self._ready.append(Element(name, attributes))
+            self._shell, self._passed = tag, 0
+            self._parser.StartElementHandler, self._parser.EndElementHandler = None, self._end_shell
+        elif name in self._opened:
+            self._ready.append(Element(name, attributes))
+
+    def _end(self, _tag: str) -> None:
+        self._depth -= 1
+
+    # -- inside of one ---------------------------------------------------------------------------------------
+
+    def _begin(self, name: str, attributes: dict[str, str]) -> None:
+        parser, self._builder = self._parser, TreeBuilder()
+        self._whole = self._builder.start(name, attributes)
+        self._begins, self._nodes, self._passed = parser.CurrentByteIndex, 0, 0
+        parser.StartElementHandler = self._builder.start
+        parser.EndElementHandler = self._end_inside
+        parser.CharacterDataHandler = self._builder.data
+
+    def _end_inside(self, tag: str) -> None:
+        self._nodes += 1
+        if self._builder.end(tag) is self._whole:
+            self._complete()
+
+    def _complete(self) -> None:
+        whole = self._whole
+        self._leave()
+        if whole is None:
             return
-        if self._skipping:
-            return
-        self._size += _NODE + sum(map(len, attributes.values()))
-        if self._size > self._limit:
-            self._skipping = self._depth
+        if self._nodes > MAX_DEPTH - self._depth and _depth_of(whole) > MAX_DEPTH - self._depth:
+            raise self._too_deep()
+        if self._namespaces:
+            for node in whole.iter():
+                node.tag = _local(node.tag)
+        self._ready.append(whole)
+
+    def _end_shell(self, tag: str) -> None:
+        """Elements of one name inside each other are not told apart here before a block ends: no report has them."""
+        if self._passed:
+            self._passed -= 1
+        elif tag == self._shell:
+            self._leave()
+
+    def _leave(self) -> None:
+        parser, self._whole, self._shell = self._parser, None, ""
+        parser.StartElementHandler, parser.EndElementHandler = self._start, self._end
+        parser.CharacterDataHandler = None
+        self._depth -= 1
+
+    # -- and in what of it is too much -----------------------------------------------------------------------
+
+    def _pass_start(self, _tag: str, _attributes: dict[str, str]) -> None:
+        if not self._passed and self._whole is not None:
             self._tally.cut("parts of elements longer than the window", 0, 1)
-            return
-        self._builder.start(name, attributes)
+        self._passed += 1
+        if self._depth + self._passed > MAX_DEPTH:
+            raise self._too_deep()
 
-    def _end(self, tag: str) -> None:
-        depth, self._depth = self._depth, self._depth - 1
-        builder = self._builder
-        if builder is None:
-            return
-        if self._skipping:
-            if depth == self._skipping:
-                self._skipping = 0
-            return
-        builder.end(tag.rpartition("}")[2])
-        if depth == self._opened_at:
-            self._ready.append(builder.close())
-            self._builder = self._parser.CharacterDataHandler = None
-
-    def _text(self, text: str) -> None:
-        if self._skipping or self._builder is None:
-            return
-        self._size += len(text)
-        if self._size > self._limit:
-            self._tally.cut("characters of elements longer than the window", 0, len(text))
+    def _pass_end(self, tag: str) -> None:
+        if self._passed:
+            self._passed -= 1
         else:
-            self._builder.data(text)
+            self._end_inside(tag)
+
+    def _pass_text(self, text: str) -> None:
+        if not self._passed:
+            self._tally.cut("characters of elements longer than the window", 0, len(text))
+
+
+def _local(tag: str) -> str:
+    return tag.rpartition("}")[2]
+
+
+def _depth_of(whole: Element) -> int:
+    """How many levels an element has, itself included."""
+    levels, row = 0, [whole]
+    while row:
+        levels, row = levels + 1, [child for node in row for child in node]
+    return levels

@@ -141,7 +141,16 @@ def _first_look(source: Source) -> tuple[Look, Iterator[bytes]]:
 def _read_form(form: Form, source: Source, blocks: Iterator[bytes], recorder: Recorder) -> None:
     options, name = recorder.options, recorder.name
     if form.container == XML:
-        markup = Markup(blocks, wanted=form.elements, name=name, tally=recorder.tally, limit=options.window)
+        hollow = form.counted if options.totals_only else ()
+        markup = Markup(
+            blocks,
+            wanted=[element for element in form.elements if element not in hollow],
+            opened=form.around,
+            hollow=hollow,
+            name=name,
+            tally=recorder.tally,
+            limit=options.window,
+        )
         form.read(markup, recorder)
     elif form.container == CSV:
         form.read(Columns(source.text(blocks), name=name, tally=recorder.tally, limit=options.window), recorder)
