@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from .._core.clock import parse_time, rfc3339
-from .._core.findings import Finding, Location, Scan, ScanStatus
+from .._core.findings import Finding, Location, Scan, ScanStatus, Suppression
 from . import secrets
 from .counts import BASELINES, NOT_A_FINDING
 from .cwe import effect_of
@@ -34,6 +34,7 @@ _CONFIDENCE = {
 _SURE = {word: level for level, words in _CONFIDENCE.items() for word in words}
 _MOST_TAGS = 32
 _MOST_FINGERPRINTS = 16
+_MOST_SUPPRESSIONS = 16
 # Repeats are looked for among so many ids; beyond, every entry stands for itself.
 _MOST_KEYS = 500_000
 
@@ -224,7 +225,7 @@ class Recorder:
             identity=identity,
             occurrence=occurrence,
             snippet_sha256=secrets.snippet_hash(draft.snippet),
-            suppressions=draft.suppressions,
+            suppressions=self._suppressions(draft.suppressions),
             confidence=_SURE.get(draft.confidence.strip().lower()),
             commit=self._commit_so_far(),
         )
@@ -241,6 +242,19 @@ class Recorder:
 
     def _native(self, draft: Draft) -> str:
         return self.cleaner.label(draft.native, 40) or "none"
+
+    def _suppressions(self, given: tuple[Suppression, ...]) -> tuple[Suppression, ...]:
+        """Fit to leave: a justification is text of the report like any other, and may quote a secret."""
+        if len(given) > _MOST_SUPPRESSIONS:
+            self.tally.cut("suppressions of findings", _MOST_SUPPRESSIONS, len(given))
+        return tuple(
+            Suppression(
+                self.cleaner.label(entry.kind, 64),
+                entry.status,
+                self._finish.redacted(self.cleaner.text(entry.justification), "", False),
+            )
+            for entry in given[:_MOST_SUPPRESSIONS]
+        )
 
     def _fingerprints(self, bag: Mapping[str, str], snippet: str, secret: bool) -> dict[str, str]:
         if len(bag) > _MOST_FINGERPRINTS:

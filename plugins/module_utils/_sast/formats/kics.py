@@ -16,7 +16,7 @@ from ..._core.findings import Severity
 from ..draft import Draft, Place, cwe_from
 from ..look import JSON, Look
 from ..recorder import Recorder
-from ..shape import as_dict, as_int, as_list, as_str
+from ..shape import as_dict, as_int, as_str
 from ..window import Window
 from .form import Form
 
