@@ -15,6 +15,7 @@ import re
 from typing import Any
 from urllib.parse import quote
 
+from ..._core.errors import BadInput
 from ..text import visible
 
 # What spreadsheets take for the beginning of a formula, also in the full width of East Asian keyboards.
@@ -101,8 +102,11 @@ def _escaped(piece: str, first: bool) -> str:
 
 
 def json_text(value: Any) -> str:
-    """A JSON value in ASCII, its strings visible. Raises ValueError for numbers that JSON does not know."""
-    text = _ENCODE(value)
+    """A JSON value in ASCII, its strings visible. Raises BadInput for numbers that JSON does not know."""
+    try:
+        text = _ENCODE(value)
+    except ValueError as error:
+        raise BadInput("a finding or scan holds what JSON cannot say", why=str(error)) from error
     return _ENCODE(_visible_inside(value)) if _PERHAPS_UNSAFE.search(text) else text
 
 

@@ -16,7 +16,19 @@ from typing import Any
 
 from ..tally import Tally
 from .escape import markdown_text, one_line
-from .words import CHANGES, SEVERITIES, Changes, Record, Records, Scans, change_of, places_of, severity_of, state_of
+from .words import (
+    CHANGES,
+    SEVERITIES,
+    Changes,
+    Record,
+    Records,
+    Scans,
+    change_of,
+    places_of,
+    positive,
+    severity_of,
+    state_of,
+)
 
 MOST_FINDINGS = 100
 MOST_SCANS = 200
@@ -100,7 +112,7 @@ def _scan_row(scan: Mapping[str, Any]) -> list[str]:
     totals = scan.get("totals")
     findings = totals.get("findings") if isinstance(totals, Mapping) else None
     reasons = "; ".join(one_line(reason) for reason in scan.get("status_reasons") or ())
-    texts = (scan.get("file"), scan.get("tool"), scan.get("tool_version"), scan.get("commit") or "unknown")
+    texts = (scan.get("file"), scan.get("tool"), scan.get("tool_version"), one_line(scan.get("commit")) or "unknown")
     return [
         *(markdown_text(text) for text in texts),
         markdown_text(scan.get("status")),
@@ -126,7 +138,8 @@ def _place(places: Sequence[Mapping[str, Any]]) -> str:
         return ""
     first = places[0]
     text = one_line(first.get("path")) or one_line(first.get("symbol"))
-    text = f"{text}:{first['line']}" if first.get("line") else text
+    line = positive(first.get("line"))
+    text = f"{text}:{line}" if line else text
     if first.get("place") == "outside_root":
         text += " (outside the root)"
     return f"{text} and {len(places) - 1} more" if len(places) > 1 else text

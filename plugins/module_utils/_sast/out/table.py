@@ -13,7 +13,7 @@ from typing import Any
 
 from ..tally import Tally
 from .escape import csv_cell, shown
-from .words import Changes, Record, Records, Scans, change_of, places_of, severity_of, state_of
+from .words import Changes, Record, Records, Scans, change_of, places_of, positive, severity_of, state_of
 
 COLUMNS = (
     "id",
@@ -93,7 +93,7 @@ def _joined(values: Sequence[object] | None, by: str) -> str:
 
 
 def _place(place: Mapping[str, Any]) -> str:
-    line = place.get("line")
+    line = positive(place.get("line"))
     return f"{shown(place.get('path'))}:{line}" if line else shown(place.get("path"))
 
 
