@@ -2,28 +2,33 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the door ``sast_report`` does: select, read, store, and return what fits inline."""
+"""What the door ``sast_report`` does: select, read, compare, judge, store, and return what fits inline."""
 
 from __future__ import annotations
 
+import datetime as dt
 import heapq
 import json
-import os
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from typing import Any
 
+from .._core.clock import Clock, SystemClock
 from .._core.errors import BadInput
 from .._core.findings import Severity, State
-from . import store
+from . import openvex_out, store
+from .checkout import Checkout, SourceLines
+from .compare import Changes, comparability, compare, rules_of
+from .explain import explained
 from .options import ReadOptions
-from .policy import Policy
+from .out import WRITERS
 from .read import ReadResult, read_report
-from .select import select
+from .request import OPENVEX, Output, Request
+from .select import Selection, select
+from .store import Written
+from .tally import Tally
 
-_COMMIT = re.compile(r"[0-9a-f]{7,64}")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _STATES = {state.value: rank for rank, state in enumerate(State)}
 _SEVERITIES = {
     word.value: rank
@@ -31,122 +36,177 @@ _SEVERITIES = {
         (Severity.CRITICAL, Severity.HIGH, Severity.UNKNOWN, Severity.MEDIUM, Severity.LOW, Severity.INFO)
     )
 }
+# What a comparison says, in SARIF's words (2.1.0, 3.27.24). What may be new is new until somebody looked.
+_BASELINE = {"new": "new", "uncertain": "new", "moved": "updated", "unchanged": "unchanged"}
+_MOST_CHANGES = 100
+_SMALLEST_SPOOL = 64 * 1024
+
+Record = dict[str, Any]
 
 
-def options_of(params: Mapping[str, Any]) -> ReadOptions:
-    """Reader options from the door's parameters. Raises BadInput for values that no report could meet."""
-    commit = str(params.get("commit") or "auto").strip().lower()
-    if commit != "auto" and not _COMMIT.fullmatch(commit):
-        raise BadInput("commit is not a commit id", where=commit[:80], next="give 7 to 64 hex digits, or auto")
-    defaults = ReadOptions()
-    return ReadOptions(
-        format=params.get("format") or "auto",
-        commit=commit,
-        digests=_digests_of(params.get("digest")),
-        suppressions=params.get("suppressions") or "strict",
-        note_severity=params.get("note_severity") or "low",
-        policy=Policy.from_dict(params.get("policy")),
-        source_root=params.get("source_root") or "",
-        uri_bases={str(name): str(path) for name, path in (params.get("uri_bases") or {}).items()},
-        max_bytes=_positive(params, "max_bytes", defaults.max_bytes),
-        max_results=_positive(params, "max_results", defaults.max_results),
-    )
+@dataclass(frozen=True, slots=True)
+class _Reports:
+    """Reports that were read, together."""
+
+    results: tuple[ReadResult, ...]
+    selection: Selection
+
+    @property
+    def scans(self) -> list[Record]:
+        return [result.scan.to_dict() for result in self.results]
+
+    @property
+    def count(self) -> int:
+        return sum(result.scan.totals.findings for result in self.results)
+
+    def records(self) -> Iterator[Record]:
+        for result in self.results:
+            yield from result.records()
+
+    def lines(self) -> Iterator[bytes]:
+        for result in self.results:
+            yield from result.lines()
 
 
-def sast_report(params: Mapping[str, Any], *, check: bool = False) -> dict[str, Any]:
-    """Read the reports and write the store. Nothing is written unless every report could be read.
+def sast_report(params: Mapping[str, Any], *, check: bool = False, clock: Clock | None = None) -> dict[str, Any]:
+    """Read the reports and write what was asked for. Nothing is written unless every report could be read.
 
     Gives ``changed``, ``scans`` (dictionaries, in the order of the files), ``findings`` (live before hidden, worst
     first, at most ``return_findings``), ``truncated`` (``what``, ``kept``, ``seen``), ``ignored`` (``count``,
-    ``files``), ``dest`` (``path``, ``sha256``, ``findings``, or None) and ``diff``.
+    ``files``), ``dest`` (``path``, ``sha256``, ``findings``, or None), ``outputs``, ``changes``, ``waivers``, ``vex``,
+    ``gate``, ``explained`` (each None unless asked for) and ``diff``. A gate that is not passed gives ``failed`` and
+    ``msg``, and everything else all the same.
     """
-    options = options_of(params)
-    paths = [str(path) for path in params.get("path") or ()]
-    limit = params.get("return_findings")
-    limit = 100 if limit is None else int(limit)
-    if limit < 0:
-        raise BadInput("return_findings must not be negative", next="0 returns none")
-    selection = select(paths, options)
-    dest = params.get("dest") or None
-    if dest and os.path.realpath(dest) in {os.path.realpath(file) for file in selection.files}:
-        raise BadInput("dest is one of the reports", where=dest, next="write the findings to another file")
-    results: list[ReadResult] = []
-    try:
-        # All spools together may hold what one alone may.
-        share = max(options.spool_bytes // len(selection.files), 64 * 1024)
-        # A policy judges whole findings, so they have to be made.
-        totals_only = not dest and not limit and not options.policy.severity
-        reading = replace(options, spool_bytes=share, totals_only=totals_only)
-        for file in selection.files:
-            results.append(read_report(file, options=reading))
-        stored = store.write(dest, _lines(results), check=check) if dest else None
-        inline, total = _worst(results, limit)
-    finally:
-        for result in results:
-            result.close()
-    cut = {"what": "findings returned inline", "kept": len(inline), "seen": total}
-    return {
-        "changed": stored.changed if stored else False,
-        "scans": [result.scan.to_dict() for result in results],
-        "findings": inline,
-        "truncated": [cut] if total > len(inline) else [],
-        "ignored": {"count": selection.ignored_count, "files": list(selection.ignored)},
+    now = (clock or SystemClock()).now()
+    request = Request.of(params, now)
+    with ExitStack() as stack:
+        reports = _read_all(request.paths, _reading(request, stack), stack, request.refuse_overwriting)
+        changes = _compared(request, reports, stack) if request.baseline else None
+        words = {change.id: change.status for change in changes.after} if changes else None
+        verdict = request.gate.decide(reports.records(), reports.scans, words) if request.gate else None
+        stored = store.write(request.dest, reports.lines(), check=check) if request.dest else None
+        written = [_published(one, request, reports, changes, now, check) for one in request.outputs]
+        inline = _worst(reports, request.inline)
+        result: dict[str, Any] = {
+            "scans": reports.scans,
+            "findings": inline,
+            "explained": _explained(request.explain, reports) if request.explain else None,
+        }
+    cut = {"what": "findings returned inline", "kept": len(inline), "seen": reports.count}
+    files = [*([stored.file] if stored else []), *(file for file, _told in written if file)]
+    result |= {
+        "changed": any(file.changed for file in files),
+        "truncated": [cut] if reports.count > len(inline) else [],
+        "ignored": {"count": reports.selection.ignored_count, "files": list(reports.selection.ignored)},
         "dest": stored.to_dict() if stored else None,
-        "diff": _diff(stored) if stored else None,
+        "outputs": [told for _file, told in written],
+        "changes": changes.to_dict(statuses=("new", "moved", "fixed", "uncertain"), most=_MOST_CHANGES)
+        if changes
+        else None,
+        "waivers": request.waivers.report() if request.waivers else None,
+        "vex": request.vex.report() if request.vex else None,
+        "gate": verdict.to_dict() if verdict else None,
+        "diff": [_diff(file) for file in files] or None,
     }
+    if verdict is not None and not verdict.passed:
+        result |= {"failed": True, "msg": verdict.summary()}
+    return result
 
 
-def _worst(results: Sequence[ReadResult], limit: int) -> tuple[list[dict[str, Any]], int]:
-    """The first findings to look at, and how many there are: live first, then by severity (unknown beside high)."""
-    total = sum(result.scan.totals.findings for result in results)
+def _reading(request: Request, stack: ExitStack) -> ReadOptions:
+    source = None
+    if request.source:
+        source = SourceLines(stack.enter_context(Checkout(request.source)), Tally())
+    return replace(request.options, totals_only=request.totals_only, source=source)
+
+
+def _read_all(
+    paths: Sequence[str],
+    options: ReadOptions,
+    stack: ExitStack,
+    check: Callable[[Sequence[Any]], None] | None = None,
+) -> _Reports:
+    selection = select(paths, options)
+    if check:
+        check(selection.files)
+    # All spools together may hold what one alone may.
+    share = max(options.spool_bytes // len(selection.files), _SMALLEST_SPOOL)
+    reading = replace(options, spool_bytes=share)
+    results = tuple(stack.enter_context(read_report(file, options=reading)) for file in selection.files)
+    return _Reports(results, selection)
+
+
+def _compared(request: Request, reports: _Reports, stack: ExitStack) -> Changes:
+    """With the reports of before, read by the same rules; what was waived then does not matter now."""
+    options = replace(request.options, commit="auto", digests=None, judges=())
+    before = _read_all(request.baseline, options, stack)
+    return compare(
+        before.records(),
+        reports.records(),
+        renames=request.renames,
+        comparable=comparability(before.scans, reports.scans),
+        known_rules=rules_of(before.scans),
+    )
+
+
+def _published(
+    output: Output, request: Request, reports: _Reports, changes: Changes | None, now: dt.datetime, check: bool
+) -> tuple[Written | None, dict[str, Any]]:
+    """Writes one output. What had to be left out or changed for it is in its ``warnings`` and ``truncated``."""
+    tally = Tally()
+    if output.form == OPENVEX:
+        pieces = _vex(output, request, reports, changes, now)
+        if pieces is None:
+            why = "no finding bears a CVE id, and a document needs a statement"
+            return None, {"format": output.form, "path": output.path, "sha256": None, "warnings": [why]}
+    else:
+        words = {change.id: _BASELINE[change.status] for change in changes.after} if changes else None
+        pieces = WRITERS[output.form](reports.scans, reports.records, words, tally=tally)
+    file = store.write_file(output.path, pieces, what=f"the dest of {output.form}", check=check)
+    told = {"format": output.form, "path": output.path, "sha256": file.sha256}
+    return file, {**told, "warnings": list(tally.warnings), "truncated": list(tally.truncated)}
+
+
+def _vex(
+    output: Output, request: Request, reports: _Reports, changes: Changes | None, now: dt.datetime
+) -> Iterator[bytes] | None:
+    digests = sorted({digest for scan in reports.scans for digest in scan["digests"]})
+    if not digests:
+        raise BadInput(
+            "an OpenVEX document is about images, and none is known",
+            where=output.path,
+            next="give the option digest: the image that was built from the scanned commit",
+        )
+    fixed = {change.id: "fixed" for change in changes.gone if change.status == "fixed"} if changes else None
+    document = openvex_out.document(
+        reports.records(), author=output.author, digest=digests, now=now, waivers=request.waivers, changes=fixed
+    )
+    return iter((json.dumps(document, indent=2).encode() + b"\n",)) if document else None
+
+
+def _explained(wanted: str, reports: _Reports) -> dict[str, Any]:
+    """The finding of an id, or of its first digits, and why it says what it says."""
+    found = {record["id"]: record for record in reports.records() if record["id"].startswith(wanted.lower())}
+    if len(found) != 1:
+        many = f"{len(found)} findings begin with it" if found else "no finding has it"
+        raise BadInput("explain names no one finding", where=wanted[:80], why=many, next="take an id of the findings")
+    ((_id, record),) = found.items()
+    return {"finding": record, "derivation": explained(record)}
+
+
+def _worst(reports: _Reports, limit: int) -> list[Record]:
+    """The first findings to look at: live first, then by severity (unknown beside high)."""
     if not limit:
-        return [], total
-    numbered = enumerate(record for result in results for record in result.records())
-    ranked = ((_STATES[it["state"]], _SEVERITIES[it["severity"]], number, it) for number, it in numbered)
-    return [record for *_rank, record in heapq.nsmallest(limit, ranked)], total
+        return []
+    ranked = (
+        (_STATES[record["state"]], _SEVERITIES[record["severity"]], number, record)
+        for number, record in enumerate(reports.records())
+    )
+    return [record for *_rank, record in heapq.nsmallest(limit, ranked)]
 
 
-def _lines(results: Sequence[ReadResult]) -> Iterator[bytes]:
-    for result in results:
-        yield from result.lines()
-
-
-def _diff(stored: store.Stored) -> dict[str, str]:
-    """Hashes and counts only: the findings themselves would flood the screen."""
-    before = f"sha256 {stored.before}\n" if stored.before else ""
-    after = f"sha256 {stored.sha256}\n"
-    return {"before_header": stored.path, "after_header": stored.path, "before": before, "after": after}
-
-
-def _digests_of(given: Any) -> Mapping[str, str] | str | None:
-    """One digest for all reports, or a dictionary of image digest -> commit as in ``sources[].digests``."""
-    if isinstance(given, str) and given.strip().startswith("{"):
-        try:
-            given = json.loads(given)
-        except ValueError as error:
-            raise BadInput("digest is neither a digest nor a dictionary", why=str(error)) from error
-    if not given:
-        return None
-    if isinstance(given, Mapping):
-        for digest, commit in given.items():
-            _check_digest(str(digest))
-            if not _COMMIT.fullmatch(str(commit).lower()):
-                where = f"{digest}: {commit}"[:200]
-                raise BadInput("digest maps an image to something that is no commit id", where=where)
-        return {str(digest): str(commit).lower() for digest, commit in given.items()}
-    _check_digest(str(given))
-    return str(given)
-
-
-def _check_digest(digest: str) -> None:
-    if not _DIGEST.fullmatch(digest.rpartition("@")[2]):
-        raise BadInput("this is not an image digest", where=digest[:200], next="give sha256: and 64 hex digits")
-
-
-def _positive(params: Mapping[str, Any], name: str, default: int) -> int:
-    value = params.get(name)
-    if value is None:
-        return default
-    if int(value) < 1:
-        raise BadInput(f"{name} must be at least 1", where=str(value))
-    return int(value)
+def _diff(file: Written) -> dict[str, str]:
+    """Hashes only: the findings themselves would flood the screen."""
+    before = f"sha256 {file.before}\n" if file.before else ""
+    after = f"sha256 {file.sha256}\n"
+    return {"before_header": file.path, "after_header": file.path, "before": before, "after": after}

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from .._core.errors import BadInput
@@ -21,37 +21,58 @@ _BLOCK = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """``sha256`` and ``lines`` of the content; ``before`` is the sha256 of what was there (None: nothing)."""
+class Written:
+    """``sha256`` of the content; ``before`` is the sha256 of what was there (None: nothing)."""
 
     path: str
     sha256: str
-    lines: int
     changed: bool
     before: str | None
 
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The file of a store, and how many findings it holds."""
+
+    file: Written
+    lines: int
+
     def to_dict(self) -> dict[str, object]:
-        return {"path": self.path, "sha256": self.sha256, "findings": self.lines}
+        return {"path": self.file.path, "sha256": self.file.sha256, "findings": self.lines}
 
 
 def write(path: str, lines: Iterable[bytes], *, check: bool = False) -> Stored:
-    """Make ``path`` hold ``lines``. The file (mode 0600) appears by one rename; equal content is left alone.
+    """Make ``path`` a store of ``lines``, as ``write_file`` does it."""
+    count = 0
 
-    With ``check`` nothing is written, only compared. Raises BadInput when the place cannot be written.
+    def counted() -> Iterator[bytes]:
+        nonlocal count
+        for line in lines:
+            count += 1
+            yield line + b"\n"
+
+    return Stored(write_file(path, counted(), check=check), count)
+
+
+def write_file(path: str, pieces: Iterable[bytes], *, what: str = "dest", check: bool = False) -> Written:
+    """Make ``path`` hold ``pieces``. The file (mode 0600) appears by one rename; equal content is left alone.
+
+    With ``check`` nothing is written, only compared. Raises BadInput when the place cannot be written; ``what`` is the
+    option that named it.
     """
     folder = os.path.dirname(os.path.abspath(path))
     if os.path.isdir(path) or not os.path.isdir(folder):
-        what = "dest is a directory" if os.path.isdir(path) else "the directory of dest does not exist"
-        raise BadInput(what, where=path, next="give the path of a file in a directory that exists")
-    before = _hash_of(path)
+        why = f"{what} is a directory" if os.path.isdir(path) else f"the directory of {what} does not exist"
+        raise BadInput(why, where=path, next="give the path of a file in a directory that exists")
+    before = _hash_of(path, what)
     if check:
-        digest, count = _hashed(lines)
-        return Stored(path, digest, count, digest != before, before)
+        digest = _hashed(pieces)
+        return Written(path, digest, digest != before, before)
     temporary = ""
     try:
         handle, temporary = tempfile.mkstemp(prefix=".knowngood-", dir=folder)
         with os.fdopen(handle, "wb", buffering=_BLOCK) as file:
-            digest, count = _hashed(lines, file.write)
+            digest = _hashed(pieces, file.write)
             file.flush()
             if digest != before:
                 os.fsync(file.fileno())
@@ -59,11 +80,11 @@ def write(path: str, lines: Iterable[bytes], *, check: bool = False) -> Stored:
             os.replace(temporary, path)
             temporary = ""
     except OSError as error:
-        raise BadInput("dest cannot be written", where=path, why=os.strerror(error.errno or 0)) from error
+        raise BadInput(f"{what} cannot be written", where=path, why=os.strerror(error.errno or 0)) from error
     finally:
         if temporary:
             os.unlink(temporary)
-    return Stored(path, digest, count, digest != before, before)
+    return Written(path, digest, digest != before, before)
 
 
 def read(path: str) -> Iterator[Finding]:
@@ -82,18 +103,16 @@ def read(path: str) -> Iterator[Finding]:
         raise unreadable(path, error) from error
 
 
-def _hashed(lines: Iterable[bytes], write: object = None) -> tuple[str, int]:
-    digest, count = hashlib.sha256(), 0
-    for line in lines:
-        text = line + b"\n"
-        digest.update(text)
-        count += 1
-        if callable(write):
-            write(text)
-    return digest.hexdigest(), count
+def _hashed(pieces: Iterable[bytes], write: Callable[[bytes], object] | None = None) -> str:
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+        if write is not None:
+            write(piece)
+    return digest.hexdigest()
 
 
-def _hash_of(path: str) -> str | None:
+def _hash_of(path: str, what: str) -> str | None:
     digest = hashlib.sha256()
     try:
         with open(path, "rb") as file:
@@ -102,5 +121,5 @@ def _hash_of(path: str) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise BadInput("dest cannot be read", where=path, why=os.strerror(error.errno or 0)) from error
+        raise BadInput(f"{what} cannot be read", where=path, why=os.strerror(error.errno or 0)) from error
     return digest.hexdigest()
