@@ -9,16 +9,35 @@ from __future__ import annotations
 from ..._core.errors import BadInput
 from ..look import Look
 from .bandit import BANDIT
+from .bearer import BEARER
+from .brakeman import BRAKEMAN
 from .checkov import CHECKOV
 from .defectdojo import DEFECTDOJO, DEFECTDOJO_CSV
+from .eslint import ESLINT
 from .form import SARIF, Form
 from .generic import GENERIC, GENERIC_CSV
+from .gitlab import GITLAB
+from .gosec import GOSEC
+from .horusec import HORUSEC
 from .kics import KICS
 from .leaks import DETECT_SECRETS, GITLEAKS
+from .njsscan import NJSSCAN
+from .rubocop import RUBOCOP
+from .semgrep import SEMGREP
+from .spotbugs import SPOTBUGS
 
 FORMS: tuple[Form, ...] = (
     SARIF,
     BANDIT,
+    GITLAB,
+    SEMGREP,
+    GOSEC,
+    BRAKEMAN,
+    ESLINT,
+    HORUSEC,
+    NJSSCAN,
+    BEARER,
+    RUBOCOP,
     KICS,
     CHECKOV,
     GITLEAKS,
@@ -27,6 +46,7 @@ FORMS: tuple[Form, ...] = (
     GENERIC_CSV,
     DEFECTDOJO,
     DEFECTDOJO_CSV,
+    SPOTBUGS,
 )
 NAMES = tuple(dict.fromkeys(form.name for form in FORMS))
 
