@@ -225,7 +225,7 @@ class Recorder:
             identity=identity,
             occurrence=occurrence,
             snippet_sha256=secrets.snippet_hash(draft.snippet),
-            suppressions=self._suppressions(draft.suppressions),
+            suppressions=self._suppressions(draft, secret),
             confidence=_SURE.get(draft.confidence.strip().lower()),
             commit=self._commit_so_far(),
         )
@@ -243,15 +243,16 @@ class Recorder:
     def _native(self, draft: Draft) -> str:
         return self.cleaner.label(draft.native, 40) or "none"
 
-    def _suppressions(self, given: tuple[Suppression, ...]) -> tuple[Suppression, ...]:
+    def _suppressions(self, draft: Draft, secret: bool) -> tuple[Suppression, ...]:
         """Fit to leave: a justification is text of the report like any other, and may quote a secret."""
+        given = draft.suppressions
         if len(given) > _MOST_SUPPRESSIONS:
             self.tally.cut("suppressions of findings", _MOST_SUPPRESSIONS, len(given))
         return tuple(
             Suppression(
                 self.cleaner.label(entry.kind, 64),
                 entry.status,
-                self._finish.redacted(self.cleaner.text(entry.justification), "", False),
+                self._finish.redacted(self.cleaner.text(entry.justification), draft.snippet, secret),
             )
             for entry in given[:_MOST_SUPPRESSIONS]
         )
