@@ -199,17 +199,16 @@ def _part(name: str) -> str | Callable[[str], Any] | None:
 class Subject:
     """A finding, given as such or as its record, with what is asked about it again and again."""
 
-    __slots__ = ("_finding", "_places", "_record", "_rules")
+    __slots__ = ("_places", "_record", "_rules", "get")
 
     def __init__(self, finding: AnyFinding) -> None:
-        self._finding = finding
         self._record: Mapping[str, Any] | None = finding if isinstance(finding, Mapping) else None
+        # The value of a key or an attribute, None without it; asked some ten times a finding.
+        self.get: Callable[[str], Any] = (
+            finding.get if isinstance(finding, Mapping) else lambda name: getattr(finding, name, None)
+        )
         self._rules: tuple[str, ...] | None = None
         self._places: tuple[tuple[str, str], ...] | None = None
-
-    def get(self, name: str) -> Any:
-        finding = self._finding
-        return finding.get(name) if isinstance(finding, Mapping) else getattr(finding, name, None)
 
     @property
     def record(self) -> Mapping[str, Any]:

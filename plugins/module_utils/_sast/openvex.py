@@ -99,14 +99,12 @@ class Vex:
         """
         if not digests or not self._index:
             return None
-        subject, deciding = Subject(finding), None
+        subject, deciding = Subject(finding), -1
         for digest in digests:
             found = self._of_digest(subject, digest.lower())
             if found is None:
                 return None
-            deciding = found if deciding is None else deciding
-        if deciding is None:
-            return None
+            deciding = found if deciding < 0 else deciding
         _count(self._used, deciding, subject)
         return self.statements[deciding]
 

@@ -38,7 +38,7 @@ AFFECTED = "affected"
 _KEYS = ("id", "owner", "reason", "expires", "scope", "vex")
 _SCOPE_KEYS = ("finding", "rule", "cwe", "path", "tool", "commits", "digests", "match")
 _MOST = 10_000
-_MOST_CACHED = 4096
+_MOST_CACHED = 16_384
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 

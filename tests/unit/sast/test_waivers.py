@@ -89,6 +89,11 @@ def finding(**more):
         ({"rule": "R1", "path": "test/**"}, False),
         ({"rule": "R1", "path": "src/**", "cwe": "CWE-89", "tool": "TOOL", "match": "line == `3`"}, True),
         ({"rule": "R*", "path": "**"}, True),
+        ({"finding": "f1", "cwe": "CWE-79"}, False),
+        ({"finding": "f1", "tool": "other"}, False),
+        ({"finding": "f1", "rule": "R2"}, False),
+        ({"finding": "f1", "path": "lib/**"}, False),
+        ({"finding": "f1", "tool": "other", "rule": "R1"}, False),
     ],
 )
 def test_all_conditions_of_a_scope_must_hold_for_findings_and_for_records(scope, holds):
