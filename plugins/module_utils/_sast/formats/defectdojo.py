@@ -59,6 +59,11 @@ def _is_json(look: Look) -> str:
     return "it has an empty list of findings" if findings.type == "list" and findings.first is None else ""
 
 
+def _is_null(look: Look) -> str:
+    outer = look.json
+    return "its findings are null" if outer.at("findings").type == "null" and set(outer.names) <= _AROUND else ""
+
+
 def _read_json(window: Window, out: Recorder) -> None:
     out.tool("generic findings")
     findings = "absent"
@@ -175,5 +180,5 @@ def _row(row: dict[str, str], out: Recorder) -> None:
     )
 
 
-DEFECTDOJO = Form("defectdojo", _TITLE, JSON, _is_json, _read_json)
+DEFECTDOJO = Form("defectdojo", _TITLE, JSON, _is_json, _read_json, bare=_is_null)
 DEFECTDOJO_CSV = Form("defectdojo", _TITLE, CSV, _is_csv, _read_csv)
