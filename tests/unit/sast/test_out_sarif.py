@@ -397,9 +397,10 @@ def test_records_that_change_between_the_walks_are_refused(counts: tuple[int, in
     walks = iter([[record()] * counts[0], [record()] * counts[1]])
     with pytest.raises(BadInput, match="changed while they were written"):
         list(sarif.document([], lambda: iter(next(walks))))
-    walks = iter([[record()], [record(scan=OTHER_SHA)]])
-    with pytest.raises(BadInput, match="changed while they were written"):
-        list(sarif.document([], lambda: iter(next(walks))))
+    for other in ([record(scan=OTHER_SHA)], [record(), record(scan=OTHER_SHA)]):
+        walks = iter([[record()], other])
+        with pytest.raises(BadInput, match="changed while they were written"):
+            list(sarif.document([], lambda walks=walks: iter(next(walks))))
 
 
 def test_nothing_in_nothing_out() -> None:
