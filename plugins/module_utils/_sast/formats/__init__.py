@@ -15,6 +15,8 @@ from .checkov import CHECKOV
 from .defectdojo import DEFECTDOJO, DEFECTDOJO_CSV
 from .eslint import ESLINT
 from .form import SARIF, Form
+from .fortify import FORTIFY
+from .fortify_xml import FORTIFY_REPORT, WEBINSPECT
 from .generic import GENERIC, GENERIC_CSV
 from .gitlab import GITLAB
 from .gosec import GOSEC
@@ -47,6 +49,9 @@ FORMS: tuple[Form, ...] = (
     DEFECTDOJO,
     DEFECTDOJO_CSV,
     SPOTBUGS,
+    FORTIFY,
+    FORTIFY_REPORT,
+    WEBINSPECT,
 )
 NAMES = tuple(dict.fromkeys(form.name for form in FORMS))
 
