@@ -9,12 +9,14 @@ DOCUMENTATION = r"""
 module: sast_report
 short_description: Reads reports of static analysis
 description:
-  - Reads SARIF 2.1.0 reports into one model of findings, each with its severity, the field that decided it, the rule
-    and how the rule was found, its CWEs, its place and an id that stays the same when lines move.
+  - Reads SARIF 2.1.0 and the own formats of many tools into one model of findings, each with its severity, the field
+    that decided it, the rule and how the rule was found, its CWEs, its place and an id that stays the same when lines
+    move.
   - Judges the scan before its findings. A report without results is clean only when its tool finished, so every scan
     has a RV(scans[].status).
-  - Streams. A report of any size is read once with bounded memory, as UTF-8, UTF-16 or UTF-32, plain or compressed
-    with gzip.
+  - Streams. A report of any size is read once with bounded memory, as UTF-8, UTF-16 or UTF-32, plain, compressed
+    with gzip or as a member of a zip archive.
+  - Compares with earlier reports, applies waivers and VEX statements, and fails the task when a O(gate) is not passed.
   - Counts everything it drops, replaces or cuts in RV(scans[].warnings) and RV(scans[].truncated).
   - Needs no cluster. Reports are files of the machine that runs the module. The options that say how to reach a cluster
     are taken, so that C(module_defaults) of the group apply to every module, but nothing is connected to.
@@ -24,16 +26,38 @@ options:
   path:
     description:
       - Files, directories and globs. A directory gives, at any depth, files whose names end in C(.sarif),
-        C(.sarif.json) or these with C(.gz), and JSON files that begin like SARIF. Links inside a directory are not
-        followed.
+        C(.sarif.json) or these with C(.gz), and JSON, XML and CSV files that begin like a report. Links inside a
+        directory are not followed. A zip archive gives its members by the same rules; a Fortify project is one report.
       - A path that does not exist, a glob without match and a directory without reports are errors.
     type: list
     elements: path
     required: true
   format:
-    description: The format of the reports; V(auto) finds it by their content.
+    description:
+      - The format of the reports; V(auto) finds it by their content, never by their names.
+      - V(generic) is the simple format of this collection, V(defectdojo) that of DefectDojo's generic import.
     type: str
-    choices: [auto, sarif]
+    choices:
+      - auto
+      - sarif
+      - bandit
+      - gitlab
+      - semgrep
+      - gosec
+      - brakeman
+      - eslint
+      - horusec
+      - njsscan
+      - bearer
+      - rubocop
+      - kics
+      - checkov
+      - gitleaks
+      - detect_secrets
+      - generic
+      - defectdojo
+      - spotbugs
+      - fortify
     default: auto
   commit:
     description:
@@ -99,11 +123,73 @@ options:
       - File that gets all findings as newline-delimited JSON, one finding a line, mode C(0600). Written at once and
         only when its content changes; nothing is written unless every report could be read.
     type: path
+  outputs:
+    description:
+      - Files to write besides the store, each at once and only when its content changes, mode C(0600).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      format:
+        description:
+          - V(sarif) is SARIF 2.1.0 with the severities, states and identities found here. V(csv) and V(markdown) are
+            tables for people, V(codeclimate) is for merge requests.
+          - V(openvex) speaks about the images in O(digest), for findings that bear a CVE id.
+        type: str
+        required: true
+        choices: [sarif, csv, markdown, codeclimate, openvex]
+      dest:
+        description: The file.
+        type: path
+        required: true
+      author:
+        description: Who answers for an OpenVEX document. Needed for V(openvex).
+        type: str
+  baseline:
+    description:
+      - Earlier reports, named like O(path), to compare with. RV(changes) says what is new, moved, fixed or uncertain.
+      - A finding that is gone counts as fixed only when the earlier and the later scans can be compared.
+    type: list
+    elements: path
+    default: []
+  renames:
+    description: Files that were renamed since O(baseline), the old path and the new one, as C(git diff -M) tells them.
+    type: dict
+  source:
+    description:
+      - Directory with the source that was scanned. Findings without the fingerprint C(primaryLocationLineHash) get it
+        computed. Only regular files below the directory are opened, and no link is followed.
+    type: path
+  waivers:
+    description:
+      - Accepted findings. Each has an C(id), an C(owner), a C(reason), C(expires) (a date or time) and a C(scope) with
+        at least one of C(finding), C(rule), C(cwe), C(path), C(tool), C(commits), C(digests) and C(match).
+      - A waiver that is expired, or without owner or reason, hides nothing and is named in RV(waivers).
+      - See C(docs/sast_policy.md) of the collection.
+    type: list
+    elements: dict
+    default: []
+  vex:
+    description:
+      - OpenVEX documents. What they say is not affected, with a reason, is hidden for the images in O(digest).
+    type: list
+    elements: path
+    default: []
+  gate:
+    description:
+      - What must not be there. The task fails when it is, and when a scan cannot speak about absence.
+      - Keys are C(severity), C(max), C(cwe), C(new_only), C(path), C(confidence), C(effects), C(tools), C(kinds),
+        C(match), C(unknown), C(rules) and C(allow). See C(docs/sast_policy.md) of the collection.
+    type: dict
+  explain:
+    description: The id of a finding, or its first digits. RV(explained) says how each of its values was derived.
+    type: str
   return_findings:
     description:
       - At most so many findings are returned in RV(findings), live ones first, worst first. Ansible keeps results in
         memory and logs them, so big sets belong in O(dest).
-      - With V(0), without O(dest) and without O(policy) findings are counted only, which is several times faster.
+      - With V(0), and without any option that needs single findings, they are counted only, which is several times
+        faster.
     type: int
     default: 100
   max_bytes:
@@ -152,11 +238,32 @@ EXAMPLES = r"""
           severity: low
           reason: Test code is not shipped.
 
-- name: Stop when a scan cannot speak about absence
-  ansible.builtin.assert:
-    that:
-      - sast.scans | rejectattr('status', 'equalto', 'ok') | list | length == 0
-    fail_msg: Not every scan finished.
+- name: Stop the pipeline for new findings of weight, and for scans that cannot speak about absence
+  knowngood.kube.sast_report:
+    path: [reports/]
+    baseline: [main/reports/]
+    gate:
+      severity: high
+      new_only: true
+    waivers:
+      - id: W-12
+        owner: security@example.com
+        reason: The parameter is checked by the gateway.
+        expires: "2027-01-31"
+        scope:
+          rule: py/sql-injection
+          path: legacy/**
+    outputs:
+      - format: sarif
+        dest: out/findings.sarif
+      - format: markdown
+        dest: out/findings.md
+
+- name: Say why one finding has the severity that it has
+  knowngood.kube.sast_report:
+    path: [reports/]
+    explain: 4f1c7a3b
+  register: sast
 """
 
 RETURN = r"""
@@ -302,6 +409,11 @@ scans:
           type: int
           returned: always
           sample: 1
+        merged:
+          description: Entries that repeat one with the same id, where the format guarantees that ids are unique.
+          type: int
+          returned: always
+          sample: 0
         dropped:
           description: Entries that could not be used or were beyond a cap.
           type: int
@@ -528,6 +640,11 @@ findings:
       type: int
       returned: always
       sample: 0
+    confidence:
+      description: How sure the tool is, V(high), V(medium) or V(low), or null. It never decides the severity.
+      type: str
+      returned: always
+      sample: high
 truncated:
   description: Says with C(what), C(kept) and C(seen) that not all findings are in RV(findings).
   returned: success
@@ -549,6 +666,123 @@ dest:
     path: store/findings.ndjson
     sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
     findings: 0
+outputs:
+  description:
+    - One entry for each of O(outputs), with C(format), C(path), C(sha256), and C(warnings) and C(truncated) about what
+      the form cannot hold.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+changes:
+  description: What became of the findings since O(baseline); null without it.
+  returned: success
+  type: dict
+  contains:
+    counts:
+      description: How many findings were compared, and are C(new), C(unchanged), C(moved), C(fixed) and so on.
+      type: dict
+      returned: always
+      sample: {before: 3, after: 3, new: 1, unchanged: 2, moved: 0, fixed: 1, uncertain_new: 0, uncertain_gone: 0}
+    comparable:
+      description: Why nothing can be called fixed; empty when the scans can be compared.
+      type: list
+      elements: str
+      returned: always
+      sample: []
+    warnings:
+      description: What was not compared.
+      type: list
+      elements: str
+      returned: always
+      sample: []
+    findings:
+      description: Findings of now that are not simply unchanged, with what they were before; the first 100.
+      type: list
+      elements: dict
+      returned: always
+      sample: []
+    gone:
+      description: Findings of before that are not there any more, V(fixed) or V(uncertain); the first 100.
+      type: list
+      elements: dict
+      returned: always
+      sample: []
+    truncated:
+      description: Says with C(what), C(kept) and C(seen) which lists are not whole.
+      type: list
+      elements: dict
+      returned: always
+      sample: []
+waivers:
+  description: What each waiver did, which are C(invalid) and which C(unused); null without O(waivers).
+  returned: success
+  type: dict
+  sample: null
+vex:
+  description: What the statements of O(vex) did; null without them.
+  returned: success
+  type: dict
+  sample: null
+gate:
+  description: The verdict of O(gate); null without it. A task that fails for it returns everything else as well.
+  returned: always
+  type: dict
+  contains:
+    passed:
+      description: Whether nothing stands against it.
+      type: bool
+      returned: always
+      sample: false
+    reasons:
+      description: What stands against it, with C(code), C(text) and C(count).
+      type: list
+      elements: dict
+      returned: always
+      sample: [{code: severity, text: "1 finding of high or worse, none allowed", count: 1}]
+    allowed:
+      description: What would have stood against it and was allowed.
+      type: list
+      elements: dict
+      returned: always
+      sample: []
+    decided_by:
+      description: The findings that decided, worst first, at most 100.
+      type: list
+      elements: dict
+      returned: always
+      sample: []
+    decided_count:
+      description: How many these are in all.
+      type: int
+      returned: always
+      sample: 1
+    counts:
+      description: What was looked at.
+      type: dict
+      returned: always
+      sample: {seen: 3, live: 3, hidden: 0}
+    summary:
+      description: One line for a log.
+      type: str
+      returned: always
+      sample: "the gate is not passed: 1 finding of high or worse, none allowed"
+explained:
+  description: The finding of O(explain) and, for each value, why it is what it is; null without it.
+  returned: success
+  type: dict
+  contains:
+    finding:
+      description: The finding as in RV(findings).
+      type: dict
+      returned: always
+      sample: {}
+    derivation:
+      description: One entry a value, with C(key), C(value) and C(because).
+      type: list
+      elements: dict
+      returned: always
+      sample: [{key: severity, value: high, because: "decided by level:rule; the tool's own word is error"}]
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -567,11 +801,39 @@ SEVERITY_RULE = {
     "reason": {"type": "str", "default": ""},
 }
 
+FORMATS = (
+    "sarif",
+    "bandit",
+    "gitlab",
+    "semgrep",
+    "gosec",
+    "brakeman",
+    "eslint",
+    "horusec",
+    "njsscan",
+    "bearer",
+    "rubocop",
+    "kics",
+    "checkov",
+    "gitleaks",
+    "detect_secrets",
+    "generic",
+    "defectdojo",
+    "spotbugs",
+    "fortify",
+)
+
+OUTPUT = {
+    "format": {"type": "str", "required": True, "choices": ["sarif", "csv", "markdown", "codeclimate", "openvex"]},
+    "dest": {"type": "path", "required": True},
+    "author": {"type": "str"},
+}
+
 ARGUMENTS = {
     **AUTH_ARGS,
     **COMMON_ARGS,
     "path": {"type": "list", "elements": "path", "required": True},
-    "format": {"type": "str", "choices": ["auto", "sarif"], "default": "auto"},
+    "format": {"type": "str", "choices": ["auto", *FORMATS], "default": "auto"},
     "commit": {"type": "str", "default": "auto"},
     "digest": {"type": "raw"},
     "suppressions": {"type": "str", "choices": ["strict", "lenient"], "default": "strict"},
@@ -583,6 +845,14 @@ ARGUMENTS = {
     "source_root": {"type": "str"},
     "uri_bases": {"type": "dict"},
     "dest": {"type": "path"},
+    "outputs": {"type": "list", "elements": "dict", "default": [], "options": OUTPUT},
+    "baseline": {"type": "list", "elements": "path", "default": []},
+    "renames": {"type": "dict"},
+    "source": {"type": "path"},
+    "waivers": {"type": "list", "elements": "dict", "default": []},
+    "vex": {"type": "list", "elements": "path", "default": []},
+    "gate": {"type": "dict"},
+    "explain": {"type": "str"},
     "return_findings": {"type": "int", "default": 100},
     "max_bytes": {"type": "int", "default": 4294967296},
     "max_results": {"type": "int", "default": 1000000},
