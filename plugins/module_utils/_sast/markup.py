@@ -28,7 +28,8 @@ class Markup:
 
     ``wanted``: the names of the elements to be given whole. One inside another is a part of the outer one. What is
     below an element beyond ``limit`` bytes (and one block) is left out and counted in ``tally``. ``opened``: the names
-    of elements around the wanted ones that are given when they begin, with their attributes and nothing else.
+    of elements around the wanted ones that are given when they begin, with their attributes and nothing else, and when
+    they end, with a slash before the name.
     ``hollow``: the names of elements of which the attributes are all that is wanted; nothing inside is looked at.
     """
 
@@ -155,8 +156,10 @@ class Markup:
         elif name in self._opened:
             self._ready.append(Element(name, attributes))
 
-    def _end(self, _tag: str) -> None:
+    def _end(self, tag: str) -> None:
         self._depth -= 1
+        if self._opened and _local(tag) in self._opened:
+            self._ready.append(Element("/" + _local(tag)))
 
     # -- inside of one ---------------------------------------------------------------------------------------
 

@@ -160,13 +160,7 @@ class Recorder:
         if kind in NOT_A_FINDING:
             return
         if self.options.totals_only:
-            native = self.cleaner.label(draft.native, 40) or "none"
-            counts.add(
-                self._finish.state(self._baseline(draft), draft.suppressions),
-                native,
-                self._baseline(draft),
-                draft.severity,
-            )
+            self._count(draft, 1)
             return
         finding = self._made(draft, kind)
         counts.add(finding.state, finding.native, finding.baseline, finding.severity)
@@ -174,6 +168,21 @@ class Recorder:
         # Known only at the end, see ReadResult.lines.
         del record["commit"], record["scan"]
         self._lines.put(self._encode(record).encode("ascii"))
+
+    def counted(self, draft: Draft, times: int) -> None:
+        """So many entries that count alike, when only totals are asked for: findings, and without a key."""
+        counts = self._record.counts
+        counts.results += times
+        over = min(times, max(counts.results - self.options.max_results, 0))
+        counts.dropped += over
+        if times > over:
+            counts.kind("fail", times - over)
+            self._count(draft, times - over)
+
+    def _count(self, draft: Draft, times: int) -> None:
+        baseline = self._baseline(draft)
+        state = self._finish.state(baseline, draft.suppressions)
+        self._record.counts.add(state, self._native(draft), baseline, draft.severity, times)
 
     def _given_before(self, draft: Draft) -> bool:
         """Whether a draft of this key was there, at the same place; elsewhere the id is not as unique as promised."""

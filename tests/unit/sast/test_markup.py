@@ -35,8 +35,10 @@ def test_wanted_elements_come_whole_and_those_around_them_as_they_begin(size):
     assert [(one.tag, dict(one.attrib)) for one in found] == [
         ("file", {"name": "a"}),
         ("item", {"n": "1"}),
+        ("/file", {}),
         ("file", {"name": "b"}),
         ("item", {"n": "2"}),
+        ("/file", {}),
     ]
     assert (found[1].text, found[1].findtext("b")) == ("x", "y")
     assert (markup.root, markup.attributes) == ("r", {"v": "1"})
@@ -45,8 +47,8 @@ def test_wanted_elements_come_whole_and_those_around_them_as_they_begin(size):
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_hollow_elements_are_their_attributes(size):
     found = list(markup_of(DOCUMENT, size, hollow=("item",), opened=("file",)).elements())
-    assert [one.tag for one in found] == ["file", "item", "file", "item"]
-    assert [len(one) for one in found] == [0, 0, 0, 0]
+    assert [one.tag for one in found] == ["file", "item", "/file", "file", "item", "/file"]
+    assert [len(one) for one in found] == [0] * 6
     assert found[1].text is None
 
 
