@@ -65,6 +65,13 @@ def texts(value: Any, where: str) -> tuple[str, ...]:
     return tuple(text(entry, f"{where}[{position}]") for position, entry in enumerate(value))
 
 
+def records(value: Any, where: str) -> list[Mapping[str, Any]]:
+    """A list of dictionaries, as a module returned it; nothing is an empty one."""
+    if not isinstance(value, (list, tuple)) and value is not None:
+        raise BadInput("this must be a list", where=where, why=f"it is {_kind(value)}")
+    return [mapping(entry, where) for entry in value or ()]
+
+
 def choice(value: Any, words: Iterable[str], where: str) -> str:
     allowed = [str(word) for word in words]
     if not isinstance(value, str) or value not in allowed:
@@ -159,19 +166,23 @@ class PathGlob:
     report chooses its paths, so nothing here may backtrack over their characters.
     """
 
-    __slots__ = ("_parts", "prefix", "text")
+    __slots__ = ("_literal", "_parts", "prefix", "text")
 
     def __init__(self, glob: str) -> None:
         plain = glob.removeprefix("./")
         names = (f"{plain}**" if plain.endswith("/") else plain).split("/")
         self.text = glob
         self._parts = [_part(name) for at, name in enumerate(names) if name != "**" or names[at - 1 : at] != ["**"]]
+        # Most paths lack the longest plain name of a glob, which is quick to see.
+        self._literal = max((part for part in self._parts if isinstance(part, str)), key=len, default="")
         literal = 0
         while literal < len(self._parts) and isinstance(self._parts[literal], str):
             literal += 1
         self.prefix = tuple(names[:literal])
 
     def matches(self, path: str) -> bool:
+        if self._literal not in path:
+            return False
         names, parts = path.split("/"), self._parts
         at = name = again = 0
         star = -1
@@ -218,12 +229,21 @@ class Subject:
         return self._record
 
     @property
+    def hidden(self) -> bool:
+        """Does it not count already? A finding that does not say is live."""
+        return self.get("state") in ("suppressed", "absent")
+
+    @property
     def id(self) -> str:
         return str(self.get("id") or "")
 
     @property
     def cwe(self) -> Sequence[str]:
-        return self.get("cwe") or ()
+        return self._texts("cwe")
+
+    @property
+    def tags(self) -> Sequence[str]:
+        return self._texts("tags")
 
     @property
     def rules(self) -> tuple[str, ...]:
@@ -238,16 +258,45 @@ class Subject:
     def places(self) -> tuple[tuple[str, str], ...]:
         """(path, place) of each of its locations."""
         if self._places is None:
-            found = self.get("locations") or ()
-            self._places = tuple(
-                (str(one.get("path") or ""), str(one.get("place") or "inside"))
-                if isinstance(one, Mapping)
-                else (one.path, one.place)
-                for one in found
-            )
+            found = self._list("locations")
+            try:
+                self._places = tuple(
+                    (str(one.get("path") or ""), str(one.get("place") or "inside"))
+                    if isinstance(one, Mapping)
+                    else (one.path, one.place)
+                    for one in found
+                )
+            except AttributeError:
+                raise self._odd("locations", found) from None
             if not self._places and self.get("path"):
                 self._places = ((str(self.get("path")), "inside"),)
         return self._places
+
+    @property
+    def suppressions(self) -> list[tuple[str, str, str]]:
+        """(kind, status, justification) of each."""
+        found = self._list("suppressions")
+        try:
+            records = [one if isinstance(one, Mapping) else one.to_dict() for one in found]
+        except AttributeError:
+            raise self._odd("suppressions", found) from None
+        return [(str(one.get("kind")), str(one.get("status")), str(one.get("justification") or "")) for one in records]
+
+    def _list(self, name: str) -> Sequence[Any]:
+        value = self.get(name) or ()
+        if not isinstance(value, (list, tuple)):
+            raise self._odd(name, value)
+        return value
+
+    def _texts(self, name: str) -> Sequence[str]:
+        value = self._list(name)
+        for entry in value:
+            if not isinstance(entry, str):
+                raise self._odd(name, value)
+        return value
+
+    def _odd(self, name: str, value: Any) -> BadInput:
+        return BadInput(f"this is not a finding: {name}", where=f"finding {visible(self.id)[:80]}", why=_kind(value))
 
     def label(self) -> dict[str, str]:
         """Enough to recognise it: ``id``, ``rule`` and ``path``."""

@@ -135,7 +135,7 @@ class _Count:
 
     def __init__(self, gate: Gate, changes: Mapping[str, str] | None) -> None:
         self.limits = gate.limits
-        self.changes = changes
+        self.changes = None if changes is None else conditions.mapping(changes, "changes")
         self._sure_only = "uncertain" in gate.allow
         # Limits share conditions (those of the top level): each is asked once a finding.
         self._groups: dict[int, tuple[Conditions, list[int]]] = {}
@@ -151,9 +151,9 @@ class _Count:
         if not isinstance(finding, Mapping):
             raise BadInput("this is not a finding", where="findings", next="give the lines of the store")
         self.seen += 1
-        if finding.get("state") in ("suppressed", "absent"):
-            return
         subject = Subject(finding)
+        if subject.hidden:
+            return
         severity = str(finding.get("severity") or "").lower()
         severity = severity if severity in SEVERITIES else UNKNOWN
         new = self._is_new(subject.id)
@@ -172,8 +172,7 @@ class _Count:
     def _is_new(self, name: str) -> bool:
         """What is not known, or contradicts itself (``fixed`` and yet here), is new."""
         word = (self.changes or {}).get(name, "new")
-        if word not in CHANGES:
-            raise BadInput("there is no such change", where="changes", why=visible(str(word))[:80])
+        conditions.choice(word, CHANGES, f"changes of {name}")
         if word == "uncertain":
             self.uncertain += 1
             return not self._sure_only
@@ -246,14 +245,18 @@ def _health(scans: Sequence[Mapping[str, Any]]) -> list[Reason]:
         scan = conditions.mapping(raw, f"scans[{at}]")
         totals = conditions.mapping(scan.get("totals"), f"scans[{at}].totals")
         file = visible(str(scan.get("file") or f"scans[{at}]"))
+        where = f"scans[{at}].truncated"
         status = conditions.choice(scan.get("status"), list(ScanStatus), f"scans[{at}].status")
         if status != ScanStatus.OK.value:
-            why = "; ".join(str(reason) for reason in list(scan.get("status_reasons") or ())[:3])
+            said = scan.get("status_reasons")
+            why = "; ".join(visible(str(reason)) for reason in said[:3]) if isinstance(said, (list, tuple)) else ""
             found.append(Reason(status, f"the scan {file} is {status}{': ' if why else ''}{why}"))
-        for cut in scan.get("truncated") or ():
-            seen, kept = (number(cut.get(name), f"scans[{at}].truncated") for name in ("seen", "kept"))
-            text = f"the scan {file} was cut: {kept} of {seen} {cut.get('what')} kept"
-            found.append(Reason(f"truncated: {cut.get('what')}", text, seen - kept))
+        for cut in conditions.records(scan.get("truncated"), where):
+            seen, kept = (number(cut.get(name), where) for name in ("seen", "kept"))
+            what = visible(str(cut.get("what")))
+            found.append(
+                Reason(f"truncated: {what}", f"the scan {file} was cut: {kept} of {seen} {what} kept", seen - kept)
+            )
         dropped = number(totals.get("dropped"), f"scans[{at}].totals.dropped")
         if dropped:
             found.append(Reason("dropped", f"{dropped} results of the scan {file} could not be used", dropped))
@@ -280,7 +283,8 @@ def _tools_missing(gate: Gate, scans: Sequence[Mapping[str, Any]]) -> list[Reaso
 
 
 def _tools_of(scan: Mapping[str, Any]) -> list[str]:
-    return [scan.get("tool") or "", *(run.get("tool") or "" for run in scan.get("runs") or ())]
+    runs = conditions.records(scan.get("runs"), "scans.runs")
+    return [str(one.get("tool") or "") for one in (scan, *runs)]
 
 
 def _comparison(gate: Gate, count: _Count) -> list[Reason]:

@@ -91,7 +91,8 @@ class Vex:
     _blocked: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def judge(self, finding: AnyFinding, commit: str | None = None, digests: Sequence[str] = ()) -> Statement | None:
-        """The statement that hides the finding in every one of ``digests``, counted; None without digests.
+        """The statement that hides the finding in every one of ``digests``, counted; None without digests, and for
+        a finding that is hidden already.
 
         A finding is hidden when no statement about any of its names speaks against it, and one about its rule or its
         CWE, or those about all of its CVE ids, hide it at each of its places. ``commit`` is not asked: VEX speaks
@@ -100,6 +101,8 @@ class Vex:
         if not digests or not self._index:
             return None
         subject, deciding = Subject(finding), -1
+        if subject.hidden:
+            return None
         for digest in digests:
             found = self._of_digest(subject, digest.lower())
             if found is None:
@@ -193,13 +196,12 @@ def read(documents: Document | Sequence[Document]) -> Vex:
     Raises BadInput for one that is unreadable, no OpenVEX, or has a statement without vulnerability, known status or
     time. Statements that are well formed and yet cannot hide are counted in the report's ``warnings``.
     """
-    given = [documents] if isinstance(documents, (Mapping, str, os.PathLike)) else list(documents)
+    given = list(documents) if isinstance(documents, (list, tuple)) else [documents]
     tally, budget = Tally(), _MOST_CLAIMS
     statements: list[Statement] = []
     claims: list[tuple[int, str, str, str | None]] = []
     for at, document in enumerate(given):
-        where = f"vex[{at}]" if isinstance(document, Mapping) else visible(os.fspath(document))
-        content = document if isinstance(document, Mapping) else _load(document, where)
+        content, where = _opened(document, f"vex[{at}]")
         for statement, entry in _statements(content, where, tally):
             statements.append(_counted(statement, tally))
             for claim in _claims(entry, statement, tally):
@@ -215,8 +217,8 @@ def read(documents: Document | Sequence[Document]) -> Vex:
 
 def cve_ids(subject: Subject) -> list[str]:
     """The CVE ids of a finding, from the ids of its rule and its tags; a message is prose and never decides."""
-    words = [*subject.rules, *(subject.get("tags") or ())]
-    return sorted({found.upper() for word in words for found in _CVE.findall(str(word))})
+    words = [*subject.rules, *subject.tags]
+    return sorted({found.upper() for word in words for found in _CVE.findall(word)})
 
 
 def key_of(name: str) -> str:
@@ -232,9 +234,19 @@ def _count(uses: dict[int, dict[str, Any]], at: int, subject: Subject) -> None:
     use["count"] += 1
 
 
-def _load(path: str | os.PathLike[str], where: str) -> Mapping[str, Any]:
+def _opened(document: Any, where: str) -> tuple[Mapping[str, Any], str]:
+    """A document and how it is called."""
+    if isinstance(document, Mapping):
+        return document, where
+    path = os.fspath(document) if isinstance(document, (str, os.PathLike)) else None
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise BadInput("a VEX document must be a dictionary or a path", where=where)
+    return _load(path, visible(path)), visible(path)
+
+
+def _load(path: str, where: str) -> Mapping[str, Any]:
     try:
-        blocks = Source(os.fspath(path), ReadOptions(max_bytes=_MOST_BYTES)).blocks()
+        blocks = Source(path, ReadOptions(max_bytes=_MOST_BYTES)).blocks()
         content = json.loads(b"".join(blocks), object_pairs_hook=_once, parse_constant=_no_number)
     except BadInput as error:
         raise BadInput("the VEX document cannot be used", where=where, why=error.why or error.what) from error

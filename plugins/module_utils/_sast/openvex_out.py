@@ -15,6 +15,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from .openvex import AFFECTED, CONTEXT, FIXED, NOT_AFFECTED, UNDER_INVESTIGATION
 from .waivers import Waiver, Waivers
 
 _MOST = 100_000
+_IRI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`]*")
 _TOOLING = "knowngood.kube"
 # What one place of a product says when several findings speak about it, worst first.
 _ORDER = (AFFECTED, UNDER_INVESTIGATION, NOT_AFFECTED, FIXED)
@@ -60,9 +62,11 @@ def document(
     has an equal id. ``waivers``: those that hid findings, for their ``vex``. ``changes``: finding id -> ``fixed``.
     ``images``: digest -> image reference, for a package URL.
 
-    Raises BadInput without an author, for a bad digest, and beyond 100,000 statements.
+    Raises BadInput without an author, for a bad digest or ``ids``, and beyond 100,000 statements.
     """
     author = conditions.text(author, "author")
+    if ids and not _IRI.fullmatch(ids):
+        raise BadInput("ids is no beginning of an IRI", where="ids", next="for example https://example.org/vex/")
     given = [digest] if isinstance(digest, str) else list(digest)
     digests = sorted({conditions.image_digest(one, "digest") for one in given})
     if not digests:
@@ -108,8 +112,7 @@ def _judged(subject: Subject, waivers: Waivers | None, changes: Mapping[str, str
         return _Said(FIXED, (("status_notes", "found by an earlier scan and by no comparable later one"),))
     state = str(subject.get("state") or "live")
     if state == "suppressed":
-        for entry in subject.get("suppressions") or ():
-            kind, status, text = _suppression(entry)
+        for kind, status, text in subject.suppressions:
             if kind in ("waiver", "vex") and status == "accepted" and text:
                 return _accepted(kind, text, waivers)
         return _open("hidden in the source code or by the tool, where nobody is known to answer for it")
@@ -133,12 +136,6 @@ def _accepted(kind: str, text: str, waivers: Waivers | None) -> _Said:
     if waiver and waiver.vex:
         return _Said(NOT_AFFECTED, (("justification", waiver.vex), ("status_notes", text)))
     return _Said(NOT_AFFECTED, (("impact_statement", text),))
-
-
-def _suppression(entry: Any) -> tuple[str, str, str]:
-    if isinstance(entry, Mapping):
-        return str(entry.get("kind")), str(entry.get("status")), str(entry.get("justification") or "")
-    return entry.kind, entry.status, entry.justification
 
 
 def _statement(cve: str, product: dict[str, Any], said: _Said) -> dict[str, Any]:

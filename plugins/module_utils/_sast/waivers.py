@@ -141,7 +141,7 @@ class _Use:
 
 @dataclass(slots=True)
 class Waivers:
-    """All waivers of a run, with the count of what they did. Ask once for each live finding.
+    """All waivers of a run, with the count of what they did. Ask once for each finding.
 
     Each waiver stands in one index, that of its narrowest condition, so that a finding meets only those that may be
     about it; globs are asked once for each rule and path.
@@ -175,11 +175,14 @@ class Waivers:
     def judge(self, finding: AnyFinding, commit: str | None = None, digests: Sequence[str] = ()) -> Waiver | None:
         """The first valid waiver that holds for the finding, counted; else the invalid ones that would are counted.
 
-        ``commit`` (default: the finding's own) and ``digests`` are what the scan speaks about.
+        ``commit`` (default: the finding's own) and ``digests`` are what the scan speaks about. A finding that is hidden
+        already uses up no waiver.
         """
         if not self.entries:
             return None
         subject = Subject(finding)
+        if subject.hidden:
+            return None
         commit = (commit or str(subject.get("commit") or "")).lower() or None
         images = [digest.lower() for digest in digests]
         invalid = []

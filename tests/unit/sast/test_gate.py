@@ -394,12 +394,18 @@ def test_a_bad_policy_is_one_clear_error(policy, what, where):
         ([], [{**scan(), "totals": {"findings": 0, "live": 0}}], None, "not a number"),
         ([], [scan(findings="5")], None, "not a number"),
         ([], [scan(truncated=[{"what": "x"}])], None, "not a number"),
-        ([finding()], [scan()], {"f1": "old"}, "no such change"),
+        ([finding()], [scan()], {"f1": "old"}, "no such word"),
+        ([finding()], [scan()], "new", "must be a dictionary"),
+        ([], [scan(truncated={"what": "x"})], None, "must be a list"),
+        ([], [scan(runs=["x"])], None, "must be a dictionary"),
+        ([finding(cwe=[89])], [scan()], None, "not a finding: cwe"),
+        ([finding(locations="src")], [scan()], None, "not a finding: locations"),
+        ([finding(locations=["src"])], [scan()], None, "not a finding: locations"),
     ],
 )
 def test_what_is_no_scan_and_no_finding_is_an_error(findings, scans, changes, what):
     with pytest.raises(BadInput, match=what):
-        Gate.from_dict({}).decide(findings, scans, changes)
+        Gate.from_dict({"cwe": [89], "path": {"include": ["src/"]}}).decide(findings, scans, changes)
 
 
 def test_a_match_that_fails_on_a_finding_is_an_error_and_never_a_miss():

@@ -331,6 +331,19 @@ def test_a_missing_file_and_too_many_claims_are_errors(monkeypatch, tmp_path):
         read(vex(statement(), statement("R1"), statement("R2")))
 
 
+@pytest.mark.parametrize("odd", [None, 7, [7], [[]], b"x", [""], "a\0b"])
+def test_what_is_neither_a_document_nor_a_path_is_an_error(odd):
+    with pytest.raises(BadInput, match="a dictionary or a path"):
+        read(odd)
+
+
+def test_a_finding_that_is_hidden_already_is_not_asked_about():
+    ready = read(vex(statement()))
+    assert ready.judge(record(state="suppressed"), None, [ONE]) is None
+    assert ready.judge(record(state="absent"), None, [ONE]) is None
+    assert ready.report()["hidden"] == 0
+
+
 def test_without_documents_nothing_is_hidden():
     assert read([]).judge(record(), None, [ONE]) is None
 
@@ -418,6 +431,7 @@ def test_a_live_finding_is_under_investigation_and_says_who_reported_it():
         (record(state="suppressed"), "under_investigation"),
         (record(state="absent"), "under_investigation"),
         (record(id="gone"), "fixed"),
+        (record(state="suppressed", suppressions=[{"kind": "waiver", "status": "rejected"}]), "under_investigation"),
     ],
 )
 def test_nothing_is_stated_that_nobody_said(finding, status):
@@ -467,6 +481,12 @@ def test_each_cve_and_each_image_has_its_own_statement_and_others_none():
     ]
 
 
+def test_an_odd_finding_is_an_error():
+    for odd in ({"suppressions": ["x"], "state": "suppressed"}, {"tags": [7]}, {"tags": "x"}):
+        with pytest.raises(BadInput, match="not a finding"):
+            made(record(**odd))
+
+
 def test_findings_without_a_cve_make_no_document():
     assert document([record("R1", message=CVE)], author="a", digest=ONE, now=NOW) is None
 
@@ -504,6 +524,8 @@ def test_what_we_write_we_read():
         ({"author": ""}, "text that is not empty"),
         ({"digest": "latest"}, "not an image digest"),
         ({"digest": []}, "needs an image"),
+        ({"ids": "vex/"}, "no beginning of an IRI"),
+        ({"ids": "https://a b/"}, "no beginning of an IRI"),
     ],
 )
 def test_bad_words_for_a_document_are_errors(more, what):

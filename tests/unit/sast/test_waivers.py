@@ -23,6 +23,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._core.findings impo
     State,
     Suppression,
 )
+from ansible_collections.knowngood.kube.plugins.module_utils._sast import waivers as waivers_module
 from ansible_collections.knowngood.kube.plugins.module_utils._sast.conditions import PathGlob
 from ansible_collections.knowngood.kube.plugins.module_utils._sast.waivers import Waivers, waived
 
@@ -266,6 +267,14 @@ def test_without_a_match_jmespath_is_not_needed(monkeypatch):
         waivers(entry({"match": "rule == 'R1'"}))
 
 
+@pytest.mark.parametrize("state", [State.SUPPRESSED, State.ABSENT])
+def test_a_finding_that_is_hidden_already_uses_up_no_waiver(state):
+    ready = waivers(entry())
+    assert ready.judge(finding(state=state)) is None
+    assert ready.judge({"id": "f1", "rule": "R1", "state": state.value}) is None
+    assert ready.report()["unused"] == ["W1"]
+
+
 def test_no_waivers_hide_nothing():
     assert waivers().judge(finding()) is None
     assert waivers().report()["waivers"] == []
@@ -291,11 +300,13 @@ def test_many_waivers_and_many_findings_are_not_multiplied():
     assert ready.judge({"id": "x", "rule": "a", "path": "src/m3/x/y"}).id == "W253"
 
 
-def test_the_cache_of_globs_stays_bounded_and_right():
+def test_the_cache_of_globs_stays_bounded_and_right(monkeypatch):
+    monkeypatch.setattr(waivers_module, "_MOST_CACHED", 1000)
     ready = waivers(entry({"path": "src/*/x.py"}), entry({"rule": "R*"}, id="W2"))
     for at in range(6000):
         assert ready.judge({"id": "x", "rule": f"S{at}", "path": f"src/{at}/x.py"}).id == "W1"
     assert ready.judge({"id": "x", "rule": "Rx", "path": "y"}).id == "W2"
+    assert len(ready._cache) <= 1000
 
 
 @pytest.mark.parametrize(
