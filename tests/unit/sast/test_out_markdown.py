@@ -183,5 +183,10 @@ def test_a_paragraph_of_escaped_text_is_that_text(text: str) -> None:
 
 
 def test_no_bare_sign_of_markup_is_left_in_the_source() -> None:
-    escaped = markdown_text("<b>|`[x](http://y)")
-    assert escaped == "\\<b\\>\\|\\`\\[x\\]\\(http`://`y\\)"
+    assert markdown_text("<b>|`[x](http://y)") == "\\<b\\>\\|\\`\\[x\\]\\(http`://`y)"
+    assert markdown_text("- 1. a") == "\\- 1. a"
+    assert markdown_text("12) a") == "12\\) a"
+
+
+def test_what_is_no_markup_stays_as_it_is() -> None:
+    assert markdown_text("src/a-b.py:3, 1.2 (x)") == "src/a-b.py:3, 1.2 (x)"

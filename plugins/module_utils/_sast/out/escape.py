@@ -22,8 +22,9 @@ from ..text import visible
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 _SPACE = re.compile(r"[ \t\n\r]+")
-# ASCII punctuation with a meaning in some dialect of Markdown. A backslash takes it away in all of them.
-_MARKUP = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$:=^-]|(?<=www)\.|^\d{1,9}\.)", re.IGNORECASE)
+# ASCII punctuation with a meaning in some dialect of Markdown, and what has one only at the beginning of a line. A
+# backslash takes it away in all of them.
+_MARKUP = re.compile(r"[\\`*_{}\[\]<>#!|~&$=^]|(?<=\])\(|(?<=www)\.|^(?:[+-]|\d{1,9}[.)](?= |$))", re.IGNORECASE)
 # Mentions and bare links are found after the markup was read, so a backslash does not stop them; code does.
 _CALLS = re.compile(r"((?:@|://)+)")
 
@@ -88,18 +89,12 @@ def markdown_text(value: object, longest: int = 300) -> str:
     """
     pieces = _CALLS.split(shortened(one_line(value), longest))
     # Every second piece is one that splits: an odd position.
-    return "".join(f"`{piece}`" if number % 2 else _escaped(piece, number == 0) for number, piece in enumerate(pieces))
+    return "".join(f"`{piece}`" if number % 2 else _MARKUP.sub(_escape, piece) for number, piece in enumerate(pieces))
 
 
-def _escaped(piece: str, first: bool) -> str:
-    def escape(match: re.Match[str]) -> str:
-        found = match.group()
-        if len(found) > 1:
-            # "1." opens a list, but only where a line begins.
-            return f"{found[:-1]}\\." if first else found
-        return f"\\{found}"
-
-    return _MARKUP.sub(escape, piece)
+def _escape(match: re.Match[str]) -> str:
+    """A backslash before the sign; of "1." that is the point."""
+    return f"{match.group()[:-1]}\\{match.group()[-1]}"
 
 
 def json_text(value: Any) -> str:
