@@ -14,7 +14,6 @@ from . import secrets
 from .options import ReadOptions
 from .record import digests_of
 from .tally import Tally
-from .waivers import waived
 
 ACCEPTED = "accepted"
 LINE_HASH = "primaryLocationLineHash"
@@ -55,6 +54,8 @@ class Finish:
         """With its line hash where the source is at hand, the policy's severity, and what waives it."""
         finding = self._rated(self._with_line_hash(finding))
         if finding.state is State.LIVE and self._options.judges:
+            from .waivers import waived
+
             digests = digests_of(self._options.digests, finding.commit)[1]
             for judge in self._options.judges:
                 ground = judge.judge(finding, finding.commit, digests)

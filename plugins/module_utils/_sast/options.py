@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from .._core.findings import Finding
 from .policy import Policy
-from .waivers import Ground
+
+if TYPE_CHECKING:
+    from .waivers import Ground
 
 MEBIBYTE = 1024 * 1024
 

@@ -12,22 +12,21 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._core.clock import Clock, SystemClock
 from .._core.errors import BadInput
 from .._core.findings import Severity, State
-from . import openvex_out, store
-from .checkout import Checkout, SourceLines
-from .compare import Changes, comparability, compare, rules_of
-from .explain import explained
+from . import store
 from .options import ReadOptions
-from .out import WRITERS
 from .read import ReadResult, read_report
 from .request import OPENVEX, Output, Request
 from .select import Selection, select
 from .store import Written
 from .tally import Tally
+
+if TYPE_CHECKING:
+    from .compare import Changes
 
 _STATES = {state.value: rank for rank, state in enumerate(State)}
 _SEVERITIES = {
@@ -63,9 +62,9 @@ class _Reports:
         for result in self.results:
             yield from result.records()
 
-    def lines(self) -> Iterator[bytes]:
+    def blocks(self) -> Iterator[bytes]:
         for result in self.results:
-            yield from result.lines()
+            yield from result.blocks()
 
 
 def sast_report(params: Mapping[str, Any], *, check: bool = False, clock: Clock | None = None) -> dict[str, Any]:
@@ -84,7 +83,7 @@ def sast_report(params: Mapping[str, Any], *, check: bool = False, clock: Clock 
         changes = _compared(request, reports, stack) if request.baseline else None
         words = {change.id: change.status for change in changes.after} if changes else None
         verdict = request.gate.decide(reports.records(), reports.scans, words) if request.gate else None
-        stored = store.write(request.dest, reports.lines(), check=check) if request.dest else None
+        stored = store.write(request.dest, reports.blocks(), check=check) if request.dest else None
         written = [_published(one, request, reports, changes, now, check) for one in request.outputs]
         inline = _worst(reports, request.inline)
         result: dict[str, Any] = {
@@ -116,6 +115,8 @@ def sast_report(params: Mapping[str, Any], *, check: bool = False, clock: Clock 
 def _reading(request: Request, stack: ExitStack) -> ReadOptions:
     source = None
     if request.source:
+        from .checkout import Checkout, SourceLines
+
         source = SourceLines(stack.enter_context(Checkout(request.source)), Tally())
     return replace(request.options, totals_only=request.totals_only, source=source)
 
@@ -138,6 +139,8 @@ def _read_all(
 
 def _compared(request: Request, reports: _Reports, stack: ExitStack) -> Changes:
     """With the reports of before, read by the same rules; what was waived then does not matter now."""
+    from .compare import comparability, compare, rules_of
+
     options = replace(request.options, commit="auto", digests=None, judges=())
     before = _read_all(request.baseline, options, stack)
     return compare(
@@ -160,6 +163,8 @@ def _published(
             why = "no finding bears a CVE id, and a document needs a statement"
             return None, {"format": output.form, "path": output.path, "sha256": None, "warnings": [why]}
     else:
+        from .out import WRITERS
+
         words = {change.id: _BASELINE[change.status] for change in changes.after} if changes else None
         pieces = WRITERS[output.form](reports.scans, reports.records, words, tally=tally)
     file = store.write_file(output.path, pieces, what=f"the dest of {output.form}", check=check)
@@ -177,6 +182,8 @@ def _vex(
             where=output.path,
             next="give the option digest: the image that was built from the scanned commit",
         )
+    from . import openvex_out
+
     fixed = {change.id: "fixed" for change in changes.gone if change.status == "fixed"} if changes else None
     document = openvex_out.document(
         reports.records(), author=output.author, digest=digests, now=now, waivers=request.waivers, changes=fixed
@@ -190,6 +197,8 @@ def _explained(wanted: str, reports: _Reports) -> dict[str, Any]:
     if len(found) != 1:
         many = f"{len(found)} findings begin with it" if found else "no finding has it"
         raise BadInput("explain names no one finding", where=wanted[:80], why=many, next="take an id of the findings")
+    from .explain import explained
+
     ((_id, record),) = found.items()
     return {"finding": record, "derivation": explained(record)}
 

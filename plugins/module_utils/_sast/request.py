@@ -12,19 +12,19 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._core.errors import BadInput
-from . import openvex
-from .gate import Gate
-from .openvex import Vex
 from .options import ReadOptions
-from .out import WRITERS
 from .policy import Policy
-from .waivers import Waivers
+
+if TYPE_CHECKING:
+    from .gate import Gate
+    from .openvex import Vex
+    from .waivers import Waivers
 
 OPENVEX = "openvex"
-OUTPUTS = (*WRITERS, OPENVEX)
+OUTPUTS = ("sarif", "csv", "markdown", "codeclimate", OPENVEX)
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _MOST_INLINE = 100
@@ -59,13 +59,11 @@ class Request:
     @classmethod
     def of(cls, params: Mapping[str, Any], now: dt.datetime) -> Request:
         """From the door's parameters. Raises BadInput for values that no report could meet."""
-        waivers = Waivers.from_list(params["waivers"], now) if params.get("waivers") else None
-        vex = openvex.read([str(path) for path in params["vex"]]) if params.get("vex") else None
+        waivers, vex, gate = _waivers(params, now), _vex(params), _gate(params)
         inline = params.get("return_findings")
         inline = _MOST_INLINE if inline is None else int(inline)
         if inline < 0:
             raise BadInput("return_findings must not be negative", next="0 returns none")
-        gate = params.get("gate")
         return cls(
             paths=tuple(str(path) for path in params.get("path") or ()),
             options=options_of(params, tuple(judge for judge in (waivers, vex) if judge is not None)),
@@ -77,7 +75,7 @@ class Request:
             source=params.get("source") or "",
             waivers=waivers,
             vex=vex,
-            gate=None if gate is None else Gate.from_dict(gate),
+            gate=gate,
             explain=params.get("explain") or "",
         )
 
@@ -94,6 +92,33 @@ class Request:
             if path and os.path.realpath(path) in read:
                 raise BadInput(f"{what} is one of the reports", where=path, next="write to another file")
             read.add(os.path.realpath(path))
+
+
+# Most calls want none of these three: what they need is loaded only for those that do.
+
+
+def _waivers(params: Mapping[str, Any], now: dt.datetime) -> Waivers | None:
+    if not params.get("waivers"):
+        return None
+    from .waivers import Waivers
+
+    return Waivers.from_list(params["waivers"], now)
+
+
+def _vex(params: Mapping[str, Any]) -> Vex | None:
+    if not params.get("vex"):
+        return None
+    from . import openvex
+
+    return openvex.read([str(path) for path in params["vex"]])
+
+
+def _gate(params: Mapping[str, Any]) -> Gate | None:
+    if params.get("gate") is None:
+        return None
+    from .gate import Gate
+
+    return Gate.from_dict(params["gate"])
 
 
 def options_of(params: Mapping[str, Any], judges: tuple[Any, ...] = ()) -> ReadOptions:

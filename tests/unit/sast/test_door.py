@@ -18,8 +18,9 @@ import yaml
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput
 from ansible_collections.knowngood.kube.plugins.module_utils._sast import formats
 from ansible_collections.knowngood.kube.plugins.module_utils._sast.linehash import hash_lines
+from ansible_collections.knowngood.kube.plugins.module_utils._sast.out import WRITERS
 from ansible_collections.knowngood.kube.plugins.module_utils._sast.report import sast_report
-from ansible_collections.knowngood.kube.plugins.module_utils._sast.request import OUTPUTS
+from ansible_collections.knowngood.kube.plugins.module_utils._sast.request import OPENVEX, OUTPUTS
 from ansible_collections.knowngood.kube.plugins.modules import sast_report as door
 
 from .conftest import result, run_of, sarif
@@ -255,3 +256,7 @@ def test_the_documented_formats_are_those_that_are_read() -> None:
     documented = yaml.safe_load(door.DOCUMENTATION)["options"]["format"]["choices"]
     assert documented == ["auto", *formats.NAMES]
     assert tuple(formats.NAMES) == door.FORMATS
+
+
+def test_every_form_that_a_writer_has_can_be_asked_for() -> None:
+    assert (*WRITERS, OPENVEX) == OUTPUTS
