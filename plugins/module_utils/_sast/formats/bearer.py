@@ -105,7 +105,7 @@ def _finding(entry: dict[str, Any], word: str, source: str, out: Recorder) -> No
 
 
 def _path(entry: dict[str, Any]) -> str:
-    """``full_filename`` begins where the command ran, ``filename`` in the scanned folder; an absolute one helps less."""
+    """``full_filename`` begins where Bearer ran, ``filename`` in the scanned folder; absolute helps less."""
     full, short = as_text(entry.get("full_filename")), as_text(entry.get("filename"))
     return short if short and (full.startswith("/") or full[1:2] == ":" or not full) else full
 

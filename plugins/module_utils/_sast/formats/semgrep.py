@@ -169,7 +169,8 @@ def _result(entry: dict[str, Any], out: Recorder) -> None:
             cwe=cwe_from(**{"metadata.cwe": meta.get("cwe")}),
             help_uri=_first_link(meta.get("source"), meta.get("shortlink"), meta.get("references")),
             snippet=_stated(extra.get("lines")),
-            secret="validation_state" in extra,
+            # The engine writes NO_VALIDATOR beside every result; another word stands only beside secrets.
+            secret=as_text(extra.get("validation_state")) not in ("", "NO_VALIDATOR"),
             fingerprints={_MATCH: _stated(extra.get("fingerprint"))},
             suppressions=(ignored,) if ignored else (),
             tags=tuple(_tags(meta, as_dict(extra.get("sca_info")))),
