@@ -171,9 +171,10 @@ options:
     default: []
   vex:
     description:
-      - OpenVEX documents. What they say is not affected, with a reason, is hidden for the images in O(digest).
+      - OpenVEX documents, as paths or as dictionaries. What they say is not affected, with a reason, is hidden for the
+        images in O(digest).
     type: list
-    elements: path
+    elements: raw
     default: []
   gate:
     description:
@@ -850,7 +851,7 @@ ARGUMENTS = {
     "renames": {"type": "dict"},
     "source": {"type": "path"},
     "waivers": {"type": "list", "elements": "dict", "default": []},
-    "vex": {"type": "list", "elements": "path", "default": []},
+    "vex": {"type": "list", "elements": "raw", "default": []},
     "gate": {"type": "dict"},
     "explain": {"type": "str"},
     "return_findings": {"type": "int", "default": 100},

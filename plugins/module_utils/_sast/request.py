@@ -110,7 +110,7 @@ def _vex(params: Mapping[str, Any]) -> Vex | None:
         return None
     from . import openvex
 
-    return openvex.read([str(path) for path in params["vex"]])
+    return openvex.read([one if isinstance(one, Mapping) else os.path.expanduser(str(one)) for one in params["vex"]])
 
 
 def _gate(params: Mapping[str, Any]) -> Gate | None:

@@ -117,6 +117,7 @@ class TestWaivers:
         report = put(sarif(run_of(found("x", ruleId="CVE-2026-1234"), rules=[{"id": "CVE-2026-1234"}])))
         paths = [put(document, "a.vex.json")]
         assert called(report, vex=paths, digest=IMAGE)["scans"][0]["totals"]["suppressed"] == 1
+        assert called(report, vex=[document], digest=IMAGE)["vex"]["hidden"] == 1
         assert called(report, vex=paths, digest="sha256:" + "cd" * 32)["scans"][0]["totals"]["suppressed"] == 0
 
 
