@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 from pathlib import Path
 
@@ -17,28 +18,29 @@ from ansible_collections.knowngood.kube.plugins.module_utils._sast import gate_l
 from ansible_collections.knowngood.kube.plugins.module_utils._sast.gate import REASONS, Gate
 from ansible_collections.knowngood.kube.plugins.module_utils._sast.openvex import read
 from ansible_collections.knowngood.kube.plugins.module_utils._sast.waivers import Waivers
+from ansible_collections.knowngood.kube.plugins.modules import sast_report
 
 PAGE = (Path(__file__).parents[3] / "docs" / "sast_policy.md").read_text(encoding="utf-8")
 NOW = dt.datetime(2026, 11, 21, tzinfo=dt.UTC)
 
 
-@pytest.fixture(scope="module")
-def examples():
-    found: dict[str, object] = {}
-    for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL):
-        found |= yaml.safe_load(block)
-    return found
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
 
 
-def test_the_examples_can_be_used(examples):
-    assert set(examples) == {"waivers", "vex", "gate"}
+def test_the_examples_can_be_used():
+    (task,), *policies = [yaml.safe_load(block) for block in blocks("yaml")]
+    examples = {key: value for policy in policies for key, value in policy.items()}
+    assert set(examples) == {"waivers", "gate"}
     assert [entry["state"] for entry in Waivers.from_list(examples["waivers"], NOW).report()["waivers"]] == [
         "valid"
     ] * 3
-    assert read(examples["vex"]).report()["hiding"] == 1
+    assert [read(json.loads(block)).report()["hiding"] for block in blocks("json")] == [1]
     gate = Gate.from_dict(examples["gate"])
     assert len(gate.limits) == 7
     assert gate.allow == {"no_comparison"}
+    options = yaml.safe_load(sast_report.DOCUMENTATION)["options"]
+    assert set(options) >= set(task["knowngood.kube.sast_report"])
 
 
 @pytest.mark.parametrize("word", sorted({*REASONS, *waivers._SCOPE_KEYS, *gate_limits._KEYS}))
