@@ -12,6 +12,7 @@ from .bandit import BANDIT
 from .bearer import BEARER
 from .brakeman import BRAKEMAN
 from .checkov import CHECKOV
+from .cppcheck import CPPCHECK
 from .defectdojo import DEFECTDOJO, DEFECTDOJO_CSV
 from .eslint import ESLINT
 from .form import SARIF, Form
@@ -52,6 +53,7 @@ FORMS: tuple[Form, ...] = (
     FORTIFY,
     FORTIFY_REPORT,
     WEBINSPECT,
+    CPPCHECK,
 )
 NAMES = tuple(dict.fromkeys(form.name for form in FORMS))
 
