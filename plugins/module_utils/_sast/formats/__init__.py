@@ -25,8 +25,10 @@ from .horusec import HORUSEC
 from .kics import KICS
 from .leaks import DETECT_SECRETS, GITLEAKS
 from .njsscan import NJSSCAN
+from .pmd import PMD_CSV, PMD_JSON, PMD_XML
 from .rubocop import RUBOCOP
 from .semgrep import SEMGREP
+from .sonarqube import SONARQUBE
 from .spotbugs import SPOTBUGS
 
 FORMS: tuple[Form, ...] = (
@@ -54,6 +56,10 @@ FORMS: tuple[Form, ...] = (
     FORTIFY_REPORT,
     WEBINSPECT,
     CPPCHECK,
+    SONARQUBE,
+    PMD_CSV,
+    PMD_JSON,
+    PMD_XML,
 )
 NAMES = tuple(dict.fromkeys(form.name for form in FORMS))
 

@@ -150,7 +150,7 @@ def _end_of_trace(element: Element) -> dict[str, Any]:
 def _place_of(location: Element | None) -> list[str]:
     if location is None or not location.get("path"):
         return []
-    return [location.get(name) or "" for name in ("path", "line", "colStart", "lineEnd", "colEnd")]
+    return [(location.get(name) or "")[:1024] for name in ("path", "line", "colStart", "lineEnd", "colEnd")]
 
 
 def groups_of(element: Element) -> dict[str, str]:
