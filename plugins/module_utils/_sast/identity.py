@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 _VERSIONED = re.compile(r"(.+)/v(\d{1,9})")
 _DIGITS = re.compile(r"\d+")
@@ -28,16 +28,24 @@ class Identifier:
 
     def identify(self, tool: str, rule: str, path: str, basis: str) -> tuple[str, int]:
         """The id (32 hex digits) and, from 0, the how-many-eth of its (tool, rule, path, basis) this is."""
-        parts = (tool.lower(), stable_rule(tool, rule), path, basis)
-        common = hashlib.sha256("\x1f".join(parts).encode("utf-8", "replace"))
-        key = int.from_bytes(common.digest()[:8], "big")
+        return self.numbered(f"{common_of(tool, rule)}{path}\x1f{basis}")
+
+    def numbered(self, common: str) -> tuple[str, int]:
+        """The same for what all four say together."""
+        # 64 bits that nobody can aim at: Python keys the hash of a text anew for each process.
+        key = hash(common)
         occurrence = 0
         if key in self._seen:
             occurrence = self._again.get(key, 0) + 1
             self._again[key] = occurrence
-        self._seen.add(key)
-        common.update(b"\x1f%d" % occurrence)
-        return common.hexdigest()[:32], occurrence
+        else:
+            self._seen.add(key)
+        return hashlib.sha256(f"{common}\x1f{occurrence}".encode("utf-8", "replace")).hexdigest()[:32], occurrence
+
+
+def common_of(tool: str, rule: str) -> str:
+    """What all findings of a rule begin with before path and basis."""
+    return f"{tool.lower()}\x1f{stable_rule(tool, rule)}\x1f"
 
 
 def stable_rule(tool: str, rule: str) -> str:
@@ -52,25 +60,36 @@ def basis_of(fingerprints: Mapping[str, str], partial: Mapping[str, str], messag
     of one key the highest version.
     """
     for bag in (fingerprints, partial):
-        newest = newest_versions(bag) if bag else {}
-        if _PREFERRED in newest:
-            return f"fingerprint:{_PREFERRED}", f"{_PREFERRED}={newest[_PREFERRED]}"
-        keys = sorted(key for key in newest if not _UNSTABLE.search(key))
-        if keys:
-            key = keys[0]
-            return f"fingerprint:{key}", f"{key}={newest[key]}"
+        chosen = chosen_key(bag) if bag else None
+        if chosen is not None:
+            key, name = chosen
+            return f"fingerprint:{key}", f"{key}={bag[name]}"
     return "message", normalised(message)
+
+
+def chosen_key(names: Iterable[str]) -> tuple[str, str] | None:
+    """Of the keys of one bag the one that identifies: (without its ``/vN``, as it stands there); None for no such."""
+    newest = _newest(names)
+    if _PREFERRED in newest:
+        return _PREFERRED, newest[_PREFERRED]
+    key = min((key for key in newest if not _UNSTABLE.search(key)), default=None)
+    return None if key is None else (key, newest[key])
 
 
 def newest_versions(bag: Mapping[str, str]) -> dict[str, str]:
     """A bag of fingerprints by key without its ``/vN``, each with the value of the highest version."""
+    return {key: bag[name] for key, name in _newest(bag).items()}
+
+
+def _newest(names: Iterable[str]) -> dict[str, str]:
+    """Keys without their version -> the name with the highest version."""
     best: dict[str, tuple[int, str]] = {}
-    for name, value in bag.items():
+    for name in names:
         found = _VERSIONED.fullmatch(name) if "/v" in name else None
         key, version = (found.group(1), int(found.group(2))) if found else (name, 0)
         if key not in best or version > best[key][0]:
-            best[key] = (version, value)
-    return {key: value for key, (_version, value) in best.items()}
+            best[key] = (version, name)
+    return {key: name for key, (_version, name) in best.items()}
 
 
 def normalised(message: str) -> str:

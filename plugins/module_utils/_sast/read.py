@@ -32,7 +32,7 @@ from .record import Record
 from .recorder import Recorder
 from .sarif.read import SarifReader
 from .source import Source
-from .spool import Spool
+from .spool import Lines
 from .tally import Tally
 from .text import Cleaner, visible
 from .window import Window
@@ -43,7 +43,7 @@ class ReadResult:
     """A scan record and its findings, in the report's order. Close it (or use ``with``) to free a temporary file."""
 
     scan: Scan
-    _lines: Spool
+    _lines: Lines
     _tail: bytes
 
     def __enter__(self) -> ReadResult:
@@ -67,8 +67,12 @@ class ReadResult:
 
     def lines(self) -> Iterator[bytes]:
         """The findings as lines of the store, without line ends."""
-        for line in self._lines:
-            yield line[:-1] + self._tail
+        for block in self.blocks():
+            yield from block.split(b"\n")[:-1]
+
+    def blocks(self) -> Iterator[bytes]:
+        """The same with their line ends, several lines at once."""
+        return self._lines.blocks(self._tail)
 
 
 def read_report(path: str | os.PathLike[str] | Member, *, options: ReadOptions | None = None) -> ReadResult:
@@ -82,7 +86,7 @@ def read_report(path: str | os.PathLike[str] | Member, *, options: ReadOptions |
     scan that failed is no bad input: its scan record says so.
     """
     options = options or ReadOptions()
-    lines = Spool(options.spool_bytes)
+    lines = Lines(options.spool_bytes)
     try:
         with _collector_paused():
             return _read(path if isinstance(path, Member) else os.fspath(path), options, lines)
@@ -104,7 +108,7 @@ def form_of(path: str | Member, options: ReadOptions) -> Form | None:
     return formats.recognised(seen, source.name) if not seen.problem else None
 
 
-def _read(path: str | Member, options: ReadOptions, lines: Spool) -> ReadResult:
+def _read(path: str | Member, options: ReadOptions, lines: Lines) -> ReadResult:
     tally = Tally()
     cleaner = Cleaner(tally, options.max_text)
     record = Record(cleaner.label(str(path), 4096), options, tally, cleaner)

@@ -22,7 +22,7 @@ from .identity import Identifier, basis_of
 from .paths import PathResolver
 from .record import Record, ruleset_of, worst
 from .source import Source
-from .spool import Spool
+from .spool import Lines, Spool
 
 _COMMIT = re.compile(r"[0-9a-fA-F]{7,64}")
 _KINDS = frozenset({"fail", "open", "review", "pass", "notApplicable", "informational"})
@@ -64,7 +64,7 @@ class Recorder:
     :meth:`partial`; that nothing was scanned at all, :meth:`empty`.
     """
 
-    def __init__(self, record: Record, lines: Spool, *, beside: Beside = lambda _name: None) -> None:
+    def __init__(self, record: Record, lines: Lines, *, beside: Beside = lambda _name: None) -> None:
         self.beside = beside
         self.options = record.options
         self.tally = record.tally

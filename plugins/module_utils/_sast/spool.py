@@ -77,3 +77,40 @@ class Spool:
                 return
             place += len(block)
             buffer, at = buffer[at:] + block, 0
+
+
+class Lines:
+    """Lines of ASCII text in a spool, many in one record, so that each line costs next to nothing.
+
+    Every line ends with a closing brace; what is to stand before that brace may be known only at the end.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._spool = Spool(limit)
+        self._block: list[bytes] = []
+        self._size = 0
+        self.count = 0
+
+    def put(self, line: bytes) -> None:
+        """One line without its end; it must not hold one itself."""
+        self._block.append(line)
+        self._size += len(line)
+        self.count += 1
+        if self._size > _BLOCK:
+            self._flush()
+
+    def blocks(self, tail: bytes = b"}") -> Iterator[bytes]:
+        """Whole lines with their ends, several at once, the last brace of each replaced by ``tail``."""
+        self._flush()
+        for block in self._spool:
+            yield block if tail == b"}" else block.replace(b"}\n", tail + b"\n")
+
+    def close(self) -> None:
+        self._block, self._size = [], 0
+        self._spool.close()
+
+    def _flush(self) -> None:
+        if self._block:
+            self._block.append(b"")
+            self._spool.put(b"\n".join(self._block))
+            self._block, self._size = [], 0

@@ -41,15 +41,15 @@ class Stored:
         return {"path": self.file.path, "sha256": self.file.sha256, "findings": self.lines}
 
 
-def write(path: str, lines: Iterable[bytes], *, check: bool = False) -> Stored:
-    """Make ``path`` a store of ``lines``, as ``write_file`` does it."""
+def write(path: str, blocks: Iterable[bytes], *, check: bool = False) -> Stored:
+    """Make ``path`` a store, as ``write_file`` does it. ``blocks``: lines with their ends, any number at once."""
     count = 0
 
     def counted() -> Iterator[bytes]:
         nonlocal count
-        for line in lines:
-            count += 1
-            yield line + b"\n"
+        for block in blocks:
+            count += block.count(b"\n")
+            yield block
 
     return Stored(write_file(path, counted(), check=check), count)
 

@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
+
+Counted: TypeAlias = "dict[str, tuple[int, int]]"
 
 
 class Tally:
@@ -31,6 +33,30 @@ class Tally:
         entry = self._cuts.setdefault(what, [0, 0])
         entry[0] += kept
         entry[1] += seen
+
+    def marks(self) -> Counted:
+        """Where all counts stand: code or what -> (warnings or kept, seen)."""
+        counts = {f"warning {code}": (entry[0], 0) for code, entry in self._warnings.items()}
+        return counts | {f"cut {what}": (kept, seen) for what, (kept, seen) in self._cuts.items()}
+
+    def since(self, marks: Counted) -> Counted:
+        """What was counted since the counts stood there."""
+        found = {}
+        for key, (one, two) in self.marks().items():
+            was = marks.get(key, (0, 0))
+            if (one, two) != was:
+                found[key] = (one - was[0], two - was[1])
+        return found
+
+    def repeat(self, counted: Counted, times: int) -> None:
+        """The same once more, so many times (fewer than none: that often too many)."""
+        for key, (one, two) in counted.items():
+            kind, name = key.split(" ", 1)
+            if kind == "warning":
+                self._warnings[name][0] += one * times
+            else:
+                self._cuts[name][0] += one * times
+                self._cuts[name][1] += two * times
 
     @property
     def warnings(self) -> tuple[dict[str, Any], ...]:

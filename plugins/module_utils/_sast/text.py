@@ -57,7 +57,8 @@ class Cleaner:
         if not isinstance(raw, str):
             return ""
         value: str = raw
-        if _UNSAFE.search(value):
+        # What Python calls printable holds none of the unsafe characters, and is told quickly.
+        if not value.isprintable() and _UNSAFE.search(value):
             value = self._counted(value)
         if len(value) > longest:
             self._tally.cut("characters of long strings", longest, len(value))

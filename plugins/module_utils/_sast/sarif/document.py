@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..._core.errors import BadInput
+from ..finish import Finish
 from ..options import ReadOptions
 from ..shape import as_dict, as_str
 from ..tally import Tally
 from ..window import Keep, Window
 from .locations import Artifact
-from .rows import EachResult, Rows, SortsOfResults
+from .rows import EachResult, SortsOfResults
 
 _MESSAGE: Keep = {"text": None, "id": None, "arguments": None, "markdown": None}
 _REFERENCE: Keep = {"id": None, "index": None, "guid": None, "toolComponent": None}
@@ -116,7 +117,7 @@ class RawRun:
     """
 
     index: int
-    rows: Rows
+    rows: EachResult | SortsOfResults
     tool: dict[str, Any] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
     invocations: list[dict[str, Any]] = field(default_factory=list)
@@ -217,16 +218,20 @@ def _read_runs(
     for index in window.items():
         if window.peek() != "{":
             raise _not_sarif(name, f"run {index} is not an object")
-        rows: Rows = (
-            SortsOfResults(options.spool_bytes) if options.totals_only else EachResult(_WANTED, options.spool_bytes)
-        )
-        run = RawRun(index, rows)
+        run = RawRun(index, _rows_for(options, tally))
         try:
             _read_run(window, run, name=name, left=left, tally=tally)
             each_run(run)
         finally:
             run.rows.close()
         left -= run.rows.count
+
+
+def _rows_for(options: ReadOptions, tally: Tally) -> EachResult | SortsOfResults:
+    if options.totals_only:
+        return SortsOfResults(options.spool_bytes)
+    # Who judges findings wants to see them whole, one by one.
+    return EachResult(_WANTED, options.spool_bytes, plain=Finish(options, tally).idle)
 
 
 def _read_run(window: Window, run: RawRun, *, name: str, left: int, tally: Tally) -> None:

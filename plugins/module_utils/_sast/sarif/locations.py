@@ -81,10 +81,10 @@ class Locator:
         return Location(
             path,
             place,
-            line=_positive(region.get("startLine")),
-            column=_positive(region.get("startColumn")),
-            end_line=_positive(region.get("endLine")),
-            end_column=_positive(region.get("endColumn")),
+            line=positive(region.get("startLine")),
+            column=positive(region.get("startColumn")),
+            end_line=positive(region.get("endLine")),
+            end_column=positive(region.get("endColumn")),
             char_offset=as_index(region.get("charOffset")),
             symbol=symbol,
         )
@@ -92,7 +92,7 @@ class Locator:
     def _artifact(self, raw: dict[str, Any], depth: int = 0) -> tuple[str, str]:
         uri = as_str(raw.get("uri"))
         if uri is not None:
-            return self._path(uri, as_str(raw.get("uriBaseId")))
+            return self.path(uri, as_str(raw.get("uriBaseId")))
         index = as_index(raw.get("index"))
         if index is None:
             return "", "inside"
@@ -104,7 +104,7 @@ class Locator:
     def _listed(self, index: int, depth: int) -> tuple[str, str]:
         """A listed artifact; one inside an archive is written ``archive!/member``."""
         artifact = self._artifacts[index]
-        own, place = self._path(artifact.uri, artifact.base) if artifact.uri is not None else ("", "inside")
+        own, place = self.path(artifact.uri, artifact.base) if artifact.uri is not None else ("", "inside")
         parent = artifact.parent
         if parent is None or parent >= len(self._artifacts):
             return own, place
@@ -114,7 +114,8 @@ class Locator:
         outer, outer_place = self._listed(parent, depth + 1)
         return f"{outer}!/{own.lstrip('/')}", outer_place
 
-    def _path(self, uri: str, base: str | None) -> tuple[str, str]:
+    def path(self, uri: str, base: str | None) -> tuple[str, str]:
+        """(path, place) of a file."""
         key = (uri, base)
         known = self._known.get(key)
         if known is None:
@@ -145,6 +146,6 @@ def snippet_of(locations: Any) -> str:
     return ""
 
 
-def _positive(value: Any) -> int | None:
+def positive(value: Any) -> int | None:
     number = as_int(value)
     return number if number is not None and number > 0 else None

@@ -28,12 +28,12 @@ def message_of(raw: Any, rule: Rule | None, components: Sequence[Component], tal
     if text is None:
         text = _looked_up(as_str(message.get("id")), rule, components)
         if text is not None:
-            return _without_links(_filled(text, arguments))
+            return without_links(_filled(text, arguments))
         text = as_str(message.get("markdown"))
     if text is None:
         tally.warn("message_missing", "a result has no text that could be found; its rule's description stands in")
         return rule.text or rule.name or rule.id if rule is not None else ""
-    return _without_links(_filled(text, arguments) if arguments else text)
+    return without_links(_filled(text, arguments) if arguments else text)
 
 
 def _looked_up(identifier: str | None, rule: Rule | None, components: Sequence[Component]) -> str | None:
@@ -63,7 +63,7 @@ def _filled(text: str, arguments: Sequence[str]) -> str:
     return _PLACE.sub(fill, text)
 
 
-def _without_links(text: str) -> str:
+def without_links(text: str) -> str:
     if "](" not in text:
         return text
     return _INNER_LINK.sub(lambda match: _ESCAPED_BRACKET.sub(r"\1", match.group(1)), text)

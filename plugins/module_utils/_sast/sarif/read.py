@@ -10,17 +10,18 @@ from ..._core.findings import Scan, ScanStatus
 from ..identity import Identifier
 from ..record import Record, ruleset_of
 from ..source import Source
-from ..spool import Spool
+from ..spool import Lines
 from ..window import Window
 from . import provenance, status
 from .document import Document, RawRun, read_document
 from .resolve import RunResolver
+from .rows import EachResult
 
 
 class SarifReader:
     """One pass over one document."""
 
-    def __init__(self, record: Record, lines: Spool) -> None:
+    def __init__(self, record: Record, lines: Lines) -> None:
         self._record = record
         self._lines = lines
         self._identifier = Identifier()
@@ -49,10 +50,10 @@ class SarifReader:
             counts=record.counts,
         )
         before = record.counts.findings
-        if record.options.totals_only:
-            resolver.count()
+        if isinstance(run.rows, EachResult):
+            resolver.resolve_into(self._lines, run.rows)
         else:
-            resolver.resolve_into(self._lines)
+            resolver.count(run.rows)
         state, reasons = status.of_run(run, record.cleaner)
         record.statuses.append(state)
         record.reasons.extend(f"run {run.index} ({resolver.tool}): {reason}" for reason in reasons)

@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +19,7 @@ from ..identity import Identifier, basis_of
 from ..options import ReadOptions
 from ..paths import Base, PathResolver
 from ..shape import as_dict, as_index, as_list, as_str
-from ..spool import Spool
+from ..spool import Lines
 from ..tally import Tally
 from ..text import Cleaner
 from . import provenance, taxa
@@ -29,6 +27,9 @@ from .document import RawRun
 from .levels import Overrides, kind_of, level_of, severity_of
 from .locations import Locator, snippet_of
 from .messages import message_of
+from .plain import HARMLESS, HARMLESS_KEY
+from .quick import ENCODE, QuickLines
+from .rows import EachResult, SortsOfResults
 from .rules import Resolution, Rule, RuleBook
 from .suppressions import suppressions_of
 
@@ -36,9 +37,6 @@ _MOST_TAGS = 32
 _MOST_FINGERPRINTS = 16
 # A report with endless rules must not fill the memory.
 _MOST_REMEMBERED = 20_000
-# What nearly every fingerprint looks like: nothing in it needs cleaning or hiding.
-_HARMLESS = re.compile(r"[0-9a-f]{1,128}(?::\d{1,9})?")
-_HARMLESS_KEY = re.compile(r"[A-Za-z0-9_./-]{1,100}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,26 +86,41 @@ class RunResolver:
         self.tool = cleaner.label(driver.name, 200) or "unknown"
         self.tool_version = cleaner.label(driver.version, 100)
 
-    def resolve_into(self, sink: Spool) -> None:
+    def resolve_into(self, sink: Lines, rows: EachResult) -> None:
         """Resolve all rows and put each finding as one line of JSON (ASCII, without ``scan``) into ``sink``."""
         self._count_entries()
-        encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
-        for row, _once in self._run.rows:
-            kind = kind_of(row.get("kind"), self._tally)
-            self._counts.kind(kind)
-            if kind in NOT_A_FINDING:
-                continue
-            finding = self._finding(row, kind)
-            self._counts.add(finding.state, finding.native, finding.baseline, finding.severity)
-            record = finding.to_dict()
-            # The hash of the file is known only at its end, see ReadResult.lines.
-            del record["scan"]
-            sink.put(encode(record).encode("ascii"))
+        quick = QuickLines(
+            rows.tables,
+            self._judged,
+            self._locator,
+            finish=self._finish,
+            identifier=self._identifier,
+            cleaner=self._cleaner,
+            tally=self._tally,
+        )
+        for row in rows:
+            line = quick.line(row) if isinstance(row, tuple) else self._line(row)
+            if line is not None:
+                sink.put(line.encode("ascii"))
+        quick.count_into(self._counts)
 
-    def count(self) -> None:
+    def _line(self, row: dict[str, Any]) -> str | None:
+        """The line of one result, None when it is no finding."""
+        kind = kind_of(row.get("kind"), self._tally)
+        self._counts.kind(kind)
+        if kind in NOT_A_FINDING:
+            return None
+        finding = self._finding(row, kind)
+        self._counts.add(finding.state, finding.native, finding.baseline, finding.severity)
+        record = finding.to_dict()
+        # The hash of the file is known only at its end, see ReadResult.lines.
+        del record["scan"]
+        return ENCODE(record)
+
+    def count(self, rows: SortsOfResults) -> None:
         """Count all rows and keep none."""
         self._count_entries()
-        for row, times in self._run.rows:
+        for row, times in rows:
             self._tally.weight = times
             kind = kind_of(row.get("kind"), self._tally)
             self._counts.kind(kind, times)
@@ -128,6 +141,34 @@ class RunResolver:
         self._counts.dropped += self._run.dropped
 
     def _finding(self, row: dict[str, Any], kind: str) -> Finding:
+        shared, secret, rule = self._shared(row, kind)
+        snippet = snippet_of(row.get("locations"))
+        locations = self._locator.all_of(row.get("locations"))
+        message = self._message(row.get("message"), rule, snippet, secret)
+        full = self._fingerprints(row.get("fingerprints"), snippet, secret)
+        partial = self._fingerprints(row.get("partialFingerprints"), snippet, secret)
+        identity, basis = basis_of(full, partial, message)
+        path = locations[0].path or locations[0].symbol or "" if locations else ""
+        identifier, occurrence = self._identifier.identify(self.tool, shared["rule"], path, basis)
+        finding = Finding(
+            id=identifier,
+            message=message,
+            locations=locations,
+            fingerprints={**partial, **full},
+            identity=identity,
+            occurrence=occurrence,
+            snippet_sha256=secrets.snippet_hash(snippet),
+            **shared,
+        )
+        return self._finish.judged(finding)
+
+    def _judged(self, row: dict[str, Any], kind: str) -> tuple[Finding, bool]:
+        """A finding as far as rule, level and state of a result decide it, and whether it speaks of secrets."""
+        shared, secret, _rule = self._shared(row, kind)
+        return Finding(id="", message="", **shared), secret
+
+    def _shared(self, row: dict[str, Any], kind: str) -> tuple[dict[str, Any], bool, Rule | None]:
+        """Fields of a finding that its text and place have no part in; whether it is about secrets; its rule."""
         properties = as_dict(row.get("properties"))
         resolution = self._resolution(row)
         rule, view = resolution.rule, self._view(resolution)
@@ -140,48 +181,33 @@ class RunResolver:
             cwe = taxa.merged(own, cwe)
             secret = secret or secrets.speaks_of_secrets("", (), own)
             effect, effect_cwe = effect_of(cwe)
-        snippet = snippet_of(row.get("locations"))
-        locations = self._locator.all_of(row.get("locations"))
-        message = self._message(row.get("message"), rule, snippet, secret)
-        full = self._fingerprints(row.get("fingerprints"), snippet, secret)
-        partial = self._fingerprints(row.get("partialFingerprints"), snippet, secret)
-        identity, basis = basis_of(full, partial, message)
-        path = locations[0].path or locations[0].symbol or "" if locations else ""
-        identifier, occurrence = self._identifier.identify(self.tool, view.rule, path, basis)
         suppressions = suppressions_of(row.get("suppressions"), self._cleaner, self._tally)
         baseline = self._baseline(row.get("baselineState"))
-        finding = Finding(
-            id=identifier,
-            tool=self.tool,
-            rule=view.rule,
-            rule_name=view.name,
-            rule_resolution=resolution.how,
-            descriptor=view.descriptor,
-            help_uri=view.help_uri,
-            severity=severity,
-            severity_source=source,
-            native=level[0],
-            security_severity=None if native is None else self._cleaner.label(str(native), 40),
-            state=self._finish.state(baseline, suppressions),
-            kind=kind,
-            baseline=baseline,
-            message=message,
-            locations=locations,
-            cwe=tuple(cwe),
-            cwe_sources=cwe,
-            effect=effect,
-            effect_cwe=effect_cwe,
-            tags=self._tags(view.tags, properties),
-            fingerprints={**partial, **full},
-            identity=identity,
-            occurrence=occurrence,
-            snippet_sha256=secrets.snippet_hash(snippet),
-            suppressions=suppressions,
-            rank=self._rank(row.get("rank"), configuration, rule),
-            run=self._run.index,
-            commit=self._commit,
-        )
-        return self._finish.judged(finding)
+        shared: dict[str, Any] = {
+            "tool": self.tool,
+            "rule": view.rule,
+            "rule_name": view.name,
+            "rule_resolution": resolution.how,
+            "descriptor": view.descriptor,
+            "help_uri": view.help_uri,
+            "severity": severity,
+            "severity_source": source,
+            "native": level[0],
+            "security_severity": None if native is None else self._cleaner.label(str(native), 40),
+            "state": self._finish.state(baseline, suppressions),
+            "kind": kind,
+            "baseline": baseline,
+            "cwe": tuple(cwe),
+            "cwe_sources": cwe,
+            "effect": effect,
+            "effect_cwe": effect_cwe,
+            "tags": self._tags(view.tags, properties),
+            "suppressions": suppressions,
+            "rank": self._rank(row.get("rank"), configuration, rule),
+            "run": self._run.index,
+            "commit": self._commit,
+        }
+        return shared, secret, rule
 
     def _resolution(self, row: dict[str, Any]) -> Resolution:
         rule_id, rule_index = row.get("ruleId"), row.get("ruleIndex")
@@ -255,8 +281,8 @@ class RunResolver:
                 value = value.get("value")
             if isinstance(value, int) and not isinstance(value, bool):
                 value = str(value)
-            if isinstance(value, str) and _HARMLESS.fullmatch(value):
-                found[key if _HARMLESS_KEY.fullmatch(key) else self._cleaner.label(key, 100)] = value
+            if isinstance(value, str) and HARMLESS.fullmatch(value):
+                found[key if HARMLESS_KEY.fullmatch(key) else self._cleaner.label(key, 100)] = value
                 continue
             text = self._cleaner.label(value, 512)
             if text:

@@ -12,50 +12,64 @@ from __future__ import annotations
 
 import marshal
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from ..severity import KEYS
 from ..shape import as_dict
 from ..spool import Spool
+from .plain import Row, Tables
 
+# Plain rows are kept together: their keys and the calls are then paid once.
+_AT_ONCE = 64
 # A report of endless sorts must not fill the memory.
 _MOST_SORTS = 20_000
 _PLAIN = ("ruleId", "ruleIndex", "kind", "level", "baselineState")
 _RARE = ("rule", "properties", "suppressions", "provenance")
 
 
-class Rows(Protocol):
-    """``count`` is the number of results put in. ``put`` raises ValueError for a result nested too deeply."""
-
-    count: int
-
-    def put(self, result: dict[str, Any]) -> None: ...
-
-    def __iter__(self) -> Iterator[tuple[dict[str, Any], int]]:
-        """Rows and how often each occurs."""
-
-    def close(self) -> None: ...
-
-
 class EachResult:
-    """Every result, reduced to the ``wanted`` keys, in the report's order."""
+    """Every result in the report's order: as a plain row, or as itself, reduced to the ``wanted`` keys.
 
-    def __init__(self, wanted: frozenset[str], limit: int) -> None:
+    ``count`` is the number of results put in. ``put`` raises ValueError for a result nested too deeply.
+    """
+
+    def __init__(self, wanted: frozenset[str], limit: int, *, plain: bool = True) -> None:
         self._wanted = wanted
         self._spool = Spool(limit)
+        self._look_for_plain = plain
+        self._plain: list[Row] = []
+        self.tables = Tables()
         self.count = 0
 
     def put(self, result: dict[str, Any]) -> None:
-        wanted = self._wanted
-        self._spool.put(marshal.dumps({key: result[key] for key in result if key in wanted}))
         self.count += 1
+        row = self.tables.row(result) if self._look_for_plain else None
+        if row is None:
+            self._flush()
+            wanted = self._wanted
+            self._spool.put(marshal.dumps({key: result[key] for key in result if key in wanted}))
+            return
+        self._plain.append(row)
+        if len(self._plain) >= _AT_ONCE:
+            self._flush()
 
-    def __iter__(self) -> Iterator[tuple[dict[str, Any], int]]:
+    def __iter__(self) -> Iterator[Row | dict[str, Any]]:
+        self._flush()
         for packed in self._spool:
-            yield marshal.loads(packed), 1
+            entry = marshal.loads(packed)
+            if isinstance(entry, list):
+                yield from entry
+            else:
+                yield entry
 
     def close(self) -> None:
+        self._plain.clear()
         self._spool.close()
+
+    def _flush(self) -> None:
+        if self._plain:
+            self._spool.put(marshal.dumps(self._plain))
+            self._plain.clear()
 
 
 class SortsOfResults:

@@ -17,7 +17,7 @@ from typing import Any
 from ..cwe import number_of, numbers_in
 from ..shape import as_dict, as_index, as_list, as_str
 
-_PROPERTIES = ("cwe", "cwe_id", "cweId", "cwe-id", "CWE", "cwes")
+PROPERTIES = ("cwe", "cwe_id", "cweId", "cwe-id", "CWE", "cwes")
 # A rule that may lead to a weakness, or only sometimes is one, does not make each result an instance of it.
 _NOT_EACH_RESULT = frozenset(
     {"subset", "disjoint", "canPrecede", "canFollow", "willPrecede", "willFollow", "incomparable"}
@@ -130,7 +130,7 @@ class _Collector:
         for tag in as_list(properties.get("tags")):
             if isinstance(tag, str):
                 self.add(numbers_in(tag), f"{owner}.tags")
-        for key in _PROPERTIES:
+        for key in PROPERTIES:
             if key in properties:
                 self.add(number_of(properties[key]), f"{owner}.properties.{key}")
 

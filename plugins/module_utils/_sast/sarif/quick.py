@@ -1,0 +1,192 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The lines of plain results: what all results of a sort share is decided and written once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any
+
+from ..._core.findings import Finding, Location
+from .. import secrets
+from ..counts import NOT_A_FINDING, Counts
+from ..finish import Finish
+from ..identity import Identifier, chosen_key, common_of, normalised
+from ..shape import as_index
+from ..tally import Counted, Tally
+from ..text import Cleaner
+from .levels import kind_of
+from .locations import Locator, positive
+from .messages import without_links
+from .plain import Row, Shape, Tables
+
+ENCODE = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+_SORT = ("ruleId", "ruleIndex", "kind", "level", "baselineState")
+_OWN = ("id", "message", "path", "line", "locations", "fingerprints", "identity", "occurrence", "snippet_sha256")
+_PLACE = ("path", "place", "line", "column", "end_line", "end_column", "char_offset")
+
+
+@dataclass(slots=True)
+class _Verdict:
+    """What all results of a sort share. ``parts``: the line around the values of _OWN; none for what is no finding."""
+
+    kind: str
+    finding: Finding | None
+    secret: bool
+    common: str
+    parts: tuple[str, ...]
+    repeats: Counted
+    times: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Marks:
+    """How fingerprints of one shape are written, and which of them identifies."""
+
+    text: str
+    order: Callable[[Sequence[str]], Any] | None
+    identity: str
+    chosen: tuple[str, int] | None
+
+
+class QuickLines:
+    """Makes the lines of the plain rows of one run. ``judge`` gives what the general way would say of a result."""
+
+    def __init__(
+        self,
+        tables: Tables,
+        judge: Callable[[dict[str, Any], str], tuple[Finding, bool]],
+        locator: Locator,
+        finish: Finish,
+        identifier: Identifier,
+        cleaner: Cleaner,
+        tally: Tally,
+    ) -> None:
+        self._judge = judge
+        self._locator = locator
+        self._finish = finish
+        self._identifier = identifier
+        self._cleaner = cleaner
+        self._tally = tally
+        self._sorts = list(tables.sorts)
+        self._verdicts: list[_Verdict | None] = [None] * len(self._sorts)
+        self._places: list[Any] = list(tables.places)
+        self._paths: list[tuple[str, str, str] | None] = [None] * len(self._places)
+        self._marks = [_marks_of(shape) for shape in tables.shapes]
+
+    def line(self, row: Row) -> str | None:
+        """The line of one result, None when it is no finding."""
+        sort, place, shape, text, snippet, region, values = row
+        verdict = self._verdicts[sort] or self._verdict(sort)
+        verdict.times += 1
+        if not verdict.parts:
+            return None
+        message = self._cleaner.text(without_links(text) if "](" in text else text)
+        message = self._finish.redacted(message, snippet, verdict.secret)
+        path, shown, line, located = self._located(place, region) if place else ("", '""', "null", "[]")
+        marks = self._marks[shape]
+        basis = f"{marks.chosen[0]}={values[marks.chosen[1]]}" if marks.chosen else normalised(message)
+        identifier, occurrence = self._identifier.numbered(f"{verdict.common}{path}\x1f{basis}")
+        fingerprints = marks.text % marks.order(values) if marks.order else "{}"
+        hashed = f'"{secrets.snippet_hash(snippet)}"' if snippet and not snippet.isspace() else "null"
+        a, b, c, d, e, f, g, h, i, j = verdict.parts
+        return (
+            f'{a}"{identifier}"{b}{ENCODE(message)}{c}{shown}{d}{line}{e}{located}{f}{fingerprints}{g}{marks.identity}'
+            f"{h}{occurrence}{i}{hashed}{j}"
+        )
+
+    def count_into(self, counts: Counts) -> None:
+        """Add up what the lines were, once all are made."""
+        for verdict in self._verdicts:
+            if verdict is None:
+                continue
+            counts.kind(verdict.kind, verdict.times)
+            # It was judged twice already.
+            self._tally.repeat(verdict.repeats, verdict.times - 2)
+            if verdict.finding is not None:
+                one = verdict.finding
+                counts.add(one.state, one.native, one.baseline, one.severity, verdict.times)
+
+    def _verdict(self, number: int) -> _Verdict:
+        """Judged twice: what is counted for the first result of a rule alone is not counted in the second."""
+        self._judged(number)
+        marks = self._tally.marks()
+        kind, finding, secret = self._judged(number)
+        repeats = self._tally.since(marks)
+        parts: tuple[str, ...] = ()
+        common = ""
+        if finding is not None:
+            record = finding.to_dict()
+            # The hash of the file is known only at its end.
+            del record["scan"]
+            parts, common = _parts(record, _OWN), common_of(finding.tool, finding.rule)
+        verdict = self._verdicts[number] = _Verdict(kind, finding, secret, common, parts, repeats)
+        return verdict
+
+    def _judged(self, number: int) -> tuple[str, Finding | None, bool]:
+        row = dict(zip(_SORT, self._sorts[number], strict=True))
+        kind = kind_of(row["kind"], self._tally)
+        if kind in NOT_A_FINDING:
+            return kind, None, False
+        return kind, *self._judge(row, kind)
+
+    def _located(self, place: int, region: tuple[Any, ...]) -> tuple[str, str, str, str]:
+        """(path, path as JSON, line, list of locations)."""
+        known = self._paths[place]
+        if known is None:
+            path, where = self._locator.path(*self._places[place])
+            known = self._paths[place] = (path, ENCODE(path), ENCODE(where))
+        path, shown, where = known
+        if not path:
+            return "", '""', "null", "[]"
+        a, b, c, d, e, f, g, h = _AROUND_PLACE
+        if not region:
+            return path, shown, "null", f"[{a}{shown}{b}{where}{c}null{d}null{e}null{f}null{g}null{h}]"
+        line, column, end_line, end_column = map(_positive, region[:4])
+        offset = _index(region[4])
+        located = f"[{a}{shown}{b}{where}{c}{line}{d}{column}{e}{end_line}{f}{end_column}{g}{offset}{h}]"
+        return path, shown, line, located
+
+
+@lru_cache(maxsize=4096)
+def _positive(number: int | None) -> str:
+    return ENCODE(positive(number))
+
+
+@lru_cache(maxsize=64)
+def _index(number: int | None) -> str:
+    return ENCODE(as_index(number))
+
+
+def _marks_of(shape: Shape) -> _Marks:
+    """Keys stand in the order of the alphabet, the full fingerprints after the partial ones, each key once."""
+    full, partial = shape
+    where = {key: len(full) + partial.index(key) for key in sorted(partial)}
+    where |= {key: full.index(key) for key in sorted(full)}
+    text = "{" + ",".join(f'"{key}":"%s"' for key in where) + "}"
+    for keys, offset in ((full, 0), (partial, len(full))):
+        chosen = chosen_key(sorted(keys))
+        if chosen is not None:
+            key, name = chosen
+            return _Marks(
+                text, itemgetter(*where.values()), ENCODE(f"fingerprint:{key}"), (key, keys.index(name) + offset)
+            )
+    return _Marks(text, itemgetter(*where.values()) if where else None, '"message"', None)
+
+
+def _parts(record: dict[str, Any], names: Sequence[str]) -> tuple[str, ...]:
+    """The JSON of a record around the values of ``names``, which stand there in this order."""
+    text, parts = ENCODE({**record, **{name: f"\0{name}" for name in names}}), []
+    for name in names:
+        before, _mark, text = text.partition(ENCODE(f"\0{name}"))
+        parts.append(before)
+    return (*parts, text)
+
+
+_AROUND_PLACE = _parts(Location("").to_dict(), _PLACE)
