@@ -9,11 +9,12 @@ reported it (``comparability``). A finding that is there for the first time is `
 was first reported now, which does not say that it was introduced now (``newly_reported``). And what cannot be told is
 ``uncertain`` on both sides, with the reason, never paired by guess.
 
-Memory: about 0.6 KiB a finding and side while comparing, plus the strings of the ids.
+Memory: about 0.8 KiB a finding of either side.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ from typing import Any
 
 from .._core.errors import BadInput
 from .._core.findings import ScanStatus
-from .identity import basis_of, newest_versions, normalised, stable_rule
+from .collector import collector_paused
+from .identity import basis_of, normalised, stable_rule
 from .matching import PREFERRED, Matcher
 from .pairing import Ambiguity, Row, unpaired
 
@@ -151,30 +153,13 @@ def compare(
     """Compare two sets of findings, each record as ``Finding.to_dict`` gives it.
 
     Findings of kind fail, open or review that are live or suppressed take part. ``renames``: path before -> path after,
-    as git tells them. ``comparable``: reasons why absence cannot be judged, from ``comparability``: with any, nothing
-    is fixed. ``known_rules``: the rules of the earlier scans, from ``rules_of``; None when they are not known.
+    as git tells them; None when it was not asked: then a single finding may raise the doubt that its file was renamed.
+    ``comparable``: reasons why absence cannot be judged, from ``comparability``: with any, nothing is fixed.
+    ``known_rules``: the rules of the earlier scans, from ``rules_of``; None when they are not known.
     Raises BadInput for a record that is no finding.
     """
-    loader = _Loader()
-    ones, others = loader.rows(before), loader.rows(after)
-    matcher = Matcher(ones, others, renames or {})
-    ambiguous = matcher.run()
-    warnings = []
-    if matcher.left_out:
-        warnings.append(f"{len(matcher.left_out)} kinds of fingerprints beyond the most common were not compared")
-    doubts = _Doubts(ambiguous)
-    rules = None if known_rules is None else frozenset(known_rules)
-    entries = sorted((_later(row, doubts, rules) for row in others), key=lambda change: _ORDER[change.status])
-    gone = sorted(
-        (_earlier(row, doubts, tuple(comparable)) for row in unpaired(ones)), key=lambda change: change.status != FIXED
-    )
-    return Changes(
-        counts=_counts(len(ones), loader.history, entries, gone),
-        after=tuple(entries),
-        gone=tuple(gone),
-        comparable=tuple(comparable),
-        warnings=tuple(warnings),
-    )
+    with collector_paused():
+        return _compared(_Loader(), before, after, renames, tuple(comparable), known_rules)
 
 
 def comparability(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -207,6 +192,32 @@ def rules_of(scans: Sequence[Mapping[str, Any]]) -> frozenset[str] | None:
     return frozenset(found) if scans else None
 
 
+def _compared(
+    loader: _Loader,
+    before: Iterable[Mapping[str, Any]],
+    after: Iterable[Mapping[str, Any]],
+    renames: Mapping[str, str] | None,
+    comparable: tuple[str, ...],
+    known_rules: Collection[str] | None,
+) -> Changes:
+    ones, others = loader.rows(before), loader.rows(after)
+    matcher = Matcher(ones, others, renames)
+    doubts = _Doubts(matcher.run())
+    warnings = []
+    if matcher.left_out:
+        warnings.append(f"{len(matcher.left_out)} kinds of fingerprints beyond the most common were not compared")
+    rules = None if known_rules is None else frozenset(known_rules)
+    later = sorted((_later(row, doubts, rules) for row in others), key=lambda change: _ORDER[change.status])
+    gone = sorted(
+        (_earlier(row, doubts, comparable) for row in unpaired(ones)), key=lambda change: change.status != FIXED
+    )
+    counts = _counts(len(ones), loader.history, later, gone)
+    for row in others:
+        # A pair is a circle, which only the collector would free.
+        row.mate = None
+    return Changes(counts, tuple(later), tuple(gone), comparable, tuple(warnings))
+
+
 class _Loader:
     """Records as rows; equal strings are held once."""
 
@@ -217,7 +228,7 @@ class _Loader:
     def rows(self, records: Iterable[Mapping[str, Any]]) -> list[Row]:
         """The rows that take part, in the order of their places."""
         rows = list(self._read(records))
-        rows.sort(key=lambda row: (row.path, row.line or 0, row.tool, row.rule, row.id))
+        rows.sort(key=lambda row: (row.path, row.line or 0, row.tool, row.rule, row.occurrence, row.id))
         return rows
 
     def _read(self, records: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
@@ -237,44 +248,43 @@ class _Loader:
 
     def _row(self, record: Mapping[str, Any]) -> Row:
         tool, rule, message = str(record["tool"]), str(record["rule"]), str(record["message"])
-        bag: Mapping[str, str] = record.get("fingerprints") or {}
-        keys, values = self._prints(bag)
+        keys, values = self._prints(record.get("fingerprints") or {})
         text = hash(normalised(message))
         line, snippet = record.get("line"), record.get("snippet_sha256")
         return Row(
             id=str(record["id"]),
             tool=self._once(tool),
             rule=self._once(rule),
-            tool_key=self._once(_tool_key(tool)),
+            tool_key=_tool_key(tool),
             rule_key=self._once(stable_rule(tool, rule)),
             path=self._once(_path_of(record)),
             line=line if isinstance(line, int) else None,
             state=self._once(str(record["state"])),
             message=text,
             snippet=None if snippet is None else str(snippet),
-            basis=self._basis(record.get("identity"), bag, text),
+            basis=self._basis(record.get("identity"), keys, values, text),
             keys=keys,
             values=values,
+            occurrence=int(record.get("occurrence") or 0),
         )
 
     def _prints(self, bag: Mapping[str, str]) -> tuple[tuple[tuple[str, int], ...], tuple[int, ...]]:
         """The fingerprints that say something about identity, as (name, version) and hashes of their values."""
-        found = {}
-        for name, value in bag.items():
-            if basis_of({name: value}, {}, "")[0] != "message":
-                parts = _KEY.fullmatch(name)
-                key = (parts.group(1), int(parts.group(2))) if parts else (name, 0)
-                found[key] = hash(_without_occurrence(key[0], value))
+        found = {key: hash(_without_occurrence(key[0], bag[name])) for name in bag if (key := _stable_key(name))}
         keys = tuple(sorted(found))
         return self._once(keys), tuple(found[key] for key in keys)
 
-    def _basis(self, identity: Any, bag: Mapping[str, str], message: int) -> tuple[str, int]:
+    def _basis(
+        self, identity: Any, keys: Sequence[tuple[str, int]], values: Sequence[int], message: int
+    ) -> tuple[str, int]:
         """What the id stands on, without the count of equal lines that the common line hash ends with."""
-        kind, colon, name = str(identity or "").partition(":")
-        value = newest_versions(bag).get(name) if kind == "fingerprint" and colon else None
-        if value is None:
-            return "message", message
-        return self._once(f"fingerprint:{name}"), hash(_without_occurrence(name, value))
+        kind, _colon, name = str(identity or "").partition(":")
+        if kind == "fingerprint":
+            # The keys are sorted: the last one of a name is its newest version.
+            for key, value in zip(reversed(keys), reversed(values), strict=True):
+                if key[0] == name:
+                    return self._once(str(identity)), value
+        return "message", message
 
     def _once(self, value: Any) -> Any:
         return self._held.setdefault(value, value)
@@ -412,10 +422,20 @@ def _tools_of(scan: Mapping[str, Any]) -> set[str]:
     return {str(run.get("tool") or "") for run in scan.get("runs") or [scan]}
 
 
+@functools.lru_cache(maxsize=1024)
 def _tool_key(tool: str) -> str:
     """A tool whatever its edition or version: some write the version into the name."""
     name = tool.lower()
     return "semgrep" if name.startswith("semgrep") else _VERSION.sub("", name)
+
+
+@functools.lru_cache(maxsize=1024)
+def _stable_key(name: str) -> tuple[str, int] | None:
+    """The key of a fingerprint as (name, version); None for those of lines and columns, which are no identity."""
+    if basis_of({name: ""}, {}, "")[0] == "message":
+        return None
+    parts = _KEY.fullmatch(name)
+    return (parts.group(1), int(parts.group(2))) if parts else (name, 0)
 
 
 def _path_of(record: Mapping[str, Any]) -> str:

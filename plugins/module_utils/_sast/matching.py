@@ -42,10 +42,11 @@ _Keyed = Callable[[Row], Hashable | None]
 class Matcher:
     """Pairs two lists of rows, both in the order of their places; ``run`` once."""
 
-    def __init__(self, before: Sequence[Row], after: Sequence[Row], renames: Mapping[str, str]) -> None:
+    def __init__(self, before: Sequence[Row], after: Sequence[Row], renames: Mapping[str, str] | None) -> None:
         self._before = before
         self._after = after
-        self._renames = renames
+        self._renames = renames or {}
+        self._renames_known = renames is not None
         self._ambiguous: list[Ambiguity] = []
         common = _common_versions(before, after)
         self.left_out = common[_MOST_KEYS:]
@@ -177,7 +178,8 @@ class Matcher:
 
     def _still_alike(self, doubtful: Iterable[tuple[Row, Row]]) -> None:
         """What is left on both sides and has something in common across files: moved, or gone here and new there."""
-        for one, other in doubtful:
+        # Who knows the renames of files needs no single finding to suspect one.
+        for one, other in () if self._renames_known else doubtful:
             self._ambiguous.append(
                 Ambiguity("its file may have been renamed, and only this finding says so", (one,), (other,))
             )

@@ -11,6 +11,7 @@ by what the scanner quoted, then by their lines as the findings around them move
 from __future__ import annotations
 
 import bisect
+from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -44,6 +45,7 @@ class Row:
     basis: tuple[str, int]
     keys: tuple[tuple[str, int], ...] = ()
     values: tuple[int, ...] = ()
+    occurrence: int = 0
     mate: Row | None = None
     how: str = ""
     identity: str = ""
@@ -206,26 +208,29 @@ def _by_line(before: Sequence[Row], after: Sequence[Row], how: str, anchors: Anc
     """Pair what stands exactly where the findings around it say that it went."""
     if not before or not after:
         return
-    lines = grouped(after, lambda row: row.line)
+    lines = {line: deque(rows) for line, rows in grouped(after, lambda row: row.line).items()}
     for one in before:
         if one.line is None:
             continue
         for shift in anchors.shifts(one, after[0].path) or (0,):
             there = lines.get(one.line + shift)
             if there:
-                join(one, there.pop(0), how, "line")
+                join(one, there.popleft(), how, "line")
                 break
 
 
 def _by_distance(before: Sequence[Row], after: Sequence[Row], how: str, anchors: Anchors, *, farthest: Place) -> None:
-    """Pair the nearest first, as many as there are; the number is certain, the choice is not.
+    """Pair as many as there are; the number is certain, the choice is not.
 
-    Equal findings that are many (more than a few dozen on each side) are paired in their order.
+    As many before as after are paired in their order, others the nearest first; where these are very many (more than a
+    few dozen on each side) in their order, too.
     """
     if not before or not after:
         return
-    if len(before) * len(after) > _MOST_PAIRS:
-        for one, other in zip(before, after, strict=False):
+    together = list(zip(before, after, strict=False))
+    as_many = len(before) == len(after) and all(anchors.place(one, other) <= farthest for one, other in together)
+    if as_many or len(before) * len(after) > _MOST_PAIRS:
+        for one, other in together:
             join(one, other, how, "count")
         return
     pairs = [
