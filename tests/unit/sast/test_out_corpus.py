@@ -60,7 +60,8 @@ def test_a_report_of_the_corpus_is_written_whole(path: Path, tmp_path: Path) -> 
     with read_report(copy) as outcome:
         again = list(outcome.records())
         assert (outcome.scan.status == "ok") == (scan["status"] == "ok")
-    for name in ("rule", "kind", "cwe", "message", "security_severity", "fingerprints"):
+    assert [sorted(entry["cwe"]) for entry in again] == [sorted(entry["cwe"]) for entry in records]
+    for name in ("rule", "kind", "message", "security_severity", "fingerprints"):
         assert [entry[name] for entry in again] == [entry[name] for entry in records], name
     for before, after in zip(records, again, strict=True):
         if before["severity_source"].startswith("level") and before["kind"] == "fail" and before["severity"] in LEVELS:
