@@ -30,6 +30,7 @@ from .rubocop import RUBOCOP
 from .semgrep import SEMGREP
 from .sonarqube import SONARQUBE
 from .spotbugs import SPOTBUGS
+from .veracode import VERACODE_JSON, VERACODE_XML
 
 FORMS: tuple[Form, ...] = (
     SARIF,
@@ -60,6 +61,8 @@ FORMS: tuple[Form, ...] = (
     PMD_CSV,
     PMD_JSON,
     PMD_XML,
+    VERACODE_JSON,
+    VERACODE_XML,
 )
 NAMES = tuple(dict.fromkeys(form.name for form in FORMS))
 
