@@ -53,7 +53,7 @@ def _read(window: Window, out: Recorder) -> None:
 def _errors(errors: list[Any], out: Recorder) -> None:
     if errors:
         first = as_dict(errors[0])
-        out.partial(f"{len(errors)} files were not scanned, first {first.get('filename')}: {first.get('reason')}")
+        out.partial(f"not scanned: {len(errors)}, first {first.get('filename')}: {first.get('reason')}")
 
 
 def _result(entry: dict[str, Any], out: Recorder) -> None:
