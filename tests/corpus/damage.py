@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from collections.abc import Callable
@@ -77,7 +78,7 @@ def _other_types(content: bytes, chance: random.Random) -> bytes:
         if chance.random() < 0.25:
             del holder[name]
         else:
-            holder[name] = chance.choice(_STRANGE)
+            holder[name] = _strange(chance)
     return json.dumps(tree).encode()
 
 
@@ -89,8 +90,12 @@ def _double_names(content: bytes, chance: random.Random) -> bytes:
         return content
     holder, name = chance.choice(objects)
     mark = "\x00again"
-    holder[mark] = chance.choice(_STRANGE)
+    holder[mark] = _strange(chance)
     return json.dumps(tree).encode().replace(json.dumps(mark).encode(), json.dumps(name).encode())
+
+
+def _strange(chance: random.Random) -> Any:
+    return copy.deepcopy(chance.choice(_STRANGE))
 
 
 def _places(tree: Any) -> list[tuple[Any, Any]]:
