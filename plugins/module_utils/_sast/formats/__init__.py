@@ -12,6 +12,8 @@ from .bandit import BANDIT
 from .bearer import BEARER
 from .brakeman import BRAKEMAN
 from .checkov import CHECKOV
+from .codechecker import CODECHECKER
+from .coverity import COVERITY
 from .cppcheck import CPPCHECK
 from .defectdojo import DEFECTDOJO, DEFECTDOJO_CSV
 from .eslint import ESLINT
@@ -22,6 +24,7 @@ from .generic import GENERIC, GENERIC_CSV
 from .gitlab import GITLAB
 from .gosec import GOSEC
 from .horusec import HORUSEC
+from .infer import INFER
 from .kics import KICS
 from .leaks import DETECT_SECRETS, GITLEAKS
 from .njsscan import NJSSCAN
@@ -61,6 +64,9 @@ FORMS: tuple[Form, ...] = (
     PMD_CSV,
     PMD_JSON,
     PMD_XML,
+    COVERITY,
+    CODECHECKER,
+    INFER,
     VERACODE_JSON,
     VERACODE_XML,
 )
