@@ -4,8 +4,10 @@
 
 """Bearer's JSON, both shapes: findings below the word of their severity, and a list whose entries state it.
 
-Its fingerprint is made of rule and file and several findings may have one: it merges nothing. A clean report of the
-first shape is ``{}``, which could be anything: it is believed only when the user names the format.
+Its fingerprint is a hash of rule and file and, behind it, a position among the findings, which moves when one comes or
+goes: the position is left out, and nothing is merged. A clean report of the first shape is ``{}``, which could be
+anything: it is believed only when the user names the format. The list of the second shape is null when it was never
+filled.
 """
 
 from __future__ import annotations
@@ -31,8 +33,8 @@ _SEVERITIES = {
 
 def _recognise(look: Look) -> str:
     outer = look.json
-    if outer.at("findings").type in ("list", "null") and outer.at("source").value == "Bearer":
-        return "it has findings and its source is Bearer"
+    if outer.at("source").value == "Bearer" and outer.has("version"):
+        return "its source is Bearer"
     known = [outer.at(word) for word in _SEVERITIES if outer.has(word)]
     if outer.type == "object" and any(_is_finding(entries) for entries in known):
         return "below words of severity it has findings with cwe_ids and a fingerprint"
@@ -51,24 +53,37 @@ def _bare(look: Look) -> str:
 
 def _read(window: Window, out: Recorder) -> None:
     out.tool("Bearer")
-    version, wrong = "", ""
+    version, wrong, listed, other = "", "", False, False
     for name in window.members():
-        listed = window.peek() == "["
-        if name in _SEVERITIES and listed:
+        first = window.peek()
+        listed = listed or name in _SEVERITIES or name == "findings"
+        if name in _SEVERITIES and first == "[":
             for entry in window.entries():
                 _finding(as_dict(entry), name, "group", out)
-        elif name == "findings" and listed:
+        elif name == "findings" and first == "[":
             for entry in window.entries():
                 finding = as_dict(entry)
                 _finding(finding, as_text(finding.get("severity")), "severity", out)
+        elif name == "errors":
+            _errors(as_list(window.value()), out)
         elif name == "version":
             version = as_text(window.value())
         else:
-            wrong = name if name in _SEVERITIES or name == "findings" else wrong
+            wrong = name if name in _SEVERITIES or (name == "findings" and first != "n") else wrong
+            other = other or name == "source"
             window.skip()
     out.tool("Bearer", version)
     if wrong:
         out.failed(f"its {wrong} is no list: the tool did not produce any")
+    if other and not listed:
+        out.failed("its findings are missing: the tool did not produce any")
+
+
+def _errors(errors: list[Any], out: Recorder) -> None:
+    if errors:
+        first = as_dict(errors[0])
+        where, why = as_text(first.get("filename")), as_text(first.get("error"))
+        out.partial(f"{len(errors)} files were not scanned, first {where}: {why}")
 
 
 def _finding(entry: dict[str, Any], word: str, source: str, out: Recorder) -> None:
@@ -89,7 +104,7 @@ def _finding(entry: dict[str, Any], word: str, source: str, out: Recorder) -> No
             cwe=cwe_from(cwe_ids=entry.get("cwe_ids")),
             help_uri=as_text(entry.get("documentation_url")),
             snippet=as_text(entry.get("snippet")) or as_text(entry.get("code_extract")) or as_text(sink.get("content")),
-            fingerprints={"fingerprint": as_text(entry.get("fingerprint"))},
+            fingerprints={"fingerprint": as_text(entry.get("fingerprint")).partition("_")[0]},
             tags=tuple(as_text(group) for group in as_list(entry.get("category_groups")) if as_text(group)),
             places=(
                 Place(

@@ -79,7 +79,7 @@ def _recognise(look: Look) -> str:
     outer = look.json
     if outer.type == "list" and outer.has("filePath", "messages"):
         return "its entries have filePath and messages"
-    if outer.at("results").type == "list" and outer.at("metadata").has("rulesMeta"):
+    if outer.has("results") and outer.at("metadata").has("rulesMeta"):
         return "it has results and metadata.rulesMeta"
     return "its results have filePath and messages" if outer.at("results").has("filePath", "messages") else ""
 

@@ -28,14 +28,15 @@ def _recognise(look: Look) -> str:
 
 def _read(window: Window, out: Recorder) -> None:
     out.tool("gosec")
-    version, listed, live = "", False, 0
+    version, listed, count = "", False, 0
     stats: dict[str, Any] = {}
     errors: dict[str, Any] = {}
     for name in window.members():
         if name == "Issues" and window.peek() == "[":
             listed = True
             for entry in window.entries():
-                live += _issue(as_dict(entry), out)
+                count += 1
+                _issue(as_dict(entry), out)
         elif name == "Golang errors":
             errors = as_dict(window.value())
         elif name == "Stats":
@@ -47,10 +48,10 @@ def _read(window: Window, out: Recorder) -> None:
     out.tool("gosec", version)
     if not listed:
         out.failed("its Issues are missing: the tool did not produce any")
-    _status(stats, errors, live, out)
+    _status(stats, errors, count, out)
 
 
-def _status(stats: dict[str, Any], errors: dict[str, Any], live: int, out: Recorder) -> None:
+def _status(stats: dict[str, Any], errors: dict[str, Any], listed: int, out: Recorder) -> None:
     files, found, hidden = (as_int(stats.get(name)) for name in ("files", "found", "nosec"))
     out.artifacts(max(files or 0, 0))
     for path, problems in list(errors.items())[:1]:
@@ -62,21 +63,21 @@ def _status(stats: dict[str, Any], errors: dict[str, Any], live: int, out: Recor
             out.partial(text)
     if files == 0 and not errors:
         out.empty("no file was scanned")
-    if found is not None and found > live:
-        out.partial(f"it counts {found} issues and lists {live}: a filter or a cut took the others")
+    # Some versions count what a comment hides as found, others do not.
+    if found is not None and found > listed + max(hidden or 0, 0):
+        out.partial(f"it counts {found} issues and lists {listed}: a filter or a cut took the others")
     if hidden is not None and hidden > 0:
         out.tally.warn(
             "hidden_suppressions", "#nosec comments hide code from the tool, see first for how many", str(hidden)
         )
 
 
-def _issue(entry: dict[str, Any], out: Recorder) -> int:
-    """1 for an issue that the tool counts as found, 0 for one that a comment or its configuration suppresses."""
+def _issue(entry: dict[str, Any], out: Recorder) -> None:
     rule = as_text(entry.get("rule_id"))
     if not rule:
         out.dropped("issue_without_rule", "an issue names no rule")
-        return 1
-    word, suppressions = as_text(entry.get("severity")), _suppressions(entry)
+        return
+    word = as_text(entry.get("severity"))
     out.finding(
         Draft(
             rule=rule,
@@ -87,11 +88,10 @@ def _issue(entry: dict[str, Any], out: Recorder) -> int:
             confidence=as_text(entry.get("confidence")),
             cwe=cwe_from(cwe=_cwe(as_dict(entry.get("cwe")))),
             snippet=as_text(entry.get("code")),
-            suppressions=suppressions,
+            suppressions=_suppressions(entry),
             places=(Place(as_text(entry.get("file")), entry.get("line"), column=entry.get("column")),),
         )
     )
-    return 0 if suppressions else 1
 
 
 def _cwe(stated: dict[str, Any]) -> Any:

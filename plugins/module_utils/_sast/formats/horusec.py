@@ -2,13 +2,18 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Horusec's JSON. ``type`` tells what a team decided; commits and their authors are not taken over."""
+"""Horusec's JSON. ``type`` tells what a team decided; commits and their authors are not taken over.
+
+Its list is null when nothing was found (a Go list that was never filled): believed when the status is success. The
+status is error as soon as one of the tools behind it failed; what the others found is in the list.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ..._core.findings import Severity, Suppression
+from ..cwe import numbers_in
 from ..draft import Draft, Place, cwe_from
 from ..look import JSON, Look
 from ..recorder import Recorder
@@ -34,10 +39,11 @@ def _recognise(look: Look) -> str:
 def _read(window: Window, out: Recorder) -> None:
     out.tool("Horusec")
     said: dict[str, Any] = {}
-    listed = False
+    listed = ""
     for name in window.members():
-        if name == "analysisVulnerabilities" and window.peek() == "[":
-            listed = True
+        if name == "analysisVulnerabilities":
+            listed = window.peek()
+        if name == "analysisVulnerabilities" and listed == "[":
             for entry in window.entries():
                 # The finding lies inside of the record that joins it to its analysis.
                 _vulnerability(as_dict(as_dict(entry).get("vulnerabilities")), out)
@@ -50,10 +56,11 @@ def _read(window: Window, out: Recorder) -> None:
     _status(listed, as_text(said.get("status")).lower(), as_text(said.get("errors")).strip(), out)
 
 
-def _status(listed: bool, status: str, errors: str, out: Recorder) -> None:
-    if not listed:
+def _status(listed: str, status: str, errors: str, out: Recorder) -> None:
+    """``listed``: how the list begins, "n" for null."""
+    if listed != "[" and not (listed == "n" and status == "success"):
         out.failed("its analysisVulnerabilities are missing: the tool did not produce any")
-    if status != "success":
+    if status != "success" and not (status == "error" and errors):
         out.failed(f"its status is {status or 'missing'}, not success")
     if errors:
         out.partial(f"it reports errors: {errors}")
@@ -76,7 +83,7 @@ def _vulnerability(entry: dict[str, Any], out: Recorder) -> None:
             severity_source="severity",
             native=word,
             confidence=as_text(entry.get("confidence")),
-            cwe=cwe_from(details=text),
+            cwe=cwe_from(details=numbers_in(text)),
             snippet=as_text(entry.get("code")),
             secret=language.lower() in _SECRETS or tool.lower() in _SECRETS,
             fingerprints={"vulnHash": as_text(entry.get("vulnHash"))},

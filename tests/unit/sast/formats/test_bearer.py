@@ -65,8 +65,28 @@ def test_the_second_shape(read):
     seen = read({"source": "Bearer", "version": "1.50", "findings": [finding(severity="medium"), finding()]})
     assert [found.severity for found in seen.findings] == ["medium", "unknown"]
     assert (seen.scan.tool_version, seen.findings[0].severity_source) == ("1.50", "severity")
-    assert read({"source": "Bearer", "findings": None}).scan.status == "failed"
     assert read({"findings": [finding(severity="low")], "more": 1}).one.severity == "low"
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        ({"findings": []}, "ok"),
+        ({"findings": None, "errors": None}, "ok"),
+        ({"findings": {}}, "failed"),
+        ({}, "failed"),
+        ({"findings": [], "errors": [{"type": "file", "filename": "a.rb", "error": "timeout"}]}, "partial"),
+    ],
+)
+def test_status_of_the_second_shape(read, more, status):
+    """Its list is null when it was never filled, which only a complete report of its own can say."""
+    assert read({"source": "Bearer", "version": "1.50", **more}).scan.status == status
+
+
+def test_the_position_behind_the_fingerprint_is_no_identity(read):
+    one, other = (read({"high": [finding(fingerprint=f"abcd_{n}")]}).one for n in (0, 3))
+    assert one.id == other.id
+    assert one.fingerprints == {"fingerprint": "abcd"}
 
 
 def test_one_without_a_rule_is_dropped(read):

@@ -89,6 +89,7 @@ def test_with_metadata(read):
 def test_with_metadata_and_without_results_it_failed(read):
     with pytest.raises(BadInput):
         read({"metadata": {"rulesMeta": {}}})
+    assert read({"metadata": {"rulesMeta": {}}, "results": None}, format="auto").scan.status == "failed"
     assert read({"metadata": {"rulesMeta": {}}, "results": [file()]}).scan.status == "ok"
 
 

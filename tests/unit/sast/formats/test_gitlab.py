@@ -156,6 +156,21 @@ def test_other_reports_of_gitlab_are_not(read, given):
         read(given)
 
 
+def test_a_flag_is_a_doubt_that_hides_nothing(read):
+    flags = [{"type": "flagged-as-likely-false-positive", "description": "constant"}, {"type": "new"}, {}, 4]
+    found = read(report(entry(flags=flags)), suppressions="lenient").one
+    assert (found.state, [entry.status for entry in found.suppressions]) == ("live", ["underReview"])
+    assert found.tags == ("flag:flagged-as-likely-false-positive", "flag:new")
+
+
+def test_tags_and_symbol(read):
+    owasp = {"type": "owasp", "name": "A03:2021 - Injection", "value": "A03:2021"}
+    place = {"file": "A.java", "start_line": 3, "class": "A", "method": "run", "commit": {"sha": "1f6b2a7c"}}
+    found = read(report(entry(identifiers=[RULE, owasp], location=place))).one
+    assert found.tags == ("A03:2021 - Injection", "introduced-in:1f6b2a7c")
+    assert (found.locations[0].symbol, found.commit) == ("A.run", None), "nothing says which commit was scanned"
+
+
 def test_a_secret_leaves_nowhere(read):
     secret = "tok-5d41402abc4b2a76b9719d911017c592"
     tracking = {"items": [{"signatures": [{"algorithm": "hash", "value": f"a.py:{secret}"}]}]}

@@ -78,9 +78,13 @@ def test_what_a_team_decided(read, word, state):
     [
         ({}, "ok"),
         ({"errors": "a tool failed"}, "partial"),
+        ({"errors": "a tool failed", "status": "error"}, "partial"),
         ({"status": "error"}, "failed"),
         ({"status": None}, "failed"),
-        ({"analysisVulnerabilities": None}, "failed"),
+        ({"analysisVulnerabilities": None}, "ok"),
+        ({"analysisVulnerabilities": None, "status": "error", "errors": "all failed"}, "failed"),
+        ({"analysisVulnerabilities": None, "status": "running"}, "failed"),
+        ({"analysisVulnerabilities": {}}, "failed"),
     ],
 )
 def test_status(read, more, status):

@@ -148,6 +148,14 @@ def finding(**more):
     }
 
 
+def test_what_a_vulnerable_dependency_is(read):
+    more = {"exposureType": "REACHABLE", "matchedDependency": {"name": "merge", "versionSpecifier": "1.2"}}
+    advice = {"references": {"cveIds": ["CVE-2019-0001", None], "cweIds": ["CWE-1321"], "urls": ["https://e.org/a"]}}
+    found = read({"vulns": [{**vuln(**advice), **more}]}).one
+    assert found.tags == ("CVE-2019-0001", "package:merge 1.2", "exposure:REACHABLE")
+    assert (found.cwe, found.help_uri) == (("CWE-1321",), "https://e.org/a")
+
+
 def test_findings_of_the_service(read):
     seen = read({"findings": [finding(), finding(rule_name=None)]})
     found = seen.findings[0]
