@@ -58,6 +58,13 @@ options:
       - defectdojo
       - spotbugs
       - fortify
+      - cppcheck
+      - sonarqube
+      - pmd
+      - coverity
+      - codechecker
+      - infer
+      - veracode
     default: auto
   commit:
     description:
@@ -275,17 +282,17 @@ scans:
   elements: dict
   contains:
     file:
-      description: The report as it was named.
+      description: The report as it was named; a member of a zip archive as C(archive.zip!member).
       type: str
       returned: always
       sample: reports/semgrep.sarif
     sha256:
-      description: SHA-256 of the file as stored.
+      description: SHA-256 of the file as stored; of a member of a zip archive, of its unpacked bytes.
       type: str
       returned: always
       sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
     bytes:
-      description: Size of the file as stored.
+      description: Size of the file as stored; of a member of a zip archive, of its unpacked bytes.
       type: int
       returned: always
       sample: 48213
@@ -822,6 +829,13 @@ FORMATS = (
     "defectdojo",
     "spotbugs",
     "fortify",
+    "cppcheck",
+    "sonarqube",
+    "pmd",
+    "coverity",
+    "codechecker",
+    "infer",
+    "veracode",
 )
 
 OUTPUT = {

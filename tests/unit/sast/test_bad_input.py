@@ -109,7 +109,7 @@ def test_what_is_not_there_or_no_file(tmp_path):
 
 def test_an_unknown_format_is_refused(put):
     with pytest.raises(BadInput, match="no reader"):
-        read_report(put(GOOD), options=ReadOptions(format="fortify"))
+        read_report(put(GOOD), options=ReadOptions(format="lint"))
 
 
 def test_a_version_may_come_last_and_may_be_left_to_the_schema(read):
