@@ -28,6 +28,7 @@ _MASK = 2**64 - 1
 _LEAVING = pow(_BASE, _UNITS, 2**64)
 _END = 65535
 _BREAK = 10
+_NATIVE = "utf-16-le" if sys.byteorder == "little" else "utf-16-be"
 _BLANKS = str.maketrans("", "", " \t")
 MOST_LINES = 500_000
 """Lines of one file: while a file is hashed, each costs about 120 bytes."""
@@ -83,9 +84,7 @@ def _units(blocks: Iterable[bytes]) -> Iterator[array[int]]:
 def _counted(text: str) -> array[int]:
     units = array("H")
     plain = text.replace("\r\n", "\n").replace("\r", "\n").translate(_BLANKS)
-    units.frombytes(plain.encode("utf-16-le", "surrogatepass"))
-    if sys.byteorder == "big":
-        units.byteswap()
+    units.frombytes(plain.encode(_NATIVE))
     return units
 
 

@@ -153,9 +153,8 @@ class Matcher:
 
     def _votes(self) -> tuple[dict[str, str], list[tuple[Row, Row]]]:
         """File renames that findings agree on, and the pairs that speak for a rename which is not sure."""
-        here, there = {row.path for row in self._before}, {row.path for row in self._after}
-        gone = [row for row in self._before if row.path not in there and row.path not in self._renames]
-        came = [row for row in self._after if row.path not in here]
+        gone, came = self._exchanged()
+        there = {row.path for row in self._after}
         votes: dict[tuple[str, str], set[tuple[Row, Row]]] = {}
         for row in came:
             if row.mate is not None and row.mate.path not in there:
@@ -176,13 +175,21 @@ class Matcher:
                 doubtful += pairs
         return sure, doubtful
 
+    def _exchanged(self) -> tuple[list[Row], list[Row]]:
+        """Rows of files that have findings only before, or only after: these may be one file under two names."""
+        here, there = {row.path for row in self._before}, {row.path for row in self._after}
+        gone = [row for row in self._before if row.path not in there and row.path not in self._renames]
+        return gone, [row for row in self._after if row.path not in here]
+
     def _still_alike(self, doubtful: Iterable[tuple[Row, Row]]) -> None:
         """What is left on both sides and has something in common across files: moved, or gone here and new there."""
-        # Who knows the renames of files needs no single finding to suspect one.
-        for one, other in () if self._renames_known else doubtful:
-            self._ambiguous.append(
-                Ambiguity("its file may have been renamed, and only this finding says so", (one,), (other,))
-            )
+        if not self._renames_known:
+            # Who knows the renames of files needs no single finding to suspect one.
+            for one, other in doubtful:
+                reason = "its file may have been renamed, and only this finding says so"
+                self._ambiguous.append(Ambiguity(reason, (one,), (other,)))
+            reason = "its file may be one of several of that name in other folders"
+            self._common(_named_signature, reason, *self._exchanged(), heed_fingerprints=True)
         for key in self._versions:
             print_of = _print_of(key)
 
@@ -190,14 +197,22 @@ class Matcher:
                 value = print_of(row)
                 return None if value is None or self._newer(key, row) else (row.tool_key, row.rule_key, value)
 
-            self._common(anywhere, "several findings of other files have its fingerprint")
-        self._common(_named_snippet, "several files of that name quote the same code for its rule")
+            reason = "several findings of other files have its fingerprint"
+            self._common(anywhere, reason, self._before, self._after)
+        reason = "several files of that name quote the same code for its rule"
+        self._common(_named_snippet, reason, self._before, self._after)
 
-    def _common(self, key: _Keyed, reason: str) -> None:
-        ones, others = grouped(unpaired(self._before), key), grouped(unpaired(self._after), key)
+    def _common(
+        self, key: _Keyed, reason: str, before: Iterable[Row], after: Iterable[Row], *, heed_fingerprints: bool = False
+    ) -> None:
+        """Unpaired rows of other files with an equal key are ambiguous. ``heed_fingerprints``: not those that have no
+        more in common than a message, and fingerprints that differ."""
+        ones, others = grouped(unpaired(before), key), grouped(unpaired(after), key)
         for found, left in ones.items():
             right = others.get(found)
-            if right and {row.path for row in left}.isdisjoint(row.path for row in right):
+            if not right or (heed_fingerprints and left[0].snippet is None and _contradict(left, right)):
+                continue
+            if {row.path for row in left}.isdisjoint(row.path for row in right):
                 self._ambiguous.append(Ambiguity(reason, tuple(left), tuple(right)))
 
     def _anchors(self, groups: Iterable[tuple[Sequence[Row], Sequence[Row]]]) -> Anchors:

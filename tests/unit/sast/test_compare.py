@@ -192,9 +192,10 @@ def test_other_code_at_another_place_is_another_finding():
     assert statuses(changes(before, after)) == ({"unchanged": 2, "new": 1}, {"fixed": 1})
 
 
-def test_one_alone_with_other_code_is_the_same_as_long_as_nothing_speaks_against_it():
-    found = changes([{"snippet_sha256": "a", "line": 10}], [{"snippet_sha256": "b", "line": 80}])
-    assert told(found)[0] == [("unchanged", 80, 10, "identical", "unique")]
+@pytest.mark.parametrize("line", [10, 80])
+def test_one_alone_with_other_code_is_the_same_as_long_as_nothing_speaks_against_it(line):
+    found = changes([{"snippet_sha256": "a", "line": 10}], [{"snippet_sha256": "b", "line": line}])
+    assert told(found)[0] == [("unchanged", line, 10, "identical", "unique")]
 
 
 def test_edited_or_another_is_uncertain_on_both_sides():
@@ -285,6 +286,16 @@ def test_two_findings_of_a_file_that_is_gone_tell_its_new_name_one_does_not():
     assert found.after[0].reasons == ("its file may have been renamed, and only this finding says so",)
     found = changes(tree("old.py", "one", "two"), [*tree("new.py", "one"), *tree("new2.py", "two")])
     assert statuses(found) == ({"uncertain": 2}, {"uncertain": 2})
+
+
+def test_several_files_of_that_name_that_came_are_uncertain_unless_git_knows():
+    before, after = ([{"path": f"{folder}/x.py"} for folder in folders] for folders in (("a", "b"), ("c", "d")))
+    found = changes(before, after)
+    assert statuses(found) == ({"uncertain": 2}, {"uncertain": 2})
+    assert found.gone[0].reasons == ("its file may be one of several of that name in other folders",)
+    assert statuses(changes(before, after, renames={})) == ({"new": 2}, {"fixed": 2})
+    marked = [[{**one, "fingerprints": {"f": one["path"]}} for one in side] for side in (before, after)]
+    assert statuses(changes(*marked)) == ({"new": 2}, {"fixed": 2})
 
 
 def test_what_moved_by_its_fingerprint_takes_the_rest_of_its_file_along():
