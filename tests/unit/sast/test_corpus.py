@@ -29,7 +29,7 @@ FEWEST = 4
 EACH = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 # All cuts and many more mutations: KNOWNGOOD_CORPUS=whole (minutes).
 WHOLE = os.environ.get("KNOWNGOOD_CORPUS") == "whole"
-MUTANTS = 2000 if WHOLE else 12
+MUTANTS = 2000 if WHOLE else 8
 LONGEST = 5.0
 """Seconds that a report of a few kB may take at the very most, on a busy machine."""
 
@@ -109,10 +109,10 @@ def test_counting_alone_gives_the_same_numbers(case):
 def cuts_of(content: bytes) -> list[int]:
     """Where a report is cut off; the short run takes as many places of each file, spread evenly, and its last bytes."""
     every = list(range(0, len(content), 1 if len(content) < 3000 else 7))
-    if WHOLE or len(every) <= 60:
+    if WHOLE or len(every) <= 32:
         return every
-    step = len(every) // 40 + 1
-    return sorted({*every[::step], *range(len(content) - 12, len(content))})
+    step = len(every) // 24 + 1
+    return sorted({*every[::step], *range(len(content) - 8, len(content))})
 
 
 @EACH
