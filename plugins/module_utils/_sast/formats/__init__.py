@@ -11,6 +11,7 @@ from ..look import Look
 from .bandit import BANDIT
 from .bearer import BEARER
 from .brakeman import BRAKEMAN
+from .checkmarx import CHECKMARX_FLOW, CHECKMARX_XML
 from .checkov import CHECKOV
 from .codechecker import CODECHECKER
 from .coverity import COVERITY
@@ -69,6 +70,8 @@ FORMS: tuple[Form, ...] = (
     INFER,
     VERACODE_JSON,
     VERACODE_XML,
+    CHECKMARX_FLOW,
+    CHECKMARX_XML,
 )
 NAMES = tuple(dict.fromkeys(form.name for form in FORMS))
 
