@@ -12,6 +12,7 @@ from .bandit import BANDIT
 from .bearer import BEARER
 from .brakeman import BRAKEMAN
 from .checkmarx import CHECKMARX_FLOW, CHECKMARX_XML
+from .checkmarx_one import CHECKMARX_ONE, CHECKMARX_ONE_REPORT
 from .checkov import CHECKOV
 from .codechecker import CODECHECKER
 from .coverity import COVERITY
@@ -72,6 +73,8 @@ FORMS: tuple[Form, ...] = (
     VERACODE_XML,
     CHECKMARX_FLOW,
     CHECKMARX_XML,
+    CHECKMARX_ONE,
+    CHECKMARX_ONE_REPORT,
 )
 NAMES = tuple(dict.fromkeys(form.name for form in FORMS))
 
