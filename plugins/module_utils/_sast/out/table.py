@@ -47,7 +47,7 @@ COLUMNS = (
     "scan",
     "run",
 )
-_OF_PLACE = ("path", "place", "line", "column", "end_line", "end_column")
+_NUMBERS = ("line", "column", "end_line", "end_column")
 
 
 def write(
@@ -74,8 +74,10 @@ def _taken(buffer: io.StringIO) -> bytes:
 
 def _row(record: Record, scan: Mapping[str, Any], changes: Changes | None) -> dict[str, Any]:
     places = places_of(record)
-    row = {name: record.get(name) for name in COLUMNS}
-    row.update({name: places[0].get(name) if places else None for name in _OF_PLACE})
+    row: dict[str, Any] = {name: record.get(name) for name in COLUMNS}
+    first = places[0] if places else {}
+    row.update({name: first.get(name) for name in ("path", "place")})
+    row.update({name: positive(first.get(name)) for name in _NUMBERS})
     row["severity"] = severity_of(record)
     row["state"] = state_of(record, changes)
     row["change"] = change_of(record, changes)
