@@ -21,6 +21,7 @@ from ..recorder import Recorder
 from ..shape import as_dict, as_list, as_text
 from ..window import Window
 from .form import Form
+from .nested import FileEntry
 
 _PLUGINS = (
     "security/",
@@ -108,21 +109,16 @@ def _read(window: Window, out: Recorder) -> None:
 
 def _files(window: Window, out: Recorder) -> None:
     count = 0
-    for entry in window.entries({"filePath": None, "messages": None, "suppressedMessages": None}):
+    for _position in window.items():
         count += 1
-        _file(as_dict(entry), out)
+        file = FileEntry(window, path="filePath", lists=("messages", "suppressedMessages"))
+        for message in file.entries():
+            _message(file.path, as_dict(message), out)
+        if "messages" not in file.listed:
+            out.partial(f"a file has no messages: {file.path}")
     out.artifacts(count)
     if not count:
         out.empty("no file was linted")
-
-
-def _file(entry: dict[str, Any], out: Recorder) -> None:
-    path = as_text(entry.get("filePath"))
-    if not isinstance(entry.get("messages"), list):
-        out.partial(f"a file has no messages: {path}")
-    for name in ("messages", "suppressedMessages"):
-        for message in as_list(entry.get(name)):
-            _message(path, as_dict(message), out)
 
 
 def _message(path: str, message: dict[str, Any], out: Recorder) -> None:

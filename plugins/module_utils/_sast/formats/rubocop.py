@@ -16,9 +16,10 @@ from ..._core.findings import Severity
 from ..draft import Draft, Place, cwe_from
 from ..look import JSON, Look
 from ..recorder import Recorder
-from ..shape import as_dict, as_int, as_list, as_text
+from ..shape import as_dict, as_int, as_text
 from ..window import Window
 from .form import Form
+from .nested import FileEntry
 
 _OF_SECURITY = {
     "info": Severity.LOW,
@@ -59,8 +60,8 @@ def _read(window: Window, out: Recorder) -> None:
     for name in window.members():
         if name == "files" and window.peek() == "[":
             listed = True
-            for entry in window.entries():
-                _file(as_dict(entry), out)
+            for _position in window.items():
+                _file(FileEntry(window, path="path", lists=("offenses",)), out)
         elif name == "metadata":
             out.tool("RuboCop", as_text(as_dict(window.value()).get("rubocop_version")))
         elif name == "summary":
@@ -80,12 +81,11 @@ def _summary(summary: dict[str, Any], out: Recorder) -> None:
         out.empty("no file was inspected")
 
 
-def _file(entry: dict[str, Any], out: Recorder) -> None:
-    path = as_text(entry.get("path"))
-    if not isinstance(entry.get("offenses"), list):
-        out.partial(f"a file has no offenses: {path}")
-    for offense in as_list(entry.get("offenses")):
-        _offense(path, as_dict(offense), out)
+def _file(file: FileEntry, out: Recorder) -> None:
+    for offense in file.entries():
+        _offense(file.path, as_dict(offense), out)
+    if not file.listed:
+        out.partial(f"a file has no offenses: {file.path}")
 
 
 def _offense(path: str, offense: dict[str, Any], out: Recorder) -> None:

@@ -79,6 +79,14 @@ def test_a_file_without_messages_was_not_linted(read):
     assert (seen.scan.status, seen.scan.totals.findings) == ("partial", 1)
 
 
+def test_a_file_with_very_many_messages_loses_none(read):
+    """One file's entry may be longer than what is decoded in one piece; also with the path behind its messages."""
+    many = [message(line=n + 1) for n in range(3000)]
+    assert read([file(*many)], window=20_000).scan.totals.findings == 3000
+    turned = {"messages": many[:20], "filePath": "src/z.js", "source": "x" * 30_000}
+    assert {found.path for found in read([turned, 3], window=20_000).findings} == {"src/z.js"}
+
+
 def test_with_metadata(read):
     wrapped = {"metadata": {"rulesMeta": {"semi": {}}, "cwd": "/b"}, "results": [file(message())], "more": 1}
     assert read(wrapped).scan.coverage["rules"] == ["semi"]

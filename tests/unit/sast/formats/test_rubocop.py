@@ -48,6 +48,11 @@ def test_an_offense_in_our_words(read):
     assert (place.path, place.line, place.column, place.end_line, place.end_column) == ("app/a.rb", 4, 3, 5, 9)
 
 
+def test_a_file_with_very_many_offenses_loses_none(read):
+    given = report(*(offense() for _number in range(3000)))
+    assert read(given, window=20_000).scan.totals.findings == 3000
+
+
 def test_places_of_old_versions(read):
     assert read(report(offense(location={"line": 8, "column": 2}))).one.locations[0].line == 8
 
