@@ -65,6 +65,7 @@ options:
       - codechecker
       - infer
       - veracode
+      - checkmarx
     default: auto
   commit:
     description:
@@ -160,7 +161,10 @@ options:
     elements: path
     default: []
   renames:
-    description: Files that were renamed since O(baseline), the old path and the new one, as C(git diff -M) tells them.
+    description:
+      - Files that were renamed since O(baseline), the old path and the new one, as C(git diff -M) tells them.
+      - An empty dictionary says that none was. Without this option a finding that is gone from one file and appears in
+        another may be V(uncertain).
     type: dict
   source:
     description:
@@ -836,6 +840,7 @@ FORMATS = (
     "codechecker",
     "infer",
     "veracode",
+    "checkmarx",
 )
 
 OUTPUT = {

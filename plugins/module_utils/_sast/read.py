@@ -10,12 +10,10 @@ is. Which format it has is seen from its first part.
 
 from __future__ import annotations
 
-import gc
 import itertools
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +21,7 @@ from .._core.errors import BadInput
 from .._core.findings import Finding, Scan
 from . import formats
 from .archive import Member
+from .collector import collector_paused
 from .columns import Columns
 from .formats.form import SARIF, Form
 from .look import CSV, HEAD, XML, Look, look
@@ -88,7 +87,7 @@ def read_report(path: str | os.PathLike[str] | Member, *, options: ReadOptions |
     options = options or ReadOptions()
     lines = Lines(options.spool_bytes)
     try:
-        with _collector_paused():
+        with collector_paused():
             return _read(path if isinstance(path, Member) else os.fspath(path), options, lines)
     except RecursionError:
         lines.close()
@@ -168,15 +167,3 @@ def _tail(scan: Scan, *, commit: bool = False) -> bytes:
     """What ends each line of the store: it is known only when the file was read to its end."""
     more = f',"commit":{json.dumps(scan.commit)}' if commit else ""
     return f'{more},"scan":"{scan.sha256}"}}'.encode("ascii")
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Decoded JSON has no cycles: the cyclic collector would only walk it again and again."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

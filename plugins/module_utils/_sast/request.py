@@ -71,7 +71,7 @@ class Request:
             inline=inline,
             outputs=_outputs(params.get("outputs") or ()),
             baseline=tuple(str(path) for path in params.get("baseline") or ()),
-            renames={str(old): str(new) for old, new in (params.get("renames") or {}).items()},
+            renames=_renames(params.get("renames")),
             source=params.get("source") or "",
             waivers=waivers,
             vex=vex,
@@ -92,6 +92,11 @@ class Request:
             if path and os.path.realpath(path) in read:
                 raise BadInput(f"{what} is one of the reports", where=path, next="write to another file")
             read.add(os.path.realpath(path))
+
+
+def _renames(given: Mapping[str, Any] | None) -> dict[str, str] | None:
+    """None and {} differ: nobody was asked which files were renamed, and none was."""
+    return None if given is None else {str(old): str(new) for old, new in given.items()}
 
 
 # Most calls want none of these three: what they need is loaded only for those that do.
