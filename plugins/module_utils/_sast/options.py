@@ -45,6 +45,7 @@ class ReadOptions:
     ``source_root``: a path or URI prefix of the scanning machine that stands for the repository root. ``uri_bases``:
     uriBaseId -> path relative to the root ("" is the root), in place of what the report says. ``judges``: asked in
     order whether they hide a live finding. ``source``: gives the line hashes that the report lacks.
+    ``external_files``: whether parts of a SARIF report that it keeps in other files of its own directory are read.
 
     Caps, in bytes, entries or characters: ``max_bytes`` of unpacked file, ``max_ratio`` of decompression once
     ``ratio_from`` bytes have come out, ``max_results`` of one file, ``max_locations`` of one finding, ``max_text`` of
@@ -64,6 +65,7 @@ class ReadOptions:
     uri_bases: Mapping[str, str] = field(default_factory=dict)
     judges: tuple[Judge, ...] = ()
     source: LineHashes | None = None
+    external_files: bool = False
     max_bytes: int = 4096 * MEBIBYTE
     max_ratio: int = 200
     ratio_from: int = 10 * MEBIBYTE

@@ -36,22 +36,8 @@ _ASSIGNED = re.compile(
 _QUOTED = re.compile(r"([\"'`])([^\"'`\n]{6,})\1")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@")
 # Every secret that the patterns know has one of these in it, so most texts need no pattern at all.
-_HINTS = (
-    "AKIA",
-    "ASIA",
-    "ghp_",
-    "gho_",
-    "ghu_",
-    "ghs_",
-    "ghr_",
-    "github_pat_",
-    "glpat-",
-    "xox",
-    "sk_live_",
-    "eyJ",
-    "-----BEGIN",
-    "LS0tLS1CRUdJTi",
-)
+_HINTS = ("AKIA", "ASIA", "eyJ", "LS0tLS1CRUdJTi")
+_JOINED_HINTS = ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox", "sk_live_", "-----BEGIN")
 _NAMES = ("passw", "pwd", "secret", "token", "key")
 
 
@@ -80,6 +66,8 @@ def _may_hold_a_secret(text: str) -> bool:
         return True
     lowered = text.lower()
     if (":" in text or "=" in text) and ("://" in text or any(name in lowered for name in _NAMES)):
+        return True
+    if ("_" in text or "-" in text) and any(hint in text for hint in _JOINED_HINTS):
         return True
     return "bearer" in lowered or "basic" in lowered or any(hint in text for hint in _HINTS)
 

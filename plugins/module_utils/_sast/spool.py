@@ -41,7 +41,7 @@ class Spool:
         self._held_bytes += len(record) + 64
         self.count += 1
         if self._held_bytes > self._limit:
-            self._spill()
+            self.spill()
 
     def __iter__(self) -> Iterator[bytes]:
         if self._file is not None:
@@ -54,7 +54,10 @@ class Spool:
             self._file.close()
             self._file = None
 
-    def _spill(self) -> None:
+    def spill(self) -> None:
+        """Move what is held in memory to the file."""
+        if not self._held:
+            return
         if self._file is None:
             self._file = _unnamed_file()
         self._file.seek(0, 2)

@@ -57,7 +57,7 @@ def level(result: dict) -> str:
     return result.get("level") or (RULES[index]["defaultConfiguration"]["level"] if index < len(RULES) else "warning")
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(RESULT, max_size=8),
     ORDERS,

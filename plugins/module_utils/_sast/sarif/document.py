@@ -10,8 +10,8 @@ artifacts that give them meaning; they are resolved when their run is complete.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from ..._core.errors import BadInput
@@ -20,10 +20,13 @@ from ..options import ReadOptions
 from ..shape import as_dict, as_str
 from ..tally import Tally
 from ..window import Keep, Window
+from .external import Part, Parts
 from .locations import Artifact
 from .rows import EachResult, SortsOfResults
+from .run import RawRun
 
 _MESSAGE: Keep = {"text": None, "id": None, "arguments": None, "markdown": None}
+_REQUEST: Keep = {"index": None, "method": None, "target": None}
 _REFERENCE: Keep = {"id": None, "index": None, "guid": None, "toolComponent": None}
 _PROPERTIES: Keep = {
     "security-severity": None,
@@ -54,6 +57,7 @@ _RESULT: dict[str, Keep] = {
                 "endLine": None,
                 "endColumn": None,
                 "charOffset": None,
+                "byteOffset": None,
                 "snippet": {"text": None},
             },
         },
@@ -67,12 +71,16 @@ _RESULT: dict[str, Keep] = {
     "properties": _PROPERTIES,
     "provenance": {"invocationIndex": None},
     "rank": None,
+    "correlationGuid": None,
+    "occurrenceCount": None,
+    "webRequest": _REQUEST,
 }
 _WANTED = frozenset(_RESULT)
 _RULE: Keep = {
     "id": None,
     "guid": None,
     "deprecatedIds": None,
+    "deprecatedGuids": None,
     "name": None,
     "shortDescription": {"text": None},
     "fullDescription": {"text": None},
@@ -85,7 +93,8 @@ _RULE: Keep = {
 _ARTIFACT: Keep = {"location": {"uri": None, "uriBaseId": None}, "parentIndex": None}
 _LOGICAL: Keep = {"fullyQualifiedName": None, "name": None}
 _TAXON: Keep = {"id": None, "guid": None}
-_NOTIFICATION: Keep = {"level": None, "message": {"text": None, "id": None}, "descriptor": {"id": None}}
+_NOTIFICATION: Keep = {"level": None, "message": {"text": None, "id": None}, "descriptor": _REFERENCE}
+_OVERRIDES: Keep = {"descriptor": _REFERENCE, "configuration": {"level": None, "rank": None}}
 _INVOCATION: Keep = {
     "executionSuccessful": None,
     "exitCode": None,
@@ -93,40 +102,25 @@ _INVOCATION: Keep = {
     "processStartFailureMessage": None,
     "startTimeUtc": None,
     "endTimeUtc": None,
-    "ruleConfigurationOverrides": {"descriptor": _REFERENCE, "configuration": {"level": None, "rank": None}},
+    "ruleConfigurationOverrides": _OVERRIDES,
+    "notificationConfigurationOverrides": _OVERRIDES,
     "toolExecutionNotifications": _NOTIFICATION,
     "toolConfigurationNotifications": _NOTIFICATION,
 }
-_COMPONENT_LISTS: dict[str, Keep] = {"rules": _RULE, "taxa": _TAXON}
+_COMPONENT_LISTS: dict[str, Keep] = {"rules": _RULE, "taxa": _TAXON, "notifications": _RULE}
 _COMPONENT_VALUES = frozenset({"name", "guid", "version", "semanticVersion", "globalMessageStrings"})
 _RUN_VALUES: dict[str, Keep] = {
     "originalUriBaseIds": None,
     "versionControlProvenance": None,
     "automationDetails": {"id": None, "guid": None},
     "externalPropertyFileReferences": None,
-    "baselineGuid": None,
+    "conversion": {
+        "tool": {"driver": {"name": None, "version": None, "semanticVersion": None}},
+        "invocation": _INVOCATION,
+    },
+    "webRequests": _REQUEST,
 }
 _MOST_ENTRIES = 1_000_000
-
-
-@dataclass(slots=True)
-class RawRun:
-    """A run as read: metadata reduced to what is used, results as rows in a spool.
-
-    ``results`` is ``list``, ``null`` or ``absent``. ``seen`` counts all entries, ``dropped`` those that became no row.
-    """
-
-    index: int
-    rows: EachResult | SortsOfResults
-    tool: dict[str, Any] = field(default_factory=dict)
-    values: dict[str, Any] = field(default_factory=dict)
-    invocations: list[dict[str, Any]] = field(default_factory=list)
-    taxonomies: list[dict[str, Any]] = field(default_factory=list)
-    artifacts: list[Artifact] = field(default_factory=list)
-    symbols: list[str] = field(default_factory=list)
-    results: str = "absent"
-    seen: int = 0
-    dropped: int = 0
 
 
 @dataclass(slots=True)
@@ -136,16 +130,62 @@ class Document:
     version: Any = None
     schema: Any = None
     runs: str = "absent"
-    inline_properties: bool = False
+    left_over: int = 0
+    """Parts of runs that belong to none."""
+    room: int = 0
+    """How many more results may be kept."""
+
+
+OpenText = Callable[[str], Iterator[str]]
+"""The text of a file beside the report, by its relative path. Raises BadInput for what is not to be opened."""
 
 
 def read_document(
-    window: Window, *, name: str, options: ReadOptions, tally: Tally, each_run: Callable[[RawRun], None]
+    window: Window,
+    *,
+    name: str,
+    options: ReadOptions,
+    tally: Tally,
+    each_run: Callable[[RawRun], None],
+    open_text: OpenText | None = None,
 ) -> Document:
-    """Walk the whole document and hand over each run when it is complete. Raises BadInput for what is not SARIF 2.1."""
+    """Walk the whole document and hand over each run when it is complete. Raises BadInput for what is not SARIF 2.1.
+
+    ``open_text``: may be asked for the parts of runs that lie in other files; without it they count as not read.
+    """
     if window.peek() != "{":
         _refuse_other(window, name)
-    document = Document()
+    document = Document(room=options.max_results)
+    around = _Around(name, options, tally, document)
+
+    def open_part(path: str) -> Part:
+        assert open_text is not None
+        return _read_file(open_text(path), path, around)
+
+    parts = Parts(each_run, open_part if open_text is not None else None, tally)
+    try:
+        _read_members(window, around, parts)
+        window.finish()
+        _check_document(document, name, tally)
+        parts.finish()
+    finally:
+        parts.close()
+    document.left_over = parts.left_over
+    return document
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What every step of the walk needs."""
+
+    name: str
+    options: ReadOptions
+    tally: Tally
+    document: Document
+
+
+def _read_members(window: Window, around: _Around, parts: Parts) -> None:
+    document, name = around.document, around.name
     for key in window.members():
         if key == "version":
             document.version = window.value()
@@ -153,15 +193,11 @@ def read_document(
         elif key == "$schema":
             document.schema = window.value()
         elif key == "runs":
-            _read_runs(window, document, name=name, options=options, tally=tally, each_run=each_run)
+            _read_runs(window, around, parts)
         elif key == "inlineExternalProperties":
-            document.inline_properties = True
-            window.skip()
+            _read_inline(window, around, parts)
         else:
             window.skip()
-    window.finish()
-    _check_document(document, name, tally)
-    return document
 
 
 def _refuse_other(window: Window, name: str) -> None:
@@ -199,32 +235,79 @@ def _check_document(document: Document, name: str, tally: Tally) -> None:
         tally.warn("version_missing", "the report names no version; its schema says 2.1")
 
 
-def _read_runs(
-    window: Window,
-    document: Document,
-    *,
-    name: str,
-    options: ReadOptions,
-    tally: Tally,
-    each_run: Callable[[RawRun], None],
-) -> None:
+def _read_runs(window: Window, around: _Around, parts: Parts) -> None:
     if window.peek() != "[":
         if window.value({}) is not None:
-            raise _not_sarif(name, "runs is not a list")
-        document.runs = "null"
+            raise _not_sarif(around.name, "runs is not a list")
+        around.document.runs = "null"
         return
-    document.runs = "list"
-    left = options.max_results
+    around.document.runs = "list"
     for index in window.items():
         if window.peek() != "{":
-            raise _not_sarif(name, f"run {index} is not an object")
-        run = RawRun(index, _rows_for(options, tally))
+            raise _not_sarif(around.name, f"run {index} is not an object")
+        run = RawRun(index, _rows_for(around.options, around.tally))
         try:
-            _read_run(window, run, name=name, left=left, tally=tally)
-            each_run(run)
-        finally:
+            for key in window.members():
+                if key == "tool":
+                    run.tool = _read_tool(window, around.tally)
+                else:
+                    _read_part_of(window, key, run, around)
+        except BaseException:
             run.rows.close()
-        left -= run.rows.count
+            raise
+        parts.run(run)
+
+
+def _read_inline(window: Window, around: _Around, parts: Parts) -> None:
+    if window.peek() != "[":
+        window.skip()
+        return
+    for position in window.items():
+        if window.peek() == "{" and not parts.full:
+            _read_part(window, around, parts.add)
+        else:
+            window.skip()
+            if parts.full:
+                around.tally.cut("inlineExternalProperties", 0, 1)
+            else:
+                first = f"entry {position}"
+                around.tally.warn("part_not_an_object", "an entry of inlineExternalProperties is no object", first)
+
+
+def _read_part(window: Window, around: _Around, keep: Callable[[Part], None]) -> None:
+    """An externalProperties object; ``keep`` takes it over before it is read, so that it is closed whatever happens."""
+    part = Part(RawRun(-1, EachResult(_WANTED, around.options.spool_bytes // 8, plain=False)))
+    keep(part)
+    content = part.content
+    for key in window.members():
+        if key in ("guid", "runGuid"):
+            value = as_str(window.value({})) or ""
+            part.guid, part.run_guid = (value, part.run_guid) if key == "guid" else (part.guid, value)
+        elif key == "driver":
+            content.tool["driver"] = _component(window, around.tally)
+        elif key == "extensions":
+            content.tool["extensions"] = _components(window, around.tally)
+        elif key in _RUN_VALUES:
+            # A part has no parts and names no repository.
+            window.skip()
+        else:
+            _read_part_of(window, key, content, around)
+    content.rows.park()
+
+
+def _read_file(text: Iterator[str], path: str, around: _Around) -> Part:
+    window = Window(
+        text, name=f"{around.name}, its part {ascii(path[:200])}", tally=around.tally, limit=around.options.window
+    )
+    found: list[Part] = []
+    try:
+        _read_part(window, around, found.append)
+        window.finish()
+    except BaseException:
+        for part in found:
+            part.content.rows.close()
+        raise
+    return found[0]
 
 
 def _rows_for(options: ReadOptions, tally: Tally) -> EachResult | SortsOfResults:
@@ -234,40 +317,38 @@ def _rows_for(options: ReadOptions, tally: Tally) -> EachResult | SortsOfResults
     return EachResult(_WANTED, options.spool_bytes, plain=Finish(options, tally).idle)
 
 
-def _read_run(window: Window, run: RawRun, *, name: str, left: int, tally: Tally) -> None:
-    for key in window.members():
-        if key == "results":
-            _read_results(window, run, name=name, left=left, tally=tally)
-        elif key == "tool":
-            run.tool = _read_tool(window, tally)
-        elif key == "invocations":
-            run.invocations = [as_dict(entry) for entry in _listed(window, _INVOCATION, tally, key)]
-        elif key == "taxonomies":
-            run.taxonomies = _components(window, tally)
-        elif key == "artifacts":
-            run.artifacts = [Artifact.of(entry) for entry in _listed(window, _ARTIFACT, tally, key)]
-        elif key == "logicalLocations":
-            entries = map(as_dict, _listed(window, _LOGICAL, tally, key))
-            run.symbols = [
-                as_str(entry.get("fullyQualifiedName")) or as_str(entry.get("name")) or "" for entry in entries
-            ]
-        elif key in _RUN_VALUES:
-            run.values[key] = window.value(_RUN_VALUES[key])
-        else:
-            window.skip()
+def _read_part_of(window: Window, key: str, run: RawRun, around: _Around) -> None:
+    """One member of a run that may also stand outside of it."""
+    tally = around.tally
+    if key == "results":
+        _read_results(window, run, around)
+    elif key == "invocations":
+        run.invocations = [as_dict(entry) for entry in _listed(window, _INVOCATION, tally, key)]
+    elif key == "taxonomies":
+        run.taxonomies = _components(window, tally)
+    elif key == "artifacts":
+        run.artifacts = [Artifact.of(entry) for entry in _listed(window, _ARTIFACT, tally, key)]
+    elif key == "logicalLocations":
+        entries = map(as_dict, _listed(window, _LOGICAL, tally, key))
+        run.symbols = [as_str(entry.get("fullyQualifiedName")) or as_str(entry.get("name")) or "" for entry in entries]
+    elif key in _RUN_VALUES:
+        run.values[key] = window.value(_RUN_VALUES[key])
+    else:
+        window.skip()
 
 
-def _read_results(window: Window, run: RawRun, *, name: str, left: int, tally: Tally) -> None:
+def _read_results(window: Window, run: RawRun, around: _Around) -> None:
+    tally, room, rows = around.tally, around.document.room, run.rows
     if window.peek() != "[":
         if window.value({}) is not None:
-            raise _not_sarif(name, f"the results of run {run.index} are not a list")
+            whose = f"run {run.index}" if run.index >= 0 else "a part"
+            raise _not_sarif(around.name, f"the results of {whose} are not a list")
         run.results = "null"
         return
     run.results = "list"
-    put = run.rows.put
     for result in window.entries(_RESULT):
         run.seen += 1
-        if run.rows.count >= left:
+        if rows.count >= room:
             run.dropped += 1
             continue
         if not isinstance(result, dict):
@@ -275,11 +356,12 @@ def _read_results(window: Window, run: RawRun, *, name: str, left: int, tally: T
             run.dropped += 1
             continue
         try:
-            put(result)
+            rows.put(result)
         except ValueError:
-            raise BadInput("the report is nested too deeply", where=name, why="inside a result") from None
-    if run.rows.count >= left and run.dropped:
-        tally.cut("results", run.rows.count, run.seen)
+            raise BadInput("the report is nested too deeply", where=around.name, why="inside a result") from None
+    if rows.count >= room and run.dropped:
+        tally.cut("results", rows.count, run.seen)
+    around.document.room -= rows.count
 
 
 def _read_tool(window: Window, tally: Tally) -> dict[str, Any]:

@@ -38,10 +38,12 @@ class Overrides:
     _by_id: dict[tuple[int, str], dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, invocations: Sequence[dict[str, Any]], book: RuleBook) -> Overrides:
+    def of(
+        cls, invocations: Sequence[dict[str, Any]], book: RuleBook, name: str = "ruleConfigurationOverrides"
+    ) -> Overrides:
         found = cls(len(invocations))
         for number, invocation in enumerate(invocations):
-            for raw in as_list(invocation.get("ruleConfigurationOverrides")):
+            for raw in as_list(invocation.get(name)):
                 entry = as_dict(raw)
                 configuration, descriptor = as_dict(entry.get("configuration")), as_dict(entry.get("descriptor"))
                 resolution = book.resolve(None, None, descriptor)

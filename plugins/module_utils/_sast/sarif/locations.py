@@ -12,6 +12,7 @@ from typing import Any
 
 from ..._core.findings import Location
 from ..paths import PathResolver
+from ..secrets import without_credentials
 from ..shape import as_dict, as_index, as_int, as_list, as_str
 from ..tally import Tally
 from ..text import Cleaner
@@ -46,6 +47,7 @@ class Locator:
         cleaner: Cleaner,
         tally: Tally,
         most: int,
+        requests: Sequence[Any] = (),
     ) -> None:
         self._resolver = resolver
         self._artifacts = artifacts
@@ -53,6 +55,7 @@ class Locator:
         self._cleaner = cleaner
         self._tally = tally
         self._most = most
+        self._requests = requests
         self._known: dict[tuple[str, str | None], tuple[str, str]] = {}
 
     def all_of(self, raw: Any) -> tuple[Location, ...]:
@@ -78,6 +81,9 @@ class Locator:
         if not region:
             return Location(path, place, symbol=symbol)
         region = as_dict(region)
+        if "byteOffset" in region and "startLine" not in region and "charOffset" not in region:
+            text = "a place is given in bytes only; its file is kept and has no line"
+            self._tally.warn("place_in_bytes", text)
         return Location(
             path,
             place,
@@ -88,6 +94,22 @@ class Locator:
             char_offset=as_index(region.get("charOffset")),
             symbol=symbol,
         )
+
+    def requested(self, raw: Any) -> tuple[Location, ...]:
+        """The place of a result that has no file but a web request (SARIF 2.1.0, 3.46): method and path as its symbol.
+
+        The query is left out: it holds what was tried, and sometimes secrets.
+        """
+        request = as_dict(raw)
+        index = as_index(request.get("index"))
+        if index is not None and index < len(self._requests):
+            request = {**as_dict(self._requests[index]), **request}
+        target = (as_str(request.get("target")) or "").partition("?")[0]
+        if not target:
+            return ()
+        method = self._cleaner.label(request.get("method"), 20)
+        symbol = self._cleaner.label(without_credentials(f"{method} {target}".strip()), 512)
+        return (Location("", symbol=symbol),)
 
     def _artifact(self, raw: dict[str, Any], depth: int = 0) -> tuple[str, str]:
         uri = as_str(raw.get("uri"))

@@ -130,6 +130,8 @@ def _located(locations: Any) -> tuple[Place | None, tuple[Any, ...], str] | None
 
 def _with_region(place: Place, region: dict[str, Any]) -> tuple[Place, tuple[Any, ...], str] | None:
     numbers = tuple(map(region.get, _REGION))
+    if "byteOffset" in region:
+        return None
     snippet = region.get("snippet") or {"text": ""}
     text = snippet.get("text") if isinstance(snippet, dict) else None
     if not _NUMBER.issuperset(map(type, numbers)) or not isinstance(text, str) or len(text) > _LONGEST:

@@ -11,7 +11,7 @@ import re
 from ..secrets import without_credentials
 from ..shape import as_dict, as_list, as_str
 from ..text import Cleaner
-from .document import RawRun
+from .run import RawRun
 
 _COMMIT = re.compile(r"[0-9a-fA-F]{7,64}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z")
@@ -46,6 +46,13 @@ def category_of(run: RawRun, cleaner: Cleaner) -> tuple[str, str]:
     identifier = cleaner.label(as_dict(run.values.get("automationDetails")).get("id"))
     category, slash, run_id = identifier.rpartition("/")
     return (category, run_id) if slash else ("", identifier)
+
+
+def converter_of(run: RawRun, cleaner: Cleaner) -> str | None:
+    """What turned another tool's output into this report: name and version; None when nothing is said of such."""
+    driver = as_dict(as_dict(as_dict(run.values.get("conversion")).get("tool")).get("driver"))
+    version = as_str(driver.get("semanticVersion")) or as_str(driver.get("version")) or ""
+    return cleaner.label(f"{as_str(driver.get('name')) or ''} {version}".strip(), 200) or None
 
 
 def ended_at(run: RawRun) -> str | None:

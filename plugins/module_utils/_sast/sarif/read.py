@@ -6,16 +6,21 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import ExitStack
+
 from ..._core.findings import Scan, ScanStatus
+from ..checkout import Checkout
 from ..identity import Identifier
 from ..record import Record, ruleset_of
 from ..source import Source
 from ..spool import Lines
 from ..window import Window
 from . import provenance, status
-from .document import Document, RawRun, read_document
+from .document import Document, OpenText, read_document
 from .resolve import RunResolver
 from .rows import EachResult
+from .run import RawRun
 
 
 class SarifReader:
@@ -28,12 +33,27 @@ class SarifReader:
 
     def read(self, window: Window, source: Source) -> Scan:
         record = self._record
-        document = read_document(
-            window, name=record.name, options=record.options, tally=record.tally, each_run=self._run
-        )
+        with ExitStack() as stack:
+            document = read_document(
+                window,
+                name=record.name,
+                options=record.options,
+                tally=record.tally,
+                each_run=self._run,
+                open_text=self._beside(source, stack),
+            )
         state, reasons = self._status(document)
         version = record.cleaner.label(document.version, 20) or "2.1.0"
         return record.scan(source, form="sarif", version=version, status=state, reasons=reasons)
+
+    def _beside(self, source: Source, stack: ExitStack) -> OpenText | None:
+        """How to open files in the report's own directory, if the options allow it."""
+        options = self._record.options
+        if not options.external_files or not isinstance(source.path, str):
+            return None
+        folder = os.path.dirname(os.path.abspath(source.path))
+        checkout = stack.enter_context(Checkout(folder, max_bytes=options.max_bytes))
+        return lambda path: source.text(checkout.blocks(path))
 
     def _run(self, run: RawRun) -> None:
         """Resolve one run and keep what the record says about it."""
@@ -66,6 +86,7 @@ class SarifReader:
                 "run": run.index,
                 "tool": resolver.tool,
                 "tool_version": resolver.tool_version,
+                "converter": provenance.converter_of(run, record.cleaner),
                 "category": category,
                 "run_id": run_id,
                 "status": state.value,
@@ -89,6 +110,7 @@ class SarifReader:
         if record.counts.baselines.get("none") and len(record.counts.baselines) > 1:
             text = "only some results have a baselineState; the standard wants all or none"
             record.tally.warn("baseline_mixed", text)
-        if document.inline_properties:
-            return ScanStatus.PARTIAL, ["the report has inlineExternalProperties, which are not merged into its runs"]
+        if document.left_over:
+            reason = f"{document.left_over} inlineExternalProperties belong to no run by their guid and were not read"
+            return ScanStatus.PARTIAL, [reason]
         return None, []

@@ -18,12 +18,11 @@ from ..finish import Finish
 from ..identity import Identifier, basis_of
 from ..options import ReadOptions
 from ..paths import Base, PathResolver
-from ..shape import as_dict, as_index, as_list, as_str
+from ..shape import as_dict, as_index, as_int, as_list, as_str
 from ..spool import Lines
 from ..tally import Tally
 from ..text import Cleaner
 from . import provenance, taxa
-from .document import RawRun
 from .levels import Overrides, kind_of, level_of, severity_of
 from .locations import Locator, snippet_of
 from .messages import message_of
@@ -31,6 +30,7 @@ from .plain import HARMLESS, HARMLESS_KEY
 from .quick import ENCODE, QuickLines
 from .rows import EachResult, SortsOfResults
 from .rules import Resolution, Rule, RuleBook
+from .run import RawRun
 from .suppressions import suppressions_of
 
 _MOST_TAGS = 32
@@ -143,10 +143,15 @@ class RunResolver:
     def _finding(self, row: dict[str, Any], kind: str) -> Finding:
         shared, secret, rule = self._shared(row, kind)
         snippet = snippet_of(row.get("locations"))
-        locations = self._locator.all_of(row.get("locations"))
+        locations = self._locator.all_of(row.get("locations")) or self._locator.requested(row.get("webRequest"))
         message = self._message(row.get("message"), rule, snippet, secret)
         full = self._fingerprints(row.get("fingerprints"), snippet, secret)
         partial = self._fingerprints(row.get("partialFingerprints"), snippet, secret)
+        if not full and not partial and "correlationGuid" in row:
+            # Who gives the same guid to the same result of several runs has told them apart by means of its own.
+            partial = self._fingerprints({"correlationGuid": row["correlationGuid"]}, snippet, secret)
+        if as_int(row.get("occurrenceCount")) not in (None, 0, 1):
+            self._tally.warn("occurrences_counted", "a result stands for several occurrences and is one finding")
         identity, basis = basis_of(full, partial, message)
         path = locations[0].path or locations[0].symbol or "" if locations else ""
         identifier, occurrence = self._identifier.identify(self.tool, shared["rule"], path, basis)
@@ -327,6 +332,7 @@ class RunResolver:
             cleaner=self._cleaner,
             tally=self._tally,
             most=self._options.max_locations,
+            requests=as_list(self._run.values.get("webRequests")),
         )
 
 

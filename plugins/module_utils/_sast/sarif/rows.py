@@ -62,6 +62,11 @@ class EachResult:
             else:
                 yield entry
 
+    def park(self) -> None:
+        """Nothing will be put in or asked for a while: leave the memory."""
+        self._flush()
+        self._spool.spill()
+
     def close(self) -> None:
         self._plain.clear()
         self._spool.close()
@@ -99,6 +104,11 @@ class SortsOfResults:
         self._spill()
         for packed in self._spool:
             yield marshal.loads(packed)
+
+    def park(self) -> None:
+        """Nothing will be put in or asked for a while: leave the memory."""
+        self._spill()
+        self._spool.spill()
 
     def close(self) -> None:
         self._plain.clear()

@@ -31,6 +31,7 @@ class Rule:
     text: str
     help_uri: str
     aliases: frozenset[str]
+    former_guids: tuple[str, ...]
     cwe: dict[str, tuple[str, ...]]
 
     def answers_to(self, rule_id: str) -> bool:
@@ -78,6 +79,8 @@ class RuleBook:
             if rule.guid:
                 book._by_guid.setdefault(rule.guid, rule)
         for rule in book.rules():
+            for guid in rule.former_guids:
+                book._by_guid.setdefault(guid, rule)
             for alias in rule.aliases:
                 book._by_id.setdefault(alias, rule)
         return book
@@ -163,5 +166,6 @@ def _rule(raw: dict[str, Any], key: tuple[int, int], taxonomies: taxa.Taxonomies
         text=as_str(short.get("text")) or as_str(full.get("text")) or "",
         help_uri=as_str(raw.get("helpUri")) or "",
         aliases=frozenset(entry for entry in as_list(raw.get("deprecatedIds")) if isinstance(entry, str)),
+        former_guids=tuple(entry for entry in as_list(raw.get("deprecatedGuids")) if isinstance(entry, str) and entry),
         cwe=taxa.of_rule(raw.get("relationships"), properties, taxonomies),
     )

@@ -11,7 +11,10 @@ from typing import Any
 from ..._core.findings import ScanStatus
 from ..shape import as_dict, as_list
 from ..text import Cleaner
-from .document import RawRun
+from .levels import Overrides
+from .rules import RuleBook
+from .run import RawRun
+from .taxa import Taxonomies
 
 
 def of_run(run: RawRun, cleaner: Cleaner) -> tuple[ScanStatus, list[str]]:
@@ -20,7 +23,7 @@ def of_run(run: RawRun, cleaner: Cleaner) -> tuple[ScanStatus, list[str]]:
     failures = [*_missing_results(run), *_failed_invocations(run, cleaner)]
     if failures:
         return ScanStatus.FAILED, failures
-    gaps = [*_error_notifications(run, cleaner), *_external_parts(run)]
+    gaps = [*_error_notifications(run, cleaner), *_conversion(run, cleaner), *_external_parts(run)]
     if run.dropped:
         gaps.append(f"{run.dropped} of {run.seen} results were not read")
     return (ScanStatus.PARTIAL, gaps) if gaps else (ScanStatus.OK, [])
@@ -36,29 +39,56 @@ def _missing_results(run: RawRun) -> list[str]:
 
 
 def _failed_invocations(run: RawRun, cleaner: Cleaner) -> list[str]:
-    reasons = []
-    for number, invocation in enumerate(run.invocations):
-        if invocation.get("processStartFailureMessage"):
-            why = cleaner.label(invocation["processStartFailureMessage"], 200)
-            reasons.append(f"invocation {number} did not start: {why}")
-        elif invocation.get("executionSuccessful") is False:
-            code = invocation.get("exitCode")
-            detail = f", exit code {code}" if isinstance(code, int) else ""
-            reasons.append(f"invocation {number} was not successful (executionSuccessful is false{detail})")
-        elif invocation.get("exitSignalName"):
-            reasons.append(f"invocation {number} was ended by {cleaner.label(invocation['exitSignalName'], 40)}")
-    return reasons
+    named = ((f"invocation {number}", invocation) for number, invocation in enumerate(run.invocations))
+    return [reason for name, invocation in named if (reason := _failure(name, invocation, cleaner))]
+
+
+def _failure(name: str, invocation: dict[str, Any], cleaner: Cleaner) -> str:
+    """How an invocation failed; empty if it did not."""
+    if invocation.get("processStartFailureMessage"):
+        return f"{name} did not start: {cleaner.label(invocation['processStartFailureMessage'], 200)}"
+    if invocation.get("executionSuccessful") is False:
+        code = invocation.get("exitCode")
+        detail = f", exit code {code}" if isinstance(code, int) else ""
+        return f"{name} was not successful (executionSuccessful is false{detail})"
+    if invocation.get("exitSignalName"):
+        return f"{name} was ended by {cleaner.label(invocation['exitSignalName'], 40)}"
+    return ""
+
+
+def _conversion(run: RawRun, cleaner: Cleaner) -> list[str]:
+    """The tool finished, but what turned its output into this report may not have (SARIF 2.1.0, 3.22)."""
+    failure = _failure("the conversion", as_dict(as_dict(run.values.get("conversion")).get("invocation")), cleaner)
+    return [failure] if failure else []
 
 
 def _error_notifications(run: RawRun, cleaner: Cleaner) -> list[str]:
+    levels = _NotificationLevels(run)
     reasons = []
     for number, invocation in enumerate(run.invocations):
         for kind in ("toolExecutionNotifications", "toolConfigurationNotifications"):
-            errors = [entry for entry in map(as_dict, as_list(invocation.get(kind))) if entry.get("level") == "error"]
+            entries = map(as_dict, as_list(invocation.get(kind)))
+            errors = [entry for entry in entries if levels.of(entry, number) == "error"]
             if errors:
                 first = cleaner.label(_notification_text(errors[0]), 200)
                 reasons.append(f"invocation {number} has {len(errors)} error-level {kind}, first: {first}")
     return reasons
+
+
+class _NotificationLevels:
+    """The level of a notification: its own, else its invocation's override, else its descriptor's, else warning."""
+
+    def __init__(self, run: RawRun) -> None:
+        components = [as_dict(run.tool.get("driver")), *map(as_dict, as_list(run.tool.get("extensions")))]
+        driver, *extensions = ({**component, "rules": component.get("notifications")} for component in components)
+        self._book = RuleBook.of({"driver": driver, "extensions": extensions}, Taxonomies())
+        self._overrides = Overrides.of(run.invocations, self._book, "notificationConfigurationOverrides")
+
+    def of(self, notification: dict[str, Any], invocation: int) -> Any:
+        resolution = self._book.resolve(None, None, notification.get("descriptor"))
+        override = self._overrides.configuration({"invocationIndex": invocation}, resolution).get("level")
+        default = resolution.rule.level if resolution.rule is not None else None
+        return notification.get("level") or override or default or "warning"
 
 
 def _notification_text(notification: dict[str, Any]) -> Any:
