@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
+from typing import Any
 
 from ..._core.findings import Scan, ScanStatus
 from ..checkout import Checkout
@@ -77,28 +78,29 @@ class SarifReader:
         state, reasons = status.of_run(run, record.cleaner)
         record.statuses.append(state)
         record.reasons.extend(f"run {run.index} ({resolver.tool}): {reason}" for reason in reasons)
-        rules = {record.cleaner.label(rule, 300) for rule in resolver.book.ids()}
-        record.rules |= rules
-        record.artifacts += len(run.artifacts)
-        category, run_id = provenance.category_of(run, record.cleaner)
-        record.runs.append(
-            {
-                "run": run.index,
-                "tool": resolver.tool,
-                "tool_version": resolver.tool_version,
-                "converter": provenance.converter_of(run, record.cleaner),
-                "category": category,
-                "run_id": run_id,
-                "status": state.value,
-                "commit": commit,
-                "repository": provenance.repository_label(commits[0][1], record.cleaner) if commits else None,
-                "time": provenance.ended_at(run),
-                "ruleset": ruleset_of(rules),
-                "rules_count": len(rules),
-                "results": run.seen,
-                "findings": record.counts.findings - before,
-            }
-        )
+        entry = {"status": state.value, "commit": commit, "findings": record.counts.findings - before}
+        repository = provenance.repository_label(commits[0][1], record.cleaner) if commits else None
+        record.runs.append({**self._described(run, resolver), **entry, "repository": repository})
+
+    def _described(self, run: RawRun, resolver: RunResolver) -> dict[str, Any]:
+        """What the record says about a run, besides how it ended."""
+        cleaner = self._record.cleaner
+        rules = {cleaner.label(rule, 300) for rule in resolver.book.ids()}
+        self._record.rules |= rules
+        self._record.artifacts += len(run.artifacts)
+        category, run_id = provenance.category_of(run, cleaner)
+        return {
+            "run": run.index,
+            "tool": resolver.tool,
+            "tool_version": resolver.tool_version,
+            "converter": provenance.converter_of(run, cleaner),
+            "category": category,
+            "run_id": run_id,
+            "time": provenance.ended_at(run),
+            "ruleset": ruleset_of(rules),
+            "rules_count": len(rules),
+            "results": run.seen,
+        }
 
     def _status(self, document: Document) -> tuple[ScanStatus | None, list[str]]:
         """What is true of the file beyond its runs."""

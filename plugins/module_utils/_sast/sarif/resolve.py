@@ -188,7 +188,7 @@ class RunResolver:
             effect, effect_cwe = effect_of(cwe)
         suppressions = suppressions_of(row.get("suppressions"), self._cleaner, self._tally)
         baseline = self._baseline(row.get("baselineState"))
-        shared: dict[str, Any] = {
+        shared = {
             "tool": self.tool,
             "rule": view.rule,
             "rule_name": view.name,
