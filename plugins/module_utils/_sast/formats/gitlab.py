@@ -50,7 +50,7 @@ def _recognise(look: Look) -> str:
     category = entries.at("category").value
     if entries.has("identifiers", "location") or entries.has("cve", "location"):
         if isinstance(category, str):
-            return f"its vulnerabilities are of the category {category}" if category in _SCANS else ""
+            return f"its vulnerabilities are of the category {category}" if category.lower() in _SCANS else ""
         return "its vulnerabilities have identifiers and a file" if entries.at("location").has("file") else ""
     bare = entries.type == "list" and entries.first is None and outer.has("version", "remediations")
     return "it has version, vulnerabilities and remediations" if bare else ""
@@ -170,7 +170,7 @@ def _entry(entry: dict[str, Any], kind: str, marks: _Marks, out: Recorder) -> No
             cwe=cwe_from(identifiers=[one.get("value") for one in identifiers if _type_of(one) == "cwe"]),
             help_uri=next((url for one in identifiers if (url := as_text(one.get("url")))), ""),
             snippet=as_text(entry.get("raw_source_code_extract")),
-            secret="secret_detection" in (kind, as_text(entry.get("category"))),
+            secret="secret_detection" in (kind, as_text(entry.get("category")).lower()),
             places=(_place(as_dict(entry.get("location"))),),
             fingerprints=_fingerprints(entry.get("tracking")),
             suppressions=tuple(_doubts(entry.get("flags"))),

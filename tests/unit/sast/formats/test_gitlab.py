@@ -136,6 +136,7 @@ def test_without_a_scan_the_entries_name_their_tools(read):
         {"version": "2.3", "vulnerabilities": [], "remediations": []},
         {"vulnerabilities": [entry(category=None)]},
         {"vulnerabilities": [entry(category="secret_detection")]},
+        {"vulnerabilities": [entry(category="Sast")]},
     ],
 )
 def test_reports_without_a_scan_are_recognised(read, given):
