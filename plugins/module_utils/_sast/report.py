@@ -37,6 +37,7 @@ _SEVERITIES = {
 }
 # What a comparison says, in SARIF's words (2.1.0, 3.27.24). What may be new is new until somebody looked.
 _BASELINE = {"new": "new", "uncertain": "new", "moved": "updated", "unchanged": "unchanged"}
+_TOLD_CHANGES = ("new", "moved", "fixed", "uncertain")
 _MOST_CHANGES = 100
 _SMALLEST_SPOOL = 64 * 1024
 
@@ -67,6 +68,32 @@ class _Reports:
             yield from result.blocks()
 
 
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """What became of the findings of ``before``."""
+
+    changes: Changes
+    before: _Reports
+
+    @property
+    def statuses(self) -> dict[str, str]:
+        """Finding of now -> what it is, in our words."""
+        return {change.id: change.status for change in self.changes.after}
+
+    @property
+    def fixed(self) -> set[str]:
+        return {change.id for change in self.changes.gone if change.status == "fixed"} - set(self.statuses)
+
+    def baseline(self) -> dict[str, str]:
+        """The same and what is gone, in SARIF's words."""
+        return {name: _BASELINE[status] for name, status in self.statuses.items()} | dict.fromkeys(self.fixed, "absent")
+
+    def history(self) -> Iterator[Record]:
+        """The records of what is fixed."""
+        fixed = self.fixed
+        return (record for record in self.before.records() if record["id"] in fixed)
+
+
 def sast_report(params: Mapping[str, Any], *, check: bool = False, clock: Clock | None = None) -> dict[str, Any]:
     """Read the reports and write what was asked for. Nothing is written unless every report could be read.
 
@@ -80,36 +107,42 @@ def sast_report(params: Mapping[str, Any], *, check: bool = False, clock: Clock 
     request = Request.of(params, now)
     with ExitStack() as stack:
         reports = _read_all(request.paths, _reading(request, stack), stack, request.refuse_overwriting)
-        changes = _compared(request, reports, stack) if request.baseline else None
-        words = {change.id: change.status for change in changes.after} if changes else None
-        verdict = request.gate.decide(reports.records(), reports.scans, words) if request.gate else None
+        compared = _compared(request, reports, stack) if request.baseline else None
+        statuses = compared.statuses if compared else None
+        verdict = request.gate.decide(reports.records(), reports.scans, statuses) if request.gate else None
         stored = store.write(request.dest, reports.blocks(), check=check) if request.dest else None
-        written = [_published(one, request, reports, changes, now, check) for one in request.outputs]
-        inline = _worst(reports, request.inline)
-        result: dict[str, Any] = {
-            "scans": reports.scans,
-            "findings": inline,
-            "explained": _explained(request.explain, reports) if request.explain else None,
+        written = [_published(one, request, reports, compared, now, check) for one in request.outputs]
+        result = {
+            **_told(request, reports),
+            "changed": any(file.changed for file in _files(stored, written)),
+            "dest": stored.to_dict() if stored else None,
+            "outputs": [told for _file, told in written],
+            "changes": compared.changes.to_dict(statuses=_TOLD_CHANGES, most=_MOST_CHANGES) if compared else None,
+            "gate": verdict.to_dict() if verdict else None,
+            "diff": [_diff(file) for file in _files(stored, written)] or None,
         }
-    cut = {"what": "findings returned inline", "kept": len(inline), "seen": reports.count}
-    files = [*([stored.file] if stored else []), *(file for file, _told in written if file)]
-    result |= {
-        "changed": any(file.changed for file in files),
-        "truncated": [cut] if reports.count > len(inline) else [],
-        "ignored": {"count": reports.selection.ignored_count, "files": list(reports.selection.ignored)},
-        "dest": stored.to_dict() if stored else None,
-        "outputs": [told for _file, told in written],
-        "changes": changes.to_dict(statuses=("new", "moved", "fixed", "uncertain"), most=_MOST_CHANGES)
-        if changes
-        else None,
-        "waivers": request.waivers.report() if request.waivers else None,
-        "vex": request.vex.report() if request.vex else None,
-        "gate": verdict.to_dict() if verdict else None,
-        "diff": [_diff(file) for file in files] or None,
-    }
     if verdict is not None and not verdict.passed:
         result |= {"failed": True, "msg": verdict.summary()}
     return result
+
+
+def _told(request: Request, reports: _Reports) -> dict[str, Any]:
+    """What is returned of the reports themselves."""
+    inline = _worst(reports, request.inline)
+    cut = {"what": "findings returned inline", "kept": len(inline), "seen": reports.count}
+    return {
+        "scans": reports.scans,
+        "findings": inline,
+        "truncated": [cut] if reports.count > len(inline) else [],
+        "ignored": {"count": reports.selection.ignored_count, "files": list(reports.selection.ignored)},
+        "waivers": request.waivers.report() if request.waivers else None,
+        "vex": request.vex.report() if request.vex else None,
+        "explained": _explained(request.explain, reports) if request.explain else None,
+    }
+
+
+def _files(stored: store.Stored | None, written: Sequence[tuple[Written | None, Record]]) -> list[Written]:
+    return [*([stored.file] if stored else []), *(file for file, _entry in written if file)]
 
 
 def _reading(request: Request, stack: ExitStack) -> ReadOptions:
@@ -137,43 +170,50 @@ def _read_all(
     return _Reports(results, selection)
 
 
-def _compared(request: Request, reports: _Reports, stack: ExitStack) -> Changes:
+def _compared(request: Request, reports: _Reports, stack: ExitStack) -> _Comparison:
     """With the reports of before, read by the same rules; what was waived then does not matter now."""
     from .compare import comparability, compare, rules_of
 
     options = replace(request.options, commit="auto", digests=None, judges=())
     before = _read_all(request.baseline, options, stack)
-    return compare(
+    changes = compare(
         before.records(),
         reports.records(),
         renames=request.renames,
         comparable=comparability(before.scans, reports.scans),
         known_rules=rules_of(before.scans),
     )
+    return _Comparison(changes, before)
 
 
 def _published(
-    output: Output, request: Request, reports: _Reports, changes: Changes | None, now: dt.datetime, check: bool
+    output: Output, request: Request, reports: _Reports, compared: _Comparison | None, now: dt.datetime, check: bool
 ) -> tuple[Written | None, dict[str, Any]]:
     """Writes one output. What had to be left out or changed for it is in its ``warnings`` and ``truncated``."""
     tally = Tally()
     if output.form == OPENVEX:
-        pieces = _vex(output, request, reports, changes, now)
+        pieces = _vex(output, request, reports, compared, now)
         if pieces is None:
             why = "no finding bears a CVE id, and a document needs a statement"
             return None, {"format": output.form, "path": output.path, "sha256": None, "warnings": [why]}
     else:
         from .out import WRITERS
 
-        words = {change.id: _BASELINE[change.status] for change in changes.after} if changes else None
-        pieces = WRITERS[output.form](reports.scans, reports.records, words, tally=tally)
+        words = compared.baseline() if compared else None
+        pieces = WRITERS[output.form](reports.scans, lambda: _with_history(reports, compared), words, tally=tally)
     file = store.write_file(output.path, pieces, what=f"the dest of {output.form}", check=check)
     told = {"format": output.form, "path": output.path, "sha256": file.sha256}
     return file, {**told, "warnings": list(tally.warnings), "truncated": list(tally.truncated)}
 
 
+def _with_history(reports: _Reports, compared: _Comparison | None) -> Iterator[Record]:
+    yield from reports.records()
+    if compared is not None:
+        yield from compared.history()
+
+
 def _vex(
-    output: Output, request: Request, reports: _Reports, changes: Changes | None, now: dt.datetime
+    output: Output, request: Request, reports: _Reports, compared: _Comparison | None, now: dt.datetime
 ) -> Iterator[bytes] | None:
     digests = sorted({digest for scan in reports.scans for digest in scan["digests"]})
     if not digests:
@@ -184,9 +224,14 @@ def _vex(
         )
     from . import openvex_out
 
-    fixed = {change.id: "fixed" for change in changes.gone if change.status == "fixed"} if changes else None
+    fixed = dict.fromkeys(compared.fixed, "fixed") if compared else None
     document = openvex_out.document(
-        reports.records(), author=output.author, digest=digests, now=now, waivers=request.waivers, changes=fixed
+        _with_history(reports, compared),
+        author=output.author,
+        digest=digests,
+        now=now,
+        waivers=request.waivers,
+        changes=fixed,
     )
     return iter((json.dumps(document, indent=2).encode() + b"\n",)) if document else None
 

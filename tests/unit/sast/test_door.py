@@ -172,12 +172,16 @@ class TestOutputs:
         assert called(report, outputs=outputs, digest=IMAGE)["changed"] is False
 
     def test_a_comparison_becomes_the_baseline_state(self, put: Any, tmp_path: Path) -> None:
-        before = put(sarif(run_of(found("stays"))), "a.sarif")
+        before = put(sarif(run_of(found("stays"), found("gone"))), "a.sarif")
         now = put(sarif(run_of(found("stays"), found("new"))), "b.sarif")
         out = tmp_path / "out.sarif"
         called(now, baseline=[before], outputs=[{"format": "sarif", "dest": str(out)}])
         results = json.loads(out.read_text())["runs"][0]["results"]
-        assert {one["message"]["text"]: one["baselineState"] for one in results} == {"stays": "unchanged", "new": "new"}
+        assert {one["message"]["text"]: one["baselineState"] for one in results} == {
+            "stays": "unchanged",
+            "new": "new",
+            "gone": "absent",
+        }
 
     def test_a_vex_document_needs_an_image_an_author_and_something_to_say(self, put: Any, tmp_path: Path) -> None:
         report = put(sarif(run_of(found("x"))))
