@@ -96,7 +96,7 @@ def members(path: str, options: ReadOptions) -> tuple[Member, ...]:
         raise BadInput("the archive is damaged or cut off", where=name, why=visible(str(error))[:200]) from None
     if len(entries) > options.max_members:
         why = f"{len(entries)} members, {options.max_members} are allowed"
-        raise BadInput("the archive has too many members", where=name, why=why, next="name the reports")
+        raise BadInput("the archive has too many members", where=name, why=why, next="unpack it and name the reports")
     found: dict[str, Member] = {}
     for entry in entries:
         member = _member(path, entry)

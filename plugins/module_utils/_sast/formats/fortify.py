@@ -52,7 +52,8 @@ class _Seen:
     nodes: dict[str, list[str]] = field(default_factory=dict)
     wanted: set[str] = field(default_factory=set)
     audits: dict[str, tuple[bool, str, str]] = field(default_factory=dict)
-    errors: list[str] = field(default_factory=list)
+    errors: int = 0
+    first_error: str = ""
     listed: bool = False
 
 
@@ -78,7 +79,7 @@ def _read(document: Markup, out: Recorder) -> None:
     if not seen.listed:
         out.failed("it has no list of vulnerabilities: the analysis did not finish")
     if seen.errors:
-        out.partial(f"the analysis reports {len(seen.errors)} problems, first {seen.errors[0]}")
+        out.partial(f"the analysis reports {seen.errors} problems, first {seen.first_error}")
     _finish(rows, seen, out)
 
 
@@ -96,7 +97,8 @@ def _aside(element: Element, seen: _Seen, out: Recorder) -> None:
     elif name == "File" and element.get("size"):
         out.artifacts(1)
     elif name == "Error" and element.get("code") not in (None, *_HARMLESS):
-        seen.errors.append(f"{element.get('code')}: {(element.text or '').strip()}"[:200])
+        seen.errors += 1
+        seen.first_error = seen.first_error or f"{element.get('code')}: {(element.text or '').strip()}"[:200]
     elif name == "WriteDate" and (element.get("time") or "").endswith("Z"):
         out.time(f"{element.get('date')}T{element.get('time')}")
 
