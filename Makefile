@@ -2,12 +2,14 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help venv cluster cluster-down lint shellcheck sanity sanity-2.19 sanity-2.21 unit unit-2.19 unit-2.21 integration \
-        matrix bench test demo demo-shell demo-clean build clean
+        matrix bench sast-table test demo demo-shell demo-clean build clean
 
 NEWEST := .venv/a221-py312
 LOWEST := .venv/a219-py311
 LINT := .venv/lint
 BENCH := .venv/bench
+BENCH_SAST := .venv/bench-sast
+PEERS := .venv/peers
 PYTHON := $(NEWEST)/bin/python
 TOOLS := tests/tools
 # The tree as Python and Ansible import it.
@@ -87,6 +89,22 @@ $(BENCH)/.done: tests/bench/requirements.txt
 
 bench: venv $(BENCH)/.done ## figures beside kubernetes.core and Velero, on one cluster in one run (BENCH_ARGS="--rounds 1")
 	@$(HERE) PATH="$(CURDIR)/$(NEWEST)/bin:$$PATH" $(PYTHON) -m tests.bench $(BENCH_ARGS)
+
+$(PEERS)/.done: tests/corpus/requirements.txt tests/corpus/peers/package.json
+	@$(TOOLS)/make-venv $(PEERS) "3.12 3.13 3.14" -r tests/corpus/requirements.txt
+	@if command -v npm >/dev/null; then cp tests/corpus/peers/package.json $(PEERS)/ && \
+	  npm install --silent --no-fund --no-audit --ignore-scripts --prefix $(PEERS) && \
+	  chmod u+x $(PEERS)/node_modules/@microsoft/sarif-multitool-linux/Sarif.Multitool; \
+	else echo "npm is not installed: its peers are left out"; fi
+
+sast-table: venv $(PEERS)/.done ## what other readers make of our corpus of reports: docs/sast_comparison.md
+	@$(HERE) $(PYTHON) -m tests.corpus.compare $(PEERS)
+
+$(BENCH_SAST)/.done: tests/bench/sast-peers.txt
+	@$(TOOLS)/make-venv $(BENCH_SAST) "3.12 3.13 3.14" -r tests/bench/sast-peers.txt
+
+bench-sast: venv $(BENCH_SAST)/.done ## figures of reading reports beside json.load and sarif-tools, no cluster (BENCH_ARGS="--megabytes 20")
+	@$(HERE) PATH="$(CURDIR)/$(NEWEST)/bin:$$PATH" $(PYTHON) -m tests.bench.sast $(BENCH_ARGS)
 
 demo: venv ## the case study: an incident, handled on a real cluster
 	@$(HERE) PATH="$(CURDIR)/$(NEWEST)/bin:$$PATH" examples/shop/demo

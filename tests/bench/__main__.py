@@ -7,12 +7,8 @@
 from __future__ import annotations
 
 import argparse
-import datetime as dt
-import os
-import platform
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from tests.cluster import lifecycle
 from tests.cluster.handle import Cluster
@@ -20,11 +16,9 @@ from tests.cluster.instance import Instance
 from tests.cluster.progress import say
 
 from . import capture, freeze, restore
+from .document import DOCUMENT, facts, write
 from .figures import Section, report, section_text
 from .rig import ROOT, Bench
-
-DOCUMENT = ROOT / "docs" / "benchmarks.md"
-_BEGIN, _END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -49,24 +43,6 @@ def sections(options: argparse.Namespace) -> dict[str, Callable[[Bench], Section
     }
 
 
-def facts(arguments: list[str]) -> dict[str, str]:
-    memory = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal"))
-    return {
-        "command": f"`python -m tests.bench {' '.join(arguments)}`".replace(" `", "`"),
-        "when": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "machine": f"{os.cpu_count()} cores, {int(memory.split()[1]) >> 20} GiB",
-        "Python": platform.python_version(),
-    }
-
-
-def write(text: str) -> None:
-    """Between the marks of the document; the rest of it is written by hand."""
-    document = DOCUMENT.read_text()
-    before, rest = document.split(_BEGIN)
-    _old, after = rest.split(_END)
-    DOCUMENT.write_text(f"{before}{_BEGIN}\n\n{text}\n{_END}{after}")
-
-
 def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     wanted = sections(options)
@@ -89,7 +65,7 @@ def main(arguments: list[str]) -> int:
             print(section_text(done[-1]), flush=True)
             if options.write:
                 # After each: what a later one breaks off loses nothing.
-                write(report(done, facts(arguments)))
+                write("figures", report(done, facts("tests.bench", arguments)))
     finally:
         if not was_up:
             lifecycle.down(instance)
