@@ -53,6 +53,7 @@ class Markup:
         self._name = name
         self._tally = tally
         self._limit = limit
+        self._fed = 0
         self._depth = 0
         self._builder = TreeBuilder()
         self._whole: Element | None = None
@@ -105,6 +106,11 @@ class Markup:
             raise BadInput("the report is not XML", where=where, why=why, next="produce the report again") from None
         except (ValueError, LookupError) as error:
             raise BadInput("the report is not XML we can read", where=self._name, why=str(error)) from None
+        self._fed += len(block)
+        if self._fed - self._parser.CurrentByteIndex > self._limit + len(block):
+            # The parser begins such a piece anew with every block, which would take forever.
+            why = "a tag or a comment is longer than the window"
+            raise BadInput("the report is not XML we can read", where=self._name, why=why)
         if self._whole is not None:
             self._look_at_open(self._whole)
         elif self._shell:
@@ -173,14 +179,12 @@ class Markup:
 
     def _end_inside(self, tag: str) -> None:
         self._nodes += 1
-        if self._builder.end(tag) is self._whole:
-            self._complete()
+        closed = self._builder.end(tag)
+        if closed is self._whole:
+            self._complete(closed)
 
-    def _complete(self) -> None:
-        whole = self._whole
+    def _complete(self, whole: Element) -> None:
         self._leave()
-        if whole is None:
-            return
         if self._nodes > MAX_DEPTH - self._depth and _depth_of(whole) > MAX_DEPTH - self._depth:
             raise self._too_deep()
         if self._namespaces:

@@ -120,6 +120,28 @@ def test_more_than_the_window_is_left_out_and_counted(inside, cut):
     assert told["seen"] > 100
 
 
+@pytest.mark.parametrize("begin", ['<r a="', "<r><!--", "<r><?p ", "<r><item>x</item><item b='", "<"])
+def test_a_tag_or_comment_without_end_is_refused_at_the_window(begin):
+    """Expat before 2.6 reads such a piece again from its start with each block: 200 MB would take hours."""
+    fed = []
+
+    def endless():
+        yield begin.encode()
+        for number in range(10_000):
+            fed.append(number)
+            yield b"x" * 1000
+
+    with pytest.raises(BadInput, match="longer than the window"):
+        list(Markup(endless(), wanted=("item",), name="x", tally=Tally(), limit=20_000).elements())
+    assert len(fed) < 30
+
+
+@pytest.mark.parametrize("text", ["x" * 300_000, "<![CDATA[" + "x" * 300_000 + "]]>", "x\n" * 150_000, "&lt;" * 70_000])
+@pytest.mark.parametrize("around", ["<r>{}</r>", "<r><item>{}</item></r>"])
+def test_a_long_text_is_no_such_piece(text, around):
+    assert len(seen(around.format(text), 1000, wanted=("item",), limit=20_000)) == around.count("<item>")
+
+
 @pytest.mark.parametrize(
     "head", ["<!DOCTYPE r>", '<!DOCTYPE r [<!ENTITY a "b">]>', '<!DOCTYPE r SYSTEM "file:///etc/passwd">']
 )
