@@ -116,6 +116,8 @@ class Window:
                 self.skip()
         elif first == "[":
             for _position in self.items():
+                for _object in self._objects():
+                    pass
                 self.skip()
         else:
             self._pass_string()
@@ -157,17 +159,21 @@ class Window:
         has to be asked twice; all else goes the long way.
         """
         for _position in self.items():
-            while True:
-                try:
-                    value, end = _SCAN(self._text, self._pos)
-                except (ValueError, StopIteration, RecursionError):
-                    break
-                comma = _COMMA.match(self._text, end) if isinstance(value, dict) else None
-                if comma is None:
-                    break
-                self._pos = comma.end()
-                yield value
+            yield from self._objects()
             yield self.value(keep)
+
+    def _objects(self) -> Iterator[Any]:
+        """Objects that lie in the window together with the comma behind them; another value follows."""
+        while True:
+            try:
+                value, end = _SCAN(self._text, self._pos)
+            except (ValueError, StopIteration, RecursionError):
+                return
+            comma = _COMMA.match(self._text, end) if isinstance(value, dict) else None
+            if comma is None:
+                return
+            self._pos = comma.end()
+            yield value
 
     def finish(self) -> None:
         """Check that nothing but white space follows, and read the source to its end."""

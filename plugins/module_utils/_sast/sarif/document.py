@@ -409,12 +409,10 @@ def _listed(window: Window, keep: Keep, tally: Tally, what: str) -> list[Any]:
         return []
     found: list[Any] = []
     seen = 0
-    for _position in window.items():
+    for entry in window.entries(keep):
         seen += 1
         if seen <= _MOST_ENTRIES:
-            found.append(_pruned(window.value(keep), keep))
-        else:
-            window.skip()
+            found.append(_pruned(entry, keep))
     if seen > len(found):
         tally.cut(what, len(found), seen)
     return found
@@ -428,4 +426,5 @@ def _pruned(value: Any, keep: Keep) -> Any:
         return [_pruned(entry, keep) for entry in value]
     if not isinstance(value, dict):
         return value
-    return {key: _pruned(value[key], keep[key]) for key in value if key in keep}
+    inner = ((key, keep[key]) for key in value if key in keep)
+    return {key: value[key] if wanted is None else _pruned(value[key], wanted) for key, wanted in inner}

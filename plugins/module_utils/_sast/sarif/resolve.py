@@ -187,7 +187,6 @@ class RunResolver:
             secret = secret or secrets.speaks_of_secrets("", (), own)
             effect, effect_cwe = effect_of(cwe)
         suppressions = suppressions_of(row.get("suppressions"), self._cleaner, self._tally)
-        baseline = self._baseline(row.get("baselineState"))
         shared = {
             "tool": self.tool,
             "rule": view.rule,
@@ -199,9 +198,9 @@ class RunResolver:
             "severity_source": source,
             "native": level[0],
             "security_severity": None if native is None else self._cleaner.label(str(native), 40),
+            "baseline": (baseline := self._baseline(row.get("baselineState"))),
             "state": self._finish.state(baseline, suppressions),
             "kind": kind,
-            "baseline": baseline,
             "cwe": tuple(cwe),
             "cwe_sources": cwe,
             "effect": effect,

@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ..shape import as_dict, as_index, as_list, as_str
@@ -31,7 +31,6 @@ class Rule:
     text: str
     help_uri: str
     aliases: frozenset[str]
-    former_guids: tuple[str, ...]
     cwe: dict[str, tuple[str, ...]]
 
     def answers_to(self, rule_id: str) -> bool:
@@ -41,14 +40,14 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """The driver or an extension of a tool."""
+    """The driver or an extension of a tool. ``by_id``: positions of its rules."""
 
     name: str
     guid: str
     version: str
-    rules: tuple[Rule, ...]
+    rules: Sequence[dict[str, Any]]
     messages: dict[str, Any]
-    by_id: dict[str, Rule]
+    by_id: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,35 +61,51 @@ class Resolution:
     conflict: bool = False
 
 
-@dataclass(slots=True)
 class RuleBook:
-    """All rules of one run: driver first, then extensions."""
+    """All rules of one run: driver first, then extensions. Tools list thousands; only those that are meant are read."""
 
-    components: tuple[Component, ...]
-    _by_id: dict[str, Rule] = field(default_factory=dict)
-    _by_guid: dict[str, Rule] = field(default_factory=dict)
+    def __init__(self, components: tuple[Component, ...], taxonomies: taxa.Taxonomies) -> None:
+        self.components = components
+        self._taxonomies = taxonomies
+        self._made: dict[tuple[int, int], Rule] = {}
+        self._by_id: dict[str, tuple[int, int]] = {}
+        self._by_guid: dict[str, tuple[int, int]] = {}
+        self._index()
 
     @classmethod
     def of(cls, tool: dict[str, Any], taxonomies: taxa.Taxonomies) -> RuleBook:
         raw = [as_dict(tool.get("driver")), *map(as_dict, as_list(tool.get("extensions")))]
-        book = cls(tuple(_component(entry, number, taxonomies) for number, entry in enumerate(raw)))
-        for rule in book.rules():
-            book._by_id.setdefault(rule.id, rule)
-            if rule.guid:
-                book._by_guid.setdefault(rule.guid, rule)
-        for rule in book.rules():
-            for guid in rule.former_guids:
-                book._by_guid.setdefault(guid, rule)
-            for alias in rule.aliases:
-                book._by_id.setdefault(alias, rule)
-        return book
+        return cls(tuple(map(_component, raw)), taxonomies)
 
-    def rules(self) -> Iterable[Rule]:
-        for component in self.components:
-            yield from component.rules
+    def _index(self) -> None:
+        """What a rule has now goes before what another had formerly."""
+        former_ids: list[tuple[str, tuple[int, int]]] = []
+        former_guids: list[tuple[str, tuple[int, int]]] = []
+        for number, component in enumerate(self.components):
+            for place, raw in enumerate(component.rules):
+                key = (number, place)
+                self._by_id.setdefault(as_str(raw.get("id")) or "", key)
+                if guid := as_str(raw.get("guid")):
+                    self._by_guid.setdefault(guid, key)
+                if "deprecatedIds" in raw:
+                    former_ids += ((text, key) for text in _texts(raw["deprecatedIds"]))
+                if "deprecatedGuids" in raw:
+                    former_guids += ((text, key) for text in _texts(raw["deprecatedGuids"]))
+        for former, table in ((former_ids, self._by_id), (former_guids, self._by_guid)):
+            for text, key in former:
+                table.setdefault(text, key)
+
+    def rule(self, key: tuple[int, int]) -> Rule:
+        """The rule at (component, position), which must be there."""
+        rule = self._made.get(key)
+        if rule is None:
+            raw = self.components[key[0]].rules[key[1]]
+            rule = self._made[key] = _rule(raw, key, self._taxonomies)
+        return rule
 
     def ids(self) -> set[str]:
-        return {rule.id for rule in self.rules() if rule.id}
+        stated = (as_str(raw.get("id")) for component in self.components for raw in component.rules)
+        return {text for text in stated if text}
 
     def resolve(self, rule_id: Any, rule_index: Any, reference: Any) -> Resolution:
         """The rule for a result's ruleId, ruleIndex and rule object, or for any descriptor reference."""
@@ -100,12 +115,15 @@ class RuleBook:
         if index is None:
             index = as_index(ref.get("index"))
         component = self._component_of(as_dict(ref.get("toolComponent")))
-        pointed = component.rules[index] if component and index is not None and index < len(component.rules) else None
+        pointed = None
+        if component is not None and index is not None and index < len(self.components[component].rules):
+            pointed = self.rule((component, index))
         if pointed is not None and (not stated or pointed.answers_to(stated)):
             return Resolution(pointed, INDEX, stated or pointed.id)
         by_guid = self._by_guid.get(as_str(ref.get("guid")) or "")
         if by_guid is not None:
-            return Resolution(by_guid, GUID, stated or by_guid.id)
+            rule = self.rule(by_guid)
+            return Resolution(rule, GUID, stated or rule.id)
         found = self._by_name(component, stated)
         if found is not None:
             return Resolution(found[0], found[1], stated, conflict=pointed is not None)
@@ -113,41 +131,49 @@ class RuleBook:
             return Resolution(pointed, INDEX, stated, conflict=True)
         return Resolution(None, NONE, stated)
 
-    def _component_of(self, ref: dict[str, Any]) -> Component | None:
-        """The component that a reference names: extension by index, else by guid, else by name; the driver without any.
+    def _component_of(self, ref: dict[str, Any]) -> int | None:
+        """The number of the component that a reference names; that of the driver when it names none.
 
-        None when it names one that does not exist: then an index means nothing.
+        An extension by index, else any by guid, else by name. None when it names one that does not exist: then an index means nothing.
         """
         index, guid, name = as_index(ref.get("index")), as_str(ref.get("guid")), as_str(ref.get("name"))
         if index is not None:
-            return self.components[index + 1] if index + 1 < len(self.components) else None
+            return index + 1 if index + 1 < len(self.components) else None
         for wanted, attribute in ((guid, "guid"), (name, "name")):
             if wanted:
-                return next((entry for entry in self.components if getattr(entry, attribute) == wanted), None)
-        return self.components[0]
+                numbered = enumerate(self.components)
+                return next((number for number, entry in numbered if getattr(entry, attribute) == wanted), None)
+        return 0
 
-    def _by_name(self, component: Component | None, stated: str) -> tuple[Rule, str] | None:
+    def _by_name(self, component: int | None, stated: str) -> tuple[Rule, str] | None:
         """By exact id (the named component first, then all), then with trailing parts dropped one by one."""
         text, how = stated, ID
         while text:
-            rule = (component.by_id.get(text) if component is not None else None) or self._by_id.get(text)
-            if rule is not None:
-                return rule, how
+            place = self.components[component].by_id.get(text) if component is not None else None
+            key = (component, place) if component is not None and place is not None else self._by_id.get(text)
+            if key is not None:
+                return self.rule(key), how
             text, how = text.rpartition("/")[0], PREFIX
         return None
 
 
-def _component(raw: dict[str, Any], number: int, taxonomies: taxa.Taxonomies) -> Component:
-    entries = enumerate(as_list(raw.get("rules")))
-    rules = tuple(_rule(as_dict(entry), (number, place), taxonomies) for place, entry in entries)
+def _texts(raw: Any) -> list[str]:
+    return [entry for entry in as_list(raw) if isinstance(entry, str) and entry]
+
+
+def _component(raw: dict[str, Any]) -> Component:
+    rules = [as_dict(entry) for entry in as_list(raw.get("rules"))]
+    by_id: dict[str, int] = {}
+    for place, rule in enumerate(rules):
+        # Two rules may share an id: without an index the first one counts.
+        by_id.setdefault(as_str(rule.get("id")) or "", place)
     return Component(
         name=as_str(raw.get("name")) or "",
         guid=as_str(raw.get("guid")) or "",
         version=as_str(raw.get("semanticVersion")) or as_str(raw.get("version")) or "",
         rules=rules,
         messages=as_dict(raw.get("globalMessageStrings")),
-        # Two rules may share an id: without an index the first one counts.
-        by_id={rule.id: rule for rule in reversed(rules)},
+        by_id=by_id,
     )
 
 
@@ -165,7 +191,6 @@ def _rule(raw: dict[str, Any], key: tuple[int, int], taxonomies: taxa.Taxonomies
         messages=as_dict(raw.get("messageStrings")),
         text=as_str(short.get("text")) or as_str(full.get("text")) or "",
         help_uri=as_str(raw.get("helpUri")) or "",
-        aliases=frozenset(entry for entry in as_list(raw.get("deprecatedIds")) if isinstance(entry, str)),
-        former_guids=tuple(entry for entry in as_list(raw.get("deprecatedGuids")) if isinstance(entry, str) and entry),
+        aliases=frozenset(_texts(raw.get("deprecatedIds"))),
         cwe=taxa.of_rule(raw.get("relationships"), properties, taxonomies),
     )
