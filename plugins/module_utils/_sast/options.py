@@ -37,9 +37,9 @@ class LineHashes(Protocol):
 class ReadOptions:
     """How to read a report.
 
-    ``format``: auto or a name of ``formats.NAMES``. ``totals_only``: no findings are kept, only counted; texts, places
-    and identities are not looked at, and no policy is asked. ``commit``: auto (from the report) or a commit id that the
-    report must not contradict.
+    ``format``: auto or one of ``formats.known.NAMES``. ``totals_only``: no findings are kept, only counted; texts,
+    places and identities are not looked at, and no policy is asked. ``commit``: auto (from the report) or a commit id
+    that the report must not contradict.
     ``digests``: image digest -> commit, or one digest for everything. ``suppressions``: strict (every one must be
     accepted) or lenient (one accepted is enough). ``note_severity``: what level ``note`` means, low or info.
     ``source_root``: a path or URI prefix of the scanning machine that stands for the repository root. ``uri_bases``:

@@ -19,7 +19,6 @@ from typing import Any
 
 from .._core.errors import BadInput
 from .._core.findings import Finding, Scan
-from . import formats
 from .archive import Member
 from .collector import collector_paused
 from .columns import Columns
@@ -104,7 +103,7 @@ def form_of(path: str | Member, options: ReadOptions) -> Form | None:
         seen, _blocks = _first_look(source)
     except BadInput:
         return None
-    return formats.recognised(seen, source.name) if not seen.problem else None
+    return _recognised(seen, source.name) if not seen.problem else None
 
 
 def _read(path: str | Member, options: ReadOptions, lines: Lines) -> ReadResult:
@@ -113,7 +112,7 @@ def _read(path: str | Member, options: ReadOptions, lines: Lines) -> ReadResult:
     record = Record(cleaner.label(str(path), 4096), options, tally, cleaner)
     source = Source(path, options)
     seen, blocks = _first_look(source)
-    form = formats.chosen(options.format, seen, source.name)
+    form = _chosen(options.format, seen, source.name)
     if form is SARIF:
         window = Window(source.text(blocks), name=record.name, tally=tally, limit=options.window)
         scan = SarifReader(record, lines).read(window, source)
@@ -125,6 +124,25 @@ def _read(path: str | Member, options: ReadOptions, lines: Lines) -> ReadResult:
     finally:
         recorder.close()
     return ReadResult(scan, lines, _tail(scan, commit=True))
+
+
+# Most reports are SARIF, and nobody else's begin like it: the other formats are loaded for the others only.
+
+
+def _recognised(seen: Look, name: str) -> Form | None:
+    if SARIF.recognise(seen):
+        return SARIF
+    from .formats import known
+
+    return known.recognised(seen, name)
+
+
+def _chosen(wanted: str, seen: Look, name: str) -> Form:
+    if wanted in ("auto", SARIF.name) and SARIF.recognise(seen):
+        return SARIF
+    from .formats import known
+
+    return known.chosen(wanted, seen, name)
 
 
 def _first_look(source: Source) -> tuple[Look, Iterator[bytes]]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput
-from ansible_collections.knowngood.kube.plugins.module_utils._sast import formats
+from ansible_collections.knowngood.kube.plugins.module_utils._sast.formats import known
 from ansible_collections.knowngood.kube.plugins.module_utils._sast.options import ReadOptions
 from ansible_collections.knowngood.kube.plugins.module_utils._sast.policy import Policy
 from ansible_collections.knowngood.kube.plugins.module_utils._sast.read import ReadResult, read_report
@@ -53,8 +53,8 @@ def test_each_report_has_an_answer_and_each_answer_a_report():
 
 def test_each_format_has_its_files():
     count = collections.Counter(case.format for case in CASES)
-    assert {name: count[name] for name in formats.NAMES if count[name] < FEWEST} == {}
-    assert sorted(set(count) - set(formats.NAMES) - {"none"}) == [], "folders that are no format's"
+    assert {name: count[name] for name in known.NAMES if count[name] < FEWEST} == {}
+    assert sorted(set(count) - set(known.NAMES) - {"none"}) == [], "folders that are no format's"
 
 
 @EACH

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput
-from ansible_collections.knowngood.kube.plugins.module_utils._sast import formats
+from ansible_collections.knowngood.kube.plugins.module_utils._sast.formats import known
 from ansible_collections.knowngood.kube.plugins.module_utils._sast.linehash import hash_lines
 from ansible_collections.knowngood.kube.plugins.module_utils._sast.out import WRITERS
 from ansible_collections.knowngood.kube.plugins.module_utils._sast.report import sast_report
@@ -259,8 +259,8 @@ def test_the_line_hash_is_computed_where_the_source_is_at_hand(put: Any, tmp_pat
 
 def test_the_documented_formats_are_those_that_are_read() -> None:
     documented = yaml.safe_load(door.DOCUMENTATION)["options"]["format"]["choices"]
-    assert documented == ["auto", *formats.NAMES]
-    assert tuple(formats.NAMES) == door.FORMATS
+    assert documented == ["auto", *known.NAMES]
+    assert tuple(known.NAMES) == door.FORMATS
 
 
 def test_every_form_that_a_writer_has_can_be_asked_for() -> None:

@@ -28,8 +28,9 @@ class Form:
     tool's name for people. ``recognise``: reads the look of a file; strict enough that no other format's files answer.
     ``read``: takes a Window (json), Markup (xml) or Columns (csv) and the recorder, and consumes the whole document.
     ``elements``: of XML, the elements that ``read`` wants whole. ``around``: those around them that it wants to know of
-    when they begin and end, with attributes alone (the file that results are in). ``counted``: those of ``elements`` whose
-    attributes say all that is needed to count them; when only totals are asked for, they come without what is inside.
+    when they begin and end, with attributes alone (the file that results are in). ``counted``: those of ``elements``
+    whose attributes say all that is needed to count them; when only totals are asked for, they come without what is
+    inside.
     ``bare``: recognises a clean report of the tool that could be any tool's (``{}``): believed only when the user names
     the format.
     """
