@@ -196,8 +196,7 @@ class Recorder:
         return known == where
 
     def _made(self, draft: Draft, kind: str) -> Finding:
-        label = self.cleaner.label
-        rule, baseline = label(draft.rule, 300), self._baseline(draft)
+        rule, baseline = self.cleaner.label(draft.rule, 300), self._baseline(draft)
         secret = draft.secret or secrets.speaks_of_secrets(
             self._tool, (draft.rule, draft.rule_name, *draft.tags), draft.cwe
         )
@@ -208,12 +207,12 @@ class Recorder:
         path = locations[0].path or locations[0].symbol or "" if locations else ""
         identifier, occurrence = self._identifier.identify(self._tool, rule, path, basis)
         effect, effect_cwe = effect_of(draft.cwe)
-        uri = label(draft.help_uri, 512)
+        uri = self._named(draft.help_uri, draft, secret, 512)
         finding = Finding(
             id=identifier,
             tool=self._tool,
             rule=rule,
-            rule_name=label(draft.rule_name, 200),
+            rule_name=self._named(draft.rule_name, draft, secret),
             rule_resolution="id" if rule else "none",
             descriptor=rule or None,
             help_uri=uri if uri.startswith(("https://", "http://")) else None,
@@ -229,7 +228,7 @@ class Recorder:
             cwe_sources=draft.cwe,
             effect=effect,
             effect_cwe=effect_cwe,
-            tags=tuple(label(tag, 200) for tag in draft.tags[:_MOST_TAGS]),
+            tags=tuple(self._named(tag, draft, secret) for tag in draft.tags[:_MOST_TAGS]),
             fingerprints=fingerprints,
             identity=identity,
             occurrence=occurrence,
@@ -239,6 +238,11 @@ class Recorder:
             commit=self._commit_so_far(),
         )
         return self._finish.judged(finding)
+
+    def _named(self, text: str, draft: Draft, secret: bool, longest: int = 200) -> str:
+        """A name, tag or link. Tools that look for secrets quote them there, too."""
+        named = self.cleaner.label(text, longest)
+        return self._finish.redacted(named, draft.snippet, secret) if secret and draft.snippet else named
 
     @staticmethod
     def _baseline(draft: Draft) -> str | None:

@@ -162,7 +162,6 @@ def _row(row: dict[str, str], out: Recorder) -> None:
         out.dropped("result_without_rule", "a row has no title")
         return
     word, address = row.get("Severity", "").strip(), row.get("Url", "").strip()
-    path = row.get("FilePath", "").strip()
     known = {name: _flag(row.get(column)) for column, name in _COLUMNS.items()}
     out.finding(
         Draft(
@@ -172,10 +171,10 @@ def _row(row: dict[str, str], out: Recorder) -> None:
             severity=_SEVERITIES.get(word.lower(), Severity.UNKNOWN),
             severity_source="Severity",
             native=word,
-            cwe=cwe_from(CweId=row.get("CweId")),
+            cwe=cwe_from(CweId=row.get("CweId"), CweIds=row.get("CweIds")),
             baseline="absent" if known["is_mitigated"] else None,
             suppressions=_decisions(known),
-            places=(Place(path, row.get("Line"), symbol="" if path else address),),
+            places=(Place(symbol=address),),
         )
     )
 

@@ -39,7 +39,8 @@ def _recognise(look: Look) -> str:
     outer = look.json
     if outer.has("kics_version", "queries"):
         return "it has kics_version and queries"
-    return "it has queries and severity_counters" if outer.has("queries", "severity_counters") else ""
+    # Older versions do not say their version.
+    return "it has queries and queries_total" if outer.has("queries", "queries_total", "files_scanned") else ""
 
 
 def _read(window: Window, out: Recorder) -> None:
