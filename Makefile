@@ -9,6 +9,8 @@ LOWEST := .venv/a219-py311
 LINT := .venv/lint
 BENCH := .venv/bench
 BENCH_SAST := .venv/bench-sast
+FUZZ := .venv/fuzz
+FUZZ_MINUTES ?= 10
 PEERS := .venv/peers
 PYTHON := $(NEWEST)/bin/python
 TOOLS := tests/tools
@@ -105,6 +107,13 @@ $(BENCH_SAST)/.done: tests/bench/sast-peers.txt
 
 bench-sast: venv $(BENCH_SAST)/.done ## figures of reading reports beside json.load and sarif-tools, no cluster (BENCH_ARGS="--megabytes 20")
 	@$(HERE) PATH="$(CURDIR)/$(NEWEST)/bin:$$PATH" $(PYTHON) -m tests.bench.sast $(BENCH_ARGS)
+
+$(FUZZ)/.done: tests/fuzz/requirements.txt
+	@$(TOOLS)/make-venv $(FUZZ) "3.12 3.13 3.14" -r tests/fuzz/requirements.txt
+
+fuzz: venv $(FUZZ)/.done ## damaged reports by the million, FUZZ_MINUTES (10) with each of two engines
+	@$(HERE) $(PYTHON) -m tests.fuzz mutations --minutes $(FUZZ_MINUTES)
+	@$(HERE) $(FUZZ)/bin/python -m tests.fuzz atheris --minutes $(FUZZ_MINUTES)
 
 demo: venv ## the case study: an incident, handled on a real cluster
 	@$(HERE) PATH="$(CURDIR)/$(NEWEST)/bin:$$PATH" examples/shop/demo

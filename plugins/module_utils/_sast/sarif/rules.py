@@ -134,7 +134,8 @@ class RuleBook:
     def _component_of(self, ref: dict[str, Any]) -> int | None:
         """The number of the component that a reference names; that of the driver when it names none.
 
-        An extension by index, else any by guid, else by name. None when it names one that does not exist: then an index means nothing.
+        An extension by index, else any by guid, else by name. None when it names one that does not exist: then an index
+        means nothing.
         """
         index, guid, name = as_index(ref.get("index")), as_str(ref.get("guid")), as_str(ref.get("name"))
         if index is not None:
