@@ -120,7 +120,7 @@ _RUN_VALUES: dict[str, Keep] = {
     },
     "webRequests": _REQUEST,
 }
-_MOST_ENTRIES = 1_000_000
+_MOST_ENTRIES = 200_000
 
 
 @dataclass(slots=True)
