@@ -136,7 +136,7 @@ def test_endless_lists_in_a_result_are_cut_counted_and_quick(read, name, many):
     assert len(found.findings) == 1
     assert time.monotonic() - begun < 20
     if name in ("locations", "suppressions"):
-        assert found.truncated[f"{name} of findings"][1] == 5_000
+        assert found.truncated[f"{name} of findings"][1] == 20_000
 
 
 def test_a_result_with_everything_long_leaves_only_a_little(read):
