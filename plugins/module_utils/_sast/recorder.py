@@ -197,9 +197,7 @@ class Recorder:
 
     def _made(self, draft: Draft, kind: str) -> Finding:
         rule, baseline = self.cleaner.label(draft.rule, 300), self._baseline(draft)
-        secret = draft.secret or secrets.speaks_of_secrets(
-            self._tool, (draft.rule, draft.rule_name, *draft.tags), draft.cwe
-        )
+        secret = self._about_secrets(draft)
         message = self._finish.redacted(self.cleaner.text(draft.message), draft.snippet, secret)
         fingerprints = self._fingerprints(draft.fingerprints, draft.snippet, secret)
         identity, basis = basis_of(fingerprints, {}, message)
@@ -207,7 +205,6 @@ class Recorder:
         path = locations[0].path or locations[0].symbol or "" if locations else ""
         identifier, occurrence = self._identifier.identify(self._tool, rule, path, basis)
         effect, effect_cwe = effect_of(draft.cwe)
-        uri = self._named(draft.help_uri, draft, secret, 512)
         finding = Finding(
             id=identifier,
             tool=self._tool,
@@ -215,7 +212,7 @@ class Recorder:
             rule_name=self._named(draft.rule_name, draft, secret),
             rule_resolution="id" if rule else "none",
             descriptor=rule or None,
-            help_uri=uri if uri.startswith(("https://", "http://")) else None,
+            help_uri=self._link(draft, secret),
             severity=draft.severity,
             severity_source=draft.severity_source,
             native=self._native(draft),
@@ -238,6 +235,14 @@ class Recorder:
             commit=self._commit_so_far(),
         )
         return self._finish.judged(finding)
+
+    def _about_secrets(self, draft: Draft) -> bool:
+        words = (draft.rule, draft.rule_name, *draft.tags)
+        return draft.secret or secrets.speaks_of_secrets(self._tool, words, draft.cwe)
+
+    def _link(self, draft: Draft, secret: bool) -> str | None:
+        uri = self._named(draft.help_uri, draft, secret, 512)
+        return uri if uri.startswith(("https://", "http://")) else None
 
     def _named(self, text: str, draft: Draft, secret: bool, longest: int = 200) -> str:
         """A name, tag or link. Tools that look for secrets quote them there, too."""
