@@ -126,6 +126,12 @@ options:
       - For each C(uriBaseId) of the reports, the path it stands for, relative to the root of the repository. An empty
         string is the root. Goes before what the report says.
     type: dict
+  external_files:
+    description:
+      - Whether parts of a SARIF report that it keeps in other files of its own directory are read. Nothing outside of
+        that directory is opened and nothing is fetched. Without it such a scan is V(partial).
+    type: bool
+    default: false
   dest:
     description:
       - File that gets all findings as newline-delimited JSON, one finding a line, mode C(0600). Written at once and
@@ -864,6 +870,7 @@ ARGUMENTS = {
     },
     "source_root": {"type": "str"},
     "uri_bases": {"type": "dict"},
+    "external_files": {"type": "bool", "default": False},
     "dest": {"type": "path"},
     "outputs": {"type": "list", "elements": "dict", "default": [], "options": OUTPUT},
     "baseline": {"type": "list", "elements": "path", "default": []},

@@ -82,9 +82,13 @@ def document(
         for one in digests
     ]
     content = {"@context": CONTEXT, "author": author, "version": 1, "tooling": _TOOLING, "statements": statements}
+    return {"@context": CONTEXT, "@id": _iri(ids, content), **content, "timestamp": rfc3339(now)}
+
+
+def _iri(ids: str, content: Mapping[str, Any]) -> str:
+    """The name of a document: ``ids`` and the hash of its content."""
     name = hashlib.sha256(json.dumps(content, sort_keys=True).encode("utf-8", "replace")).hexdigest()
-    iri = f"{ids}{name}" if ids else f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, name)}"
-    return {"@context": CONTEXT, "@id": iri, **content, "timestamp": rfc3339(now)}
+    return f"{ids}{name}" if ids else f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, name)}"
 
 
 def _said(

@@ -142,6 +142,7 @@ def options_of(params: Mapping[str, Any], judges: tuple[Any, ...] = ()) -> ReadO
         source_root=params.get("source_root") or "",
         uri_bases={str(name): str(path) for name, path in (params.get("uri_bases") or {}).items()},
         judges=judges,
+        external_files=bool(params.get("external_files")),
         max_bytes=_positive(params, "max_bytes", defaults.max_bytes),
         max_results=_positive(params, "max_results", defaults.max_results),
     )

@@ -242,6 +242,17 @@ class TestExplaining:
             called(report, explain=called(report)["findings"][0]["id"][:1])
 
 
+def test_parts_in_other_files_of_its_directory_are_read_when_asked_for(put: Any) -> None:
+    put({"schema": "x", "version": "2.1.0", "results": [found("apart")]}, "parts.sarif-external-properties")
+    where = {"results": [{"location": {"uri": "parts.sarif-external-properties"}}]}
+    run = {**run_of(), "externalPropertyFileReferences": where}
+    del run["results"]
+    report = put(sarif(run))
+    assert called(report)["scans"][0]["status"] == "failed"
+    told = called(report, external_files=True)
+    assert [one["message"] for one in told["findings"]] == ["apart"]
+
+
 def test_the_line_hash_is_computed_where_the_source_is_at_hand(put: Any, tmp_path: Path) -> None:
     source = tmp_path / "source"
     (source / "app").mkdir(parents=True)
