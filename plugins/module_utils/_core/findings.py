@@ -252,8 +252,9 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Counts of one scan: ``results`` = ``findings`` + ``passed`` + ``merged`` + ``dropped``, and ``findings`` are live,
-    suppressed or absent.
+    """Counts of one scan: ``results`` = ``findings`` + ``passed`` + ``merged`` + ``dropped``.
+
+    ``findings`` are live, suppressed or absent.
 
     ``results``: entries read. ``passed``: entries of kind pass or notApplicable. ``merged``: entries that the report
     gives more than once, by an id that its format guarantees to be unique. ``dropped``: entries that could not be
