@@ -212,7 +212,7 @@ class Subject:
 
     __slots__ = ("_places", "_record", "_rules", "get")
 
-    def __init__(self, finding: AnyFinding) -> None:
+    def __init__(self, finding: Finding | Mapping[str, Any]) -> None:
         self._record: Mapping[str, Any] | None = finding if isinstance(finding, Mapping) else None
         # The value of a key or an attribute, None without it; asked some ten times a finding.
         self.get: Callable[[str], Any] = (

@@ -17,7 +17,8 @@ Nothing is guessed: what could be paired in several ways is given back as ambigu
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Protocol
 
 from .pairing import (
     Ambiguity,
@@ -36,7 +37,13 @@ _MESSAGE = "message"
 # Each costs a look at all findings; tools have one to five.
 _MOST_KEYS = 32
 _Key = tuple[str, int]
-_Keyed = Callable[[Row], Hashable | None]
+
+
+class _Keyed(Protocol):
+    """What a stage knows a row by; None where it knows nothing."""
+
+    def __call__(self, row: Row, /) -> Hashable | None:
+        """Rows with equal ones may be one finding."""
 
 
 class Matcher:

@@ -158,11 +158,7 @@ def read_document(
     document = Document(room=options.max_results)
     around = _Around(name, options, tally, document)
 
-    def open_part(path: str) -> Part:
-        assert open_text is not None
-        return _read_file(open_text(path), path, around)
-
-    parts = Parts(each_run, open_part if open_text is not None else None, tally)
+    parts = Parts(each_run, _opener(open_text, around) if open_text is not None else None, tally)
     try:
         _read_members(window, around, parts)
         window.finish()
@@ -293,6 +289,10 @@ def _read_part(window: Window, around: _Around, keep: Callable[[Part], None]) ->
         else:
             _read_part_of(window, key, content, around)
     content.rows.park()
+
+
+def _opener(open_text: OpenText, around: _Around) -> Callable[[str], Part]:
+    return lambda path: _read_file(open_text(path), path, around)
 
 
 def _read_file(text: Iterator[str], path: str, around: _Around) -> Part:
