@@ -236,12 +236,21 @@ ARGUMENTS = {
     "probe": {"type": "bool", "default": False},
     "copies": {"type": "bool", "default": False},
     "query": {"type": "str"},
+    "include": {
+        "type": "list",
+        "elements": "str",
+        "choices": ["secrets", "bundles", "references", "requests"],
+        "default": ["secrets", "bundles", "references", "requests"],
+    },
+    "passphrases": {"type": "list", "elements": "str", "default": [], "no_log": True},
+    "denied": {"type": "list", "elements": "str", "default": []},
+    "textfile": {"type": "str"},
 }
 
 
 def run(frame: Frame) -> dict[str, object]:
-    asked = question(frame.params)
-    return {"identities": answer(frame.connect(), asked, SystemClock().now())}
+    asked = question(frame.params, check_mode=frame.check_mode)
+    return answer(frame.connect(), asked, SystemClock().now())
 
 
 def main() -> None:

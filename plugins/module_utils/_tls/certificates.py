@@ -16,6 +16,7 @@ import datetime as dt
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from .pem import blocks, pem
@@ -66,13 +67,20 @@ class Certificate:
 
     def signed_by(self, issuer: Certificate) -> bool:
         """Names and signature fit. Says nothing about whether the issuer may sign, nor about time."""
-        from cryptography.exceptions import InvalidSignature
+        return self.issuer == issuer.subject and _signed(self.der, issuer.der)
 
-        try:
-            self.x509().verify_directly_issued_by(issuer.x509())
-        except (InvalidSignature, ValueError, TypeError):
-            return False
-        return True
+
+@lru_cache(maxsize=4096)
+def _signed(der: bytes, issuer: bytes) -> bool:
+    """Remembered, as the same pair is asked for by every rule about it."""
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature
+
+    try:
+        x509.load_der_x509_certificate(der).verify_directly_issued_by(x509.load_der_x509_certificate(issuer))
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +113,12 @@ def read_chain(data: bytes) -> Chain:
     return Chain(tuple(found), tuple(problems))
 
 
+@lru_cache(maxsize=4096)
 def read_der(der: bytes) -> Certificate:
-    """One certificate from DER. Raises ValueError (and the parser's own errors) where it is none."""
+    """One certificate from DER; a CA that stands in many places is parsed once.
+
+    Raises ValueError (and the parser's own errors) where it is none.
+    """
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -134,7 +146,7 @@ def read_der(der: bytes) -> Certificate:
     )
 
 
-def extension(cert: x509.Certificate, kind: type[Any]) -> Any:
+def extension(cert: x509.Certificate | x509.CertificateSigningRequest, kind: type[Any]) -> Any:
     """The value of an extension, None where the certificate has none of that kind."""
     from cryptography import x509
 
@@ -183,10 +195,11 @@ def _names(cert: x509.Certificate) -> tuple[str, ...]:
     from cryptography import x509
 
     alternative = extension(cert, x509.SubjectAlternativeName)
-    return tuple(_name(name) for name in alternative) if alternative else ()
+    return tuple(general_name(name) for name in alternative) if alternative else ()
 
 
-def _name(name: Any) -> str:
+def general_name(name: Any) -> str:
+    """As in :attr:`Certificate.names`."""
     from cryptography import x509
 
     if isinstance(name, x509.DNSName):
