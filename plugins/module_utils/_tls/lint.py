@@ -20,7 +20,7 @@ from .identities import ABSENT, LOCKED, MATCHES, OTHER, STALE, Identity
 from .keys import weakness
 from .path import broken_signature, ca_problems, name_problems, time_problems
 from .secrets import KEY, TlsSecret
-from .stores import ENCRYPTED, SEVERAL, UNREADABLE, content
+from .stores import ENCRYPTED, PKCS12, SEVERAL, UNREADABLE, content
 
 ERROR, WARNING = "error", "warning"
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -51,7 +51,7 @@ class Facts:
     """What the rules about one identity look at.
 
     ``key_state`` as in :class:`Identity`; ``pool``: CAs seen elsewhere, by subject; ``problems``: blocks that cannot be
-    read behind a leaf that can.
+    read behind a leaf that can; ``sent``: the chain stands as a server sends it, which the inside of a store does not.
     """
 
     chain: tuple[Certificate, ...]
@@ -61,6 +61,7 @@ class Facts:
     annotated: bool = False
     problems: tuple[str, ...] = ()
     pool: Mapping[str, Sequence[Certificate]] = field(default_factory=dict)
+    sent: bool = True
 
 
 def lint(secret: TlsSecret, now: dt.datetime) -> tuple[Lint, ...]:
@@ -103,6 +104,7 @@ def lint_identity(
         identity.annotated,
         (*identity.chain.problems, *(f"ca.crt: {problem}" for problem in identity.trust.problems)),
         pool or {},
+        sent=identity.format != PKCS12,
     )
     return (*lint_facts(facts, now), *_stores(identity))
 
@@ -168,16 +170,7 @@ def _names(leaf: Certificate) -> list[Lint]:
 
 def _chain(facts: Facts, now: dt.datetime) -> list[Lint]:
     leaf, *others = facts.chain
-    found = []
-    signed = leaf
-    for certificate in others:
-        if not signed.signed_by(certificate):
-            what = f"{certificate.subject} did not sign {signed.subject}, which stands before it"
-            found.append(Lint("chain_order", ERROR, what, "RFC 5246 7.4.2", "order it leaf first, issuer after issuer"))
-        signed = certificate
-    if any(c.self_issued for c in others):
-        what = "the root is sent along: clients ignore it"
-        found.append(Lint("root_in_chain", WARNING, what, "RFC 8446 4.4.2", "leave the root out of tls.crt"))
+    found = _order(leaf, others) if facts.sent else []
     issuers = [c for c in (*others, *facts.trust, *facts.pool.get(leaf.issuer, ())) if c != leaf and leaf.signed_by(c)]
     for issuer in issuers[:1]:
         if leaf.not_after > issuer.not_after:
@@ -188,6 +181,20 @@ def _chain(facts: Facts, now: dt.datetime) -> list[Lint]:
         found += [
             Lint("name_constraints", ERROR, why, "RFC 5280 4.2.1.10", cure) for why in name_problems(leaf, issuer)
         ]
+    return found
+
+
+def _order(leaf: Certificate, others: Sequence[Certificate]) -> list[Lint]:
+    found = []
+    signed = leaf
+    for certificate in others:
+        if not signed.signed_by(certificate):
+            what = f"{certificate.subject} did not sign {signed.subject}, which stands before it"
+            found.append(Lint("chain_order", ERROR, what, "RFC 5246 7.4.2", "order it leaf first, issuer after issuer"))
+        signed = certificate
+    if any(c.self_issued for c in others):
+        what = "the root is sent along: clients ignore it"
+        found.append(Lint("root_in_chain", WARNING, what, "RFC 8446 4.4.2", "leave the root out of tls.crt"))
     return found
 
 
