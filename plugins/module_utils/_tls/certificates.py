@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from .pem import blocks, pem
+from .pem import Block, blocks, pem
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -97,9 +97,14 @@ class Chain:
 
 def read_chain(data: bytes) -> Chain:
     """Every certificate block of a PEM text; blocks of other kinds are left out, broken ones become problems."""
+    return chain_of(blocks(data))
+
+
+def chain_of(found_blocks: Iterable[Block]) -> Chain:
+    """The same, of blocks that were read already."""
     found: list[Certificate] = []
     problems: list[str] = []
-    for block in blocks(data):
+    for block in found_blocks:
         if block.label not in CERTIFICATE_LABELS:
             continue
         if block.error:

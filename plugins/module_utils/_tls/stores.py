@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .certificates import CERTIFICATE_LABELS, Chain, read_chain, read_der
+from .certificates import CERTIFICATE_LABELS, Chain, chain_of, read_der
 from .keys import spki_of
 from .pem import Block, blocks
 
@@ -96,7 +96,7 @@ def _pem(value: bytes, passwords: Sequence[bytes]) -> Content:
     keys = [block for block in found if block.private]
     if not certificates and not keys:
         return NOTHING
-    chain = read_chain(value) if certificates else Chain()
+    chain = chain_of(certificates)
     broken = bool(chain.problems) and chain.problems[0].startswith(f"block {certificates[0].number} ")
     return Content(PEM, chain, _key(value, keys, passwords) if keys else None, headless=broken)
 
