@@ -20,7 +20,7 @@ from .._cluster.client import Object
 from .._cluster.kinds import KINDS, Kind
 from .certificates import Certificate, Chain
 from .identities import Trust
-from .lint import ERROR, WARNING, Lint, lint_ca
+from .lint import ERROR, WARNING, Lint, lint_ca, locked
 from .owner import Owner, owner_of
 from .stores import NOTHING, Content, content
 
@@ -180,7 +180,7 @@ def lint_bundle(bundle: Bundle, now: dt.datetime, served: Sequence[Certificate] 
     if bundle.error:
         return [Lint("unreadable", ERROR, bundle.error, "RFC 7468", "replace it")]
     if bundle.content.locked:
-        return [Lint("store_locked", ERROR, bundle.content.error, "RFC 7292 5.1", "give its password in passphrases")]
+        return [locked(bundle.content.error, bundle.content.error)]
     found = []
     if bundle.private:
         what = f"{bundle.data_key} holds a private key, which everybody who may read ConfigMaps can read"

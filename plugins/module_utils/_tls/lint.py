@@ -20,7 +20,7 @@ from .identities import ABSENT, LOCKED, MATCHES, OTHER, STALE, Identity
 from .keys import weakness
 from .path import broken_signature, ca_problems, name_problems, time_problems
 from .secrets import KEY, TlsSecret
-from .stores import ENCRYPTED, PKCS12, SEVERAL, UNREADABLE, content
+from .stores import ENCRYPTED, NO_PASSWORD, PKCS12, SEVERAL, UNREADABLE, content
 
 ERROR, WARNING = "error", "warning"
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -89,8 +89,7 @@ def lint_identity(
 ) -> tuple[Lint, ...]:
     """The same of an identity of the inventory, its copies and what cannot be read included."""
     if identity.locked:
-        cure = "give its password in passphrases, or keep it beside the store under a name with password in it"
-        return (Lint("store_locked", ERROR, identity.error, "RFC 7292 5.1", cure),)
+        return (locked(identity.error, identity.error),)
     if identity.error:
         return (Lint("unreadable", ERROR, identity.error, "RFC 7468", "replace it"),)
     if identity.leaf is None:  # of a format that is not opened: nothing can be said
@@ -230,10 +229,14 @@ def _stores(identity: Identity) -> list[Lint]:
             what = f"{name} is not what tls.crt is: {copy.why}"
             found.append(Lint("stale_store", ERROR, what, "RFC 7292", "make it anew in the same write as tls.crt"))
         elif copy.state == LOCKED:
-            what = f"{name}: {copy.why}"
-            cure = "give its password in passphrases, or keep it beside the store under a name with password in it"
-            found.append(Lint("store_locked", ERROR, what, "RFC 7292 5.1", cure))
+            found.append(locked(f"{name}: {copy.why}", copy.why))
     return found
+
+
+def locked(what: str, why: str) -> Lint:
+    """A store that could not be opened. With no password to try, that says nothing against it."""
+    cure = "give its password in passphrases, or keep it beside the store under a name with password in it"
+    return Lint("store_locked", WARNING if NO_PASSWORD in why else ERROR, what, "RFC 7292 5.1", cure)
 
 
 @lru_cache(maxsize=1024)

@@ -24,6 +24,7 @@ PEM, DER, PKCS12, JKS, JCEKS = "PEM", "DER", "PKCS#12", "JKS", "JCEKS"
 ENCRYPTED, UNREADABLE, SEVERAL = "encrypted", "unreadable", "several"
 _MAGIC = {b"\xfe\xed\xfe\xed": JKS, b"\xce\xce\xce\xce": JCEKS}
 _BEGIN = b"-----BEGIN "
+NO_PASSWORD = "no password is known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ def _from_key(value: bytes) -> bytes:
 
 
 def _tried(passwords: Sequence[bytes]) -> str:
-    return f"none of {len(passwords)} passwords opens it" if passwords else "no password is known"
+    return f"none of {len(passwords)} passwords opens it" if passwords else NO_PASSWORD
 
 
 # -- PKCS#12 and DER ---------------------------------------------------------------------------------------------

@@ -100,7 +100,9 @@ class TestIdentities:
         (row,) = identities(alone, passphrases=("wrong",))
         assert codes(row) == {"store_locked"}
         assert "none of 1 passwords opens it" in row["error"]
+        assert row["lint"][0]["severity"] == "error"
         (row,) = identities(alone)
+        assert row["lint"][0]["severity"] == "warning"  # nobody knows: that says nothing against it
         assert "no password is known" in row["error"]
 
     def test_a_trust_store_is_a_bundle(self) -> None:
