@@ -129,9 +129,11 @@ def read_der(der: bytes) -> Certificate:
 
     cert = x509.load_der_x509_certificate(der)
     spki = cert.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    ski = extension(cert, x509.SubjectKeyIdentifier)
-    aki = extension(cert, x509.AuthorityKeyIdentifier)
-    basic = extension(cert, x509.BasicConstraints)
+    found: dict[type[Any], Any] = {type(one.value): one.value for one in cert.extensions}
+    ski = found.get(x509.SubjectKeyIdentifier)
+    aki = found.get(x509.AuthorityKeyIdentifier)
+    basic = found.get(x509.BasicConstraints)
+    alternative = found.get(x509.SubjectAlternativeName)
     return Certificate(
         der=der,
         subject=cert.subject.rfc4514_string(),
@@ -139,7 +141,7 @@ def read_der(der: bytes) -> Certificate:
         serial=f"{cert.serial_number:x}",
         not_before=cert.not_valid_before_utc,
         not_after=cert.not_valid_after_utc,
-        names=_names(cert),
+        names=tuple(general_name(name) for name in alternative) if alternative else (),
         key=key_name(cert.public_key()),
         fingerprint=sha256(der),
         spki=sha256(spki),
@@ -194,13 +196,6 @@ def key_name(public_key: Any) -> str:
     if hasattr(public_key, "key_size"):
         return f"{kind}-{public_key.key_size}"
     return kind
-
-
-def _names(cert: x509.Certificate) -> tuple[str, ...]:
-    from cryptography import x509
-
-    alternative = extension(cert, x509.SubjectAlternativeName)
-    return tuple(general_name(name) for name in alternative) if alternative else ()
 
 
 def general_name(name: Any) -> str:

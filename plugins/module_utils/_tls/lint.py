@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from .certificates import Certificate
+from .certificates import Certificate, extension
 from .identities import ABSENT, LOCKED, MATCHES, OTHER, STALE, Identity
 from .keys import weakness
 from .path import broken_signature, ca_problems, name_problems, time_problems
@@ -176,11 +176,23 @@ def _chain(facts: Facts, now: dt.datetime) -> list[Lint]:
             what = f"it outlives its CA, which ends {issuer.not_after:%Y-%m-%dT%H:%M:%SZ}"
             found.append(Lint("outlives_ca", ERROR, what, "RFC 5280 6.1.3", "rotate the CA, then this"))
         cure = "rotate the CA"
-        found += [Lint("ca_unfit", ERROR, why, "RFC 5280 6.1.4", cure) for why in ca_problems(issuer, now)]
-        found += [
-            Lint("name_constraints", ERROR, why, "RFC 5280 4.2.1.10", cure) for why in name_problems(leaf, issuer)
-        ]
+        found += [Lint("ca_unfit", ERROR, why, "RFC 5280 6.1.4", cure) for why in _unfit(issuer, now)]
+        outside = name_problems(leaf, issuer) if _constrains(issuer) else ()
+        found += [Lint("name_constraints", ERROR, why, "RFC 5280 4.2.1.10", cure) for why in outside]
     return found
+
+
+@lru_cache(maxsize=1024)
+def _unfit(ca: Certificate, now: dt.datetime) -> tuple[str, ...]:
+    """Remembered: thousands of leaves have the same CA."""
+    return ca_problems(ca, now)
+
+
+@lru_cache(maxsize=1024)
+def _constrains(ca: Certificate) -> bool:
+    from cryptography import x509
+
+    return extension(ca.x509(), x509.NameConstraints) is not None
 
 
 def _order(leaf: Certificate, others: Sequence[Certificate]) -> list[Lint]:
