@@ -84,19 +84,34 @@ class Cluster:
         self, kind: str | Kind, namespace: str | None = None, *, selector: str = "", field: str = ""
     ) -> tuple[Objects, str]:
         """As :meth:`list`, with the resourceVersion of the list: where a watch can start."""
+        pages = list(self._pages(kind, namespace, selector, field))
+        return [item for page, _version in pages for item in page], pages[-1][1]
+
+    def each(
+        self, kind: str | Kind, namespace: str | None = None, *, selector: str = "", field: str = ""
+    ) -> Iterator[Object]:
+        """As :meth:`list`, one object after the other; a page is let go when the next one is read."""
+        for page, _version in self._pages(kind, namespace, selector, field):
+            while page:
+                yield page.pop()
+
+    def _pages(
+        self, kind: str | Kind, namespace: str | None, selector: str, field: str
+    ) -> Iterator[tuple[Objects, str]]:
+        """Pages of 500, each with the resourceVersion of the list."""
         resource = self._kind(kind)
         query = _query(labelSelector=selector, fieldSelector=field, limit=PAGE)
         where = named(resource.plural, "*", namespace)
-        items: Objects = []
         while True:
             page = self.call("GET", resource.path(namespace), query=query, where=where)
-            for item in page.get("items") or []:
+            items: Objects = page.get("items") or []
+            for item in items:
                 item.setdefault("kind", resource.kind)
                 item.setdefault("apiVersion", resource.api_version)
-                items.append(item)
             meta = page.get("metadata") or {}
+            yield items, str(meta.get("resourceVersion", ""))
             if not meta.get("continue"):
-                return items, str(meta.get("resourceVersion", ""))
+                return
             query = {**query, "continue": meta["continue"]}
 
     def create(self, obj: Object, *, dry_run: bool = False) -> Object:

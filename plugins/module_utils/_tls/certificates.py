@@ -16,9 +16,10 @@ import datetime as dt
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from .pem import blocks, pem
+from .pem import Block, blocks, pem
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -66,13 +67,20 @@ class Certificate:
 
     def signed_by(self, issuer: Certificate) -> bool:
         """Names and signature fit. Says nothing about whether the issuer may sign, nor about time."""
-        from cryptography.exceptions import InvalidSignature
+        return self.issuer == issuer.subject and _signed(self.der, issuer.der)
 
-        try:
-            self.x509().verify_directly_issued_by(issuer.x509())
-        except (InvalidSignature, ValueError, TypeError):
-            return False
-        return True
+
+@lru_cache(maxsize=4096)
+def _signed(der: bytes, issuer: bytes) -> bool:
+    """Remembered, as the same pair is asked for by every rule about it."""
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature
+
+    try:
+        x509.load_der_x509_certificate(der).verify_directly_issued_by(x509.load_der_x509_certificate(issuer))
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +97,14 @@ class Chain:
 
 def read_chain(data: bytes) -> Chain:
     """Every certificate block of a PEM text; blocks of other kinds are left out, broken ones become problems."""
+    return chain_of(blocks(data))
+
+
+def chain_of(found_blocks: Iterable[Block]) -> Chain:
+    """The same, of blocks that were read already."""
     found: list[Certificate] = []
     problems: list[str] = []
-    for block in blocks(data):
+    for block in found_blocks:
         if block.label not in CERTIFICATE_LABELS:
             continue
         if block.error:
@@ -105,16 +118,22 @@ def read_chain(data: bytes) -> Chain:
     return Chain(tuple(found), tuple(problems))
 
 
+@lru_cache(maxsize=4096)
 def read_der(der: bytes) -> Certificate:
-    """One certificate from DER. Raises ValueError (and the parser's own errors) where it is none."""
+    """One certificate from DER; a CA that stands in many places is parsed once.
+
+    Raises ValueError (and the parser's own errors) where it is none.
+    """
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     cert = x509.load_der_x509_certificate(der)
     spki = cert.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    ski = extension(cert, x509.SubjectKeyIdentifier)
-    aki = extension(cert, x509.AuthorityKeyIdentifier)
-    basic = extension(cert, x509.BasicConstraints)
+    found: dict[type[Any], Any] = {type(one.value): one.value for one in cert.extensions}
+    ski = found.get(x509.SubjectKeyIdentifier)
+    aki = found.get(x509.AuthorityKeyIdentifier)
+    basic = found.get(x509.BasicConstraints)
+    alternative = found.get(x509.SubjectAlternativeName)
     return Certificate(
         der=der,
         subject=cert.subject.rfc4514_string(),
@@ -122,7 +141,7 @@ def read_der(der: bytes) -> Certificate:
         serial=f"{cert.serial_number:x}",
         not_before=cert.not_valid_before_utc,
         not_after=cert.not_valid_after_utc,
-        names=_names(cert),
+        names=tuple(general_name(name) for name in alternative) if alternative else (),
         key=key_name(cert.public_key()),
         fingerprint=sha256(der),
         spki=sha256(spki),
@@ -134,7 +153,7 @@ def read_der(der: bytes) -> Certificate:
     )
 
 
-def extension(cert: x509.Certificate, kind: type[Any]) -> Any:
+def extension(cert: x509.Certificate | x509.CertificateSigningRequest, kind: type[Any]) -> Any:
     """The value of an extension, None where the certificate has none of that kind."""
     from cryptography import x509
 
@@ -179,14 +198,8 @@ def key_name(public_key: Any) -> str:
     return kind
 
 
-def _names(cert: x509.Certificate) -> tuple[str, ...]:
-    from cryptography import x509
-
-    alternative = extension(cert, x509.SubjectAlternativeName)
-    return tuple(_name(name) for name in alternative) if alternative else ()
-
-
-def _name(name: Any) -> str:
+def general_name(name: Any) -> str:
+    """As in :attr:`Certificate.names`."""
     from cryptography import x509
 
     if isinstance(name, x509.DNSName):

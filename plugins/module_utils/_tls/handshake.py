@@ -16,7 +16,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from .certificates import Certificate, bundle, sha256
 
@@ -25,6 +25,7 @@ _ENOUGH = 4096
 _LEAVE_S = 1.0
 
 Dial = Callable[[], socket.socket]
+Der = bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,8 @@ class Served:
     """What one connection showed. ``fingerprint`` empty: nothing was served, see ``why``.
 
     ``verified``: chain and host name held against the given trust; None where no trust was given. ``bytes`` is how
-    much application data came back, None where none was asked for. ``status`` is the HTTP status line.
+    much application data came back, None where none was asked for. ``status`` is the HTTP status line;
+    ``der`` is the leaf.
     """
 
     fingerprint: str = ""
@@ -40,6 +42,7 @@ class Served:
     bytes: int | None = None
     status: str = ""
     why: str = ""
+    der: Der = field(default=b"", repr=False, compare=False)
 
 
 def look(
@@ -58,7 +61,7 @@ def look(
         return _attempt(dial, _context(anchors, bool(server_name)), server_name, True, protocol, timeout_s)
     except ssl.SSLCertVerificationError as error:
         seen = _attempt(dial, _context((), False), server_name, False, protocol, timeout_s)
-        return Served(seen.fingerprint, False, seen.bytes, seen.status, seen.why or str(error.verify_message))
+        return replace(seen, verified=False, why=seen.why or str(error.verify_message))
 
 
 def _attempt(
@@ -69,7 +72,8 @@ def _attempt(
     try:
         channel.settimeout(timeout_s)
         channel.do_handshake()
-        fingerprint = sha256(channel.getpeercert(binary_form=True) or b"")
+        der = channel.getpeercert(binary_form=True) or b""
+        fingerprint = sha256(der)
         if protocol == HTTP:
             answer, why = _ask(channel, server_name)
     except ssl.SSLCertVerificationError:
@@ -79,11 +83,11 @@ def _attempt(
     finally:
         _leave(channel)
     if protocol != HTTP:
-        return Served(fingerprint, verified)
+        return Served(fingerprint, verified, der=der)
     line = answer.split(b"\r\n", 1)[0].decode("latin-1")
     if line.startswith("HTTP/"):
-        return Served(fingerprint, verified, len(answer), line[:100])
-    return Served(fingerprint, verified, len(answer), why=why or "what came back is not HTTP")
+        return Served(fingerprint, verified, len(answer), line[:100], der=der)
+    return Served(fingerprint, verified, len(answer), why=why or "what came back is not HTTP", der=der)
 
 
 def _leave(channel: ssl.SSLSocket) -> None:

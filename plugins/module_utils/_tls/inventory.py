@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The inventory: every certificate in a Secret, who keeps it, who uses it, and what is really served.
+"""The inventory: every certificate of the cluster, who keeps it, who uses it, what is wrong, and what is really served.
+
+Read in pages. Of a Secret nothing is kept but what is public: its certificates, and whether its key is theirs.
 
 PRIVATE to this collection.
 """
@@ -10,29 +12,50 @@ PRIVATE to this collection.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
 
 from .._cluster.client import Cluster, Object
-from .._core.clock import rfc3339
+from .._cluster.kinds import Kind
 from .._core.durations import seconds
-from .._core.errors import BadInput, KnownGoodError
+from .._core.errors import BadInput, Denied, NotFound
 from .._core.expressions import Expression
-from .consumers import Consumer, Namespace, likely_ports, look
-from .lint import ERROR, Lint, lint
-from .owner import owner_of
+from . import textfile
+from .bundles import CA_BUNDLE_KINDS, from_api, from_config, from_secret
+from .consumers import Consumer, Namespace, likely_ports
+from .identities import read
 from .plan import server_name
-from .secrets import CRT, TlsSecret, read_secret, role_of
+from .references import GRANT, REFERRING, references
+from .rows import Found, bundle_rows, given_rows, identity_rows, reference_rows
+from .secrets import TlsSecret
+from .serves import ports_of
+from .serves import rows as served_rows
 from .sights import TlsPort, see
+from .signing import REQUEST, namespace_of, request_row
+from .views import pages, views
 
-_NO_RELEASES = "type!=helm.sh/release.v1"
+_UNINTERESTING = (
+    "helm.sh/release.v1",
+    "kubernetes.io/dockerconfigjson",
+    "kubernetes.io/service-account-token",
+    "bootstrap.kubernetes.io/token",
+)
+_SECRETS = ",".join(f"type!={one}" for one in _UNINTERESTING)
 IN_STEP, BEHIND, UNKNOWN = "in_step", "behind", "unknown"
+SECRETS, BUNDLES, REFERENCES, REQUESTS = "secrets", "bundles", "references", "requests"
+PARTS = (SECRETS, BUNDLES, REFERENCES, REQUESTS)
+_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What to list. ``namespaces`` empty: all. ``copies``: those that our rotations keep as well."""
+    """What to list. ``namespaces`` empty: all. ``copies``: those that our rotations keep as well.
+
+    ``include``: the parts of the inventory; ``passphrases`` open encrypted keys and stores; ``denied``: fingerprints
+    that must not be used; ``textfile``: where Prometheus text goes, written unless ``dry``.
+    """
 
     namespaces: tuple[str, ...] = ()
     selector: str = ""
@@ -40,9 +63,14 @@ class Question:
     probe: bool = False
     copies: bool = False
     query: str = ""
+    include: tuple[str, ...] = PARTS
+    passphrases: tuple[str, ...] = field(default=(), repr=False)
+    denied: tuple[str, ...] = ()
+    textfile: str = ""
+    dry: bool = False
 
 
-def question(params: Mapping[str, Any]) -> Question:
+def question(params: Mapping[str, Any], *, check_mode: bool = False) -> Question:
     """From the door's options. Raises BadInput."""
     expiring = params.get("expiring_within")
     return Question(
@@ -52,108 +80,200 @@ def question(params: Mapping[str, Any]) -> Question:
         probe=params["probe"],
         copies=params["copies"],
         query=params.get("query") or "",
+        include=tuple(params.get("include") or PARTS),
+        passphrases=tuple(params.get("passphrases") or ()),
+        denied=tuple(params.get("denied") or ()),
+        textfile=params.get("textfile") or "",
+        dry=check_mode,
     )
 
 
-def answer(cluster: Cluster, asked: Question, now: dt.datetime) -> list[Any]:
-    """The inventory, through the query where there is one. A query that cannot be read is refused before any reading.
+def answer(cluster: Cluster, asked: Question, now: dt.datetime) -> dict[str, Any]:
+    """The inventory, its identities through the query where there is one; the textfile where one is wanted.
 
+    What cannot be meant (a query that is none, a textfile that cannot be written) is refused before any reading.
     Raises BadInput, and what the cluster raises.
     """
     query = Expression.of(asked.query, "query", "query") if asked.query else None
-    rows = inventory(cluster, asked, now)
-    return select(rows, query) if query else rows
+    if asked.textfile:
+        textfile.must_be_writable(asked.textfile)
+    found = collect(cluster, asked)
+    shown = described(cluster, found, asked, now)
+    if query:
+        shown["identities"] = select(shown["identities"], query)
+    return {**shown, **_textfile(found, asked, now)}
 
 
-def inventory(cluster: Cluster, question: Question, now: dt.datetime) -> list[dict[str, Any]]:
-    """One row an identity, by namespace and name. A certificate that cannot be read is a row with ``error``."""
-    found = [
-        obj
-        for namespace in question.namespaces or (None,)
-        for obj in cluster.list("Secret", namespace, selector=question.selector, field=_NO_RELEASES)
-        if (obj.get("data") or {}).get(CRT) and (question.copies or not role_of(obj))
-    ]
-    found.sort(key=lambda obj: (obj["metadata"]["namespace"], obj["metadata"]["name"]))
-    views: dict[str, Namespace] = {}
-    rows = []
-    for obj in found:
-        secret, broken = _read(obj)
-        if question.expiring_within_s is not None and not _ends_within(secret, question.expiring_within_s, now):
-            continue
-        namespace = obj["metadata"]["namespace"]
-        if namespace not in views:
-            views[namespace] = look(cluster, namespace)
-        consumers = views[namespace].consumers(obj["metadata"]["name"])
-        rows.append(_row(cluster, question, obj, secret, broken, consumers, views[namespace], now))
-    return rows
+def _textfile(found: Found, asked: Question, now: dt.datetime) -> dict[str, Any]:
+    if not asked.textfile:
+        return {}
+    listed = [identity for identity in found.identities if asked.copies or not identity.role]
+    content = textfile.text(listed, found.bundles, now)
+    changed = textfile.differs(asked.textfile, content)
+    if changed and not asked.dry:
+        textfile.write(asked.textfile, content)
+    series = sum(not line.startswith("#") for line in content.splitlines())
+    return {"textfile": {"path": asked.textfile, "series": series, "changed": changed}, "changed": changed}
 
 
-def _read(obj: Object) -> tuple[TlsSecret | None, str]:
+# -- reading -----------------------------------------------------------------------------------------------------
+
+
+def collect(cluster: Cluster, asked: Question) -> Found:
+    """Everything that the question is about, Secrets first, page by page."""
+    found = Found(read=_read_whole(asked))
+    passwords = tuple(text.encode() for text in asked.passphrases)
+    for namespace in _namespaces(asked):
+        for obj in pages(cluster, "Secret", namespace, selector=asked.selector, field=_SECRETS):
+            _add_secret(found, obj, passwords, asked)
+    if BUNDLES in asked.include:
+        _bundles(cluster, asked, found)
+    if REFERENCES in asked.include:
+        _references(cluster, asked, found)
+    if REQUESTS in asked.include:
+        _gather(cluster, found, REQUEST, None, lambda obj: _add_request(found, obj, asked))
+    looked_at = _looked_at(asked, found)
+    if looked_at is None or looked_at:
+        found.views.update(views(cluster, looked_at or ()))
+    found.settle()
+    return found
+
+
+def _read_whole(asked: Question) -> frozenset[str] | None:
+    """The namespaces of which every Secret is read; None for all of them."""
+    if asked.selector:
+        return frozenset()
+    return frozenset(asked.namespaces) if asked.namespaces else None
+
+
+def _namespaces(asked: Question) -> tuple[str | None, ...]:
+    return asked.namespaces or (None,)
+
+
+def _looked_at(asked: Question, found: Found) -> tuple[str, ...] | None:
+    """Namespaces in which a consumer can matter; None for all."""
+    if not asked.namespaces:
+        return None
+    if asked.probe:
+        return asked.namespaces
+    there = {one.namespace for one in found.identities} | {one.namespace for one in found.bundles}
+    return tuple(sorted(there & set(asked.namespaces)))
+
+
+def _add_secret(found: Found, obj: Object, passwords: Sequence[bytes], asked: Question) -> None:
+    meta = obj["metadata"]
+    found.names.add(("Secret", meta["namespace"], meta["name"]))
+    identities, trust = read(obj, passwords)
+    found.identities += identities
+    if BUNDLES in asked.include:
+        found.bundles += from_secret(obj, trust)
+
+
+def _bundles(cluster: Cluster, asked: Question, found: Found) -> None:
+    for namespace in _namespaces(asked):
+        _gather(cluster, found, "ConfigMap", namespace, lambda obj: _add_config(found, obj))
+    wanted = set(asked.namespaces)
+
+    def add(obj: Object) -> None:
+        found.bundles += [one for one in from_api(obj) if not wanted or one.service[0] in wanted]
+
+    for kind in CA_BUNDLE_KINDS:
+        _gather(cluster, found, kind, None, add)
+    for service in sorted({one.service for one in found.bundles if one.service[1]}):
+        try:
+            obj = cluster.find("Service", service[1], service[0])
+        except Denied as error:
+            found.unread.append(_unread("Service", service[0], error))
+            break
+        found.selectors[service] = dict(((obj or {}).get("spec") or {}).get("selector") or {})
+
+
+def _add_config(found: Found, obj: Object) -> None:
+    found.names.add(("ConfigMap", obj["metadata"]["namespace"], obj["metadata"]["name"]))
+    found.bundles += from_config(obj)
+
+
+def _references(cluster: Cluster, asked: Question, found: Found) -> None:
+    referring: list[Object] = []
+    for kind in REFERRING:
+        for namespace in _namespaces(asked):
+            _gather(cluster, found, kind, namespace, referring.append)
+    across = any(obj["kind"] != "Ingress" for obj in referring)
+    grants: list[Object] = []
+    known = not across or _gather(cluster, found, GRANT, None, grants.append)
+    for obj in referring:
+        found.references += references(obj, grants if known else None)
+
+
+def _add_request(found: Found, obj: Object, asked: Question) -> None:
+    if not asked.namespaces or namespace_of(obj) in asked.namespaces:
+        found.requests.append(obj)
+
+
+def _gather(
+    cluster: Cluster, found: Found, kind: Kind | str, namespace: str | None, add: Callable[[Object], None]
+) -> bool:
+    """Every object of a kind that may not be there, or not be read; the latter is said. Was it read?"""
     try:
-        return read_secret(obj), ""
-    except KnownGoodError as error:
-        return None, str(error)
+        for obj in pages(cluster, kind, namespace):
+            add(obj)
+    except NotFound:
+        return True  # the API is not installed
+    except Denied as error:
+        found.unread.append(_unread(kind if isinstance(kind, str) else kind.kind, namespace or "", error))
+        return False
+    return True
 
 
-def _ends_within(secret: TlsSecret | None, seconds: float, now: dt.datetime) -> bool:
-    return secret is not None and (secret.certificate.not_after - now).total_seconds() <= seconds
+def _unread(kind: str, namespace: str, error: Denied) -> dict[str, str]:
+    return {"kind": kind, "namespace": namespace, "why": error.why or error.what}
 
 
-def _row(
-    cluster: Cluster,
-    question: Question,
-    obj: Object,
-    secret: TlsSecret | None,
-    broken: str,
-    consumers: Sequence[Consumer],
-    view: Namespace,
-    now: dt.datetime,
-) -> dict[str, Any]:
-    served = served_by(cluster, view, secret, consumers) if question.probe and secret else []
-    findings = lint(secret, now) if secret else (Lint("unreadable", ERROR, broken, "RFC 7468", "replace it"),)
+# -- telling -----------------------------------------------------------------------------------------------------
+
+
+def described(cluster: Cluster, found: Found, asked: Question, now: dt.datetime) -> dict[str, Any]:
+    """The rows of every part."""
+    served = _served(cluster, found, now) if asked.probe else []
+    shown = identity_rows(found, served, asked.denied, now, probed=asked.probe)
+    rows = [row for row in shown if (asked.copies or not row["role"]) and _ends(row["not_after"], asked, now)]
+    trusted = [row for row in bundle_rows(found, now) if _any_ends(row["certificates"], asked, now)]
     return {
-        "secret": obj["metadata"]["name"],
-        "namespace": obj["metadata"]["namespace"],
-        "type": obj.get("type", ""),
-        "immutable": bool(obj.get("immutable")),
-        "role": role_of(obj),
-        "error": broken,
-        **described(secret, now),
-        "owner": owner_of(obj).to_dict(),
-        "lint": [finding.to_dict() for finding in findings],
-        "consumers": [_use(consumer, use) for consumer in consumers for use in consumer.uses],
+        "identities": rows if SECRETS in asked.include else [],
+        "bundles": trusted,
+        "references": reference_rows(found),
+        "requests": [request_row(obj, now) for obj in found.requests],
+        "without_secret": given_rows(found),
         "served": served,
-        "drift": drift(secret.certificate.fingerprint, served) if secret else UNKNOWN,
+        "unread": found.unread,
     }
 
 
-def described(secret: TlsSecret | None, now: dt.datetime) -> dict[str, Any]:
-    """The leaf's facts; empty values where it cannot be read."""
-    if secret is None:
-        empty: dict[str, Any] = dict.fromkeys(
-            ("subject", "issuer", "serial", "not_before", "not_after", "fingerprint", "spki", "key", "rotated_for"), ""
-        )
-        return {**empty, "sans": [], "days_left": None, "ca": None, "chain_length": 0}
-    leaf = secret.certificate
-    return {
-        "subject": leaf.subject,
-        "issuer": leaf.issuer,
-        "serial": leaf.serial,
-        "not_before": rfc3339(leaf.not_before),
-        "not_after": rfc3339(leaf.not_after),
-        "days_left": leaf.days_left(now),
-        "sans": list(leaf.names),
-        "fingerprint": leaf.fingerprint,
-        "spki": leaf.spki,
-        "key": leaf.key,
-        "ca": leaf.ca,
-        "chain_length": len(secret.chain.certificates),
-        "rotated_for": secret.rotated_for,
-    }
+def _ends(not_after: str, asked: Question, now: dt.datetime) -> bool:
+    if asked.expiring_within_s is None:
+        return True
+    if not not_after:
+        return False
+    return (dt.datetime.fromisoformat(not_after) - now).total_seconds() <= asked.expiring_within_s
 
 
-def _use(consumer: Consumer, use: Any) -> dict[str, Any]:
-    return {"workload": consumer.ref, "container": use.container, "delivery": use.delivery, "path": use.path}
+def _any_ends(certificates: Iterable[Mapping[str, Any]], asked: Question, now: dt.datetime) -> bool:
+    if asked.expiring_within_s is None:
+        return True
+    return any(_ends(one["not_after"], asked, now) for one in certificates)
+
+
+def _served(cluster: Cluster, found: Found, now: dt.datetime) -> list[dict[str, Any]]:
+    """Every port of every namespace that should be asked, once."""
+    stored, every = found.stored(), found.used()
+
+    def one(name: str) -> list[dict[str, Any]]:
+        view, used = found.views[name], every.get(name, {})
+        return served_rows(view, used, see(cluster, name, ports_of(view, used)), stored, now)
+
+    # Several namespaces at a time: a port that does not answer holds up its own only.
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        return [row for rows in pool.map(one, sorted(found.views)) for row in rows]
 
 
 def served_by(

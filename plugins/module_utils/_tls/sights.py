@@ -23,6 +23,7 @@ from .._cluster.streams import dial
 from .._core.errors import Denied, KnownGoodError
 from .certificates import Certificate
 from .handshake import TLS, Served, look
+from .starttls import behind
 
 PORT_FORWARD, IN_CLUSTER = "port_forward", "in_cluster"
 _AT_ONCE = 16
@@ -30,10 +31,15 @@ _AT_ONCE = 16
 
 @dataclass(frozen=True, slots=True)
 class TlsPort:
-    """A port of a pod behind which TLS is expected."""
+    """A port of a pod behind which TLS is expected.
+
+    ``starttls``: what it speaks before TLS (``postgresql``); ``server_name``: the name to ask this one for.
+    """
 
     pod: str
     port: int
+    starttls: str = ""
+    server_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,8 @@ class Sight:
             "fingerprint": self.served.fingerprint,
             "verified": bool(self.served.verified),
         }
+        if self.port.starttls:
+            row["starttls"] = self.port.starttls
         return {**row, "why": self.served.why} if self.served.why else row
 
 
@@ -73,8 +81,10 @@ def see(
         def connect() -> socket.socket:
             return dial(cluster, namespace, port.pod, port.port)
 
+        begin = behind(connect, port.starttls, timeout_s)
+        name = port.server_name or server_name
         try:
-            served = look(connect, server_name=server_name, trust=trust, protocol=protocol, timeout_s=timeout_s)
+            served = look(begin, server_name=name, trust=trust, protocol=protocol, timeout_s=timeout_s)
         except Denied:
             raise
         except KnownGoodError as error:

@@ -86,6 +86,9 @@ class World:
         matching = [o for o in found if wanted.items() <= (o["metadata"].get("labels") or {}).items()]
         return copy.deepcopy(sorted(matching, key=lambda o: str(o["metadata"]["name"])))
 
+    def each(self, kind: Any, namespace: str | None = None, **more: Any) -> Iterator[dict[str, Any]]:
+        return iter(self.list(kind, namespace, **more))
+
     def list_at(self, kind: Any, namespace: str | None = None, **more: Any) -> tuple[list[dict[str, Any]], str]:
         return self.list(kind, namespace, **more), str(self.version)
 

@@ -1,0 +1,108 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A cluster to read from: objects by kind, given page by page, and kinds that may not be read."""
+
+from __future__ import annotations
+
+import base64
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, NoEncryption, pkcs12
+
+from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import Denied, NotFound
+from ansible_collections.knowngood.kube.plugins.module_utils._tls.inventory import PARTS, Question, answer
+
+from . import pki
+
+
+class Stock:
+    """The client's reading half. ``denied``: kinds that answer 403; ``absent``: those whose API is not there."""
+
+    def __init__(self, *objects: dict[str, Any], denied: tuple[str, ...] = (), absent: tuple[str, ...] = ()) -> None:
+        self.objects = list(objects)
+        self.denied, self.absent = denied, absent
+        self.asked: list[str] = []
+
+    def each(self, kind: Any, namespace: str | None = None, *, selector: str = "", field: str = "") -> Iterator[Any]:
+        word = kind if isinstance(kind, str) else kind.kind
+        self.asked.append(word)
+        if word in self.denied:
+            raise Denied("not allowed", why=f"may not list {word}")
+        if word in self.absent:
+            raise NotFound("no such kind")
+        wanted = dict(part.split("=") for part in selector.split(",") if part)
+        unwanted = {part.partition("!=")[2] for part in field.split(",") if part.startswith("type!=")}
+        for obj in self.objects:
+            meta = obj["metadata"]
+            if obj["kind"] != word or namespace not in (None, meta.get("namespace")):
+                continue
+            if obj.get("type") not in unwanted and wanted.items() <= (meta.get("labels") or {}).items():
+                yield copy.deepcopy(obj)
+
+    def find(self, kind: str, name: str, namespace: str | None = None) -> dict[str, Any] | None:
+        return next((one for one in self.each(kind, namespace) if one["metadata"]["name"] == name), None)
+
+
+def ask(*objects: dict[str, Any], stock: Stock | None = None, **asked: Any) -> dict[str, Any]:
+    cluster: Any = stock or Stock(*objects)
+    return answer(cluster, Question(**{"include": PARTS, **asked}), pki.NOW)
+
+
+def codes(row: dict[str, Any]) -> set[str]:
+    return {one["code"] for one in row["lint"]}
+
+
+def opaque(name: str, data: dict[str, bytes], **meta: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "Opaque",
+        "metadata": {"name": name, "namespace": "shop", "uid": f"u-{name}", "resourceVersion": "1", **meta},
+        "data": {key: base64.b64encode(value).decode() for key, value in data.items()},
+    }
+
+
+def config(name: str, data: dict[str, str], namespace: str = "shop", binary: dict[str, bytes] | None = None) -> Any:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": namespace, "uid": f"c-{name}"},
+        "data": data,
+        "binaryData": {key: base64.b64encode(value).decode() for key, value in (binary or {}).items()},
+    }
+
+
+def store(pair: pki.Pair | None, others: tuple[pki.Pair, ...] = (), password: bytes = b"", key: Any = None) -> bytes:
+    """A PKCS#12 store; without ``pair`` one of certificates alone."""
+    how = BestAvailableEncryption(password) if password else NoEncryption()
+    if pair is None:
+        return pkcs12.serialize_key_and_certificates(None, None, None, [one.cert for one in others], how)
+    chain = [one.cert for one in others] or None
+    return pkcs12.serialize_key_and_certificates(b"x", key or pair.key, pair.cert, chain, how)
+
+
+def pod(name: str, spec: dict[str, Any], labels: dict[str, str] | None = None, ready: bool = True) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": "shop", "uid": f"p-{name}", "labels": labels or {}},
+        "spec": spec,
+        "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": str(ready)}]},
+    }
+
+
+def mounting(secret: str, *, items: tuple[str, ...] = (), port: tuple[str, int] = ("https", 8443)) -> dict[str, Any]:
+    """A pod spec with one container that mounts a Secret and has one port."""
+    source: dict[str, Any] = {"secretName": secret}
+    if items:
+        source["items"] = [{"key": key, "path": key} for key in items]
+    container = {
+        "name": "c",
+        "ports": [{"name": port[0], "containerPort": port[1]}],
+        "volumeMounts": [{"name": "v", "mountPath": "/t"}],
+    }
+    return {"containers": [container], "volumes": [{"name": "v", "secret": source}]}
