@@ -133,7 +133,9 @@ class Renew:
             renewed = subject.secret().certificate.fingerprint != subject.params["old"]
         except (Conflict, NotFound) as error:
             return f"{error.where}: {error.why or error.what}"
-        return f"{subject.where} is kept by cert-manager, which cannot go back; rotate again instead" if renewed else None
+        return (
+            f"{subject.where} is kept by cert-manager, which cannot go back; rotate again instead" if renewed else None
+        )
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         del step, context

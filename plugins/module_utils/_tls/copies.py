@@ -134,7 +134,9 @@ def _store(remake: Remake, value: bytes, where: str) -> bytes:
         found = pkcs12.load_pkcs12(value, remake.password or None)
     except ValueError as error:
         raise BadInput(
-            "the PKCS#12 store does not open with its password" if remake.password else "the PKCS#12 store is encrypted",
+            "the PKCS#12 store does not open with its password"
+            if remake.password
+            else "the PKCS#12 store is encrypted",
             where=where,
             why="wrong password, or not a PKCS#12 store" if remake.password else "no password for it is known",
             next="name the Secret and key that hold it in targets[].keystore_password",

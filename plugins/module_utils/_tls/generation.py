@@ -93,9 +93,7 @@ class Stage:
         if kind == PROVIDED:
             return self._handed_over(subject)
         now, key_format = self.tools.clock.now(), str(params["key_format"])
-        return issue(
-            secret.certificate, signing(subject, secret), now, key_format=key_format, kind=str(params["key"])
-        )
+        return issue(secret.certificate, signing(subject, secret), now, key_format=key_format, kind=str(params["key"]))
 
     def _handed_over(self, subject: Subject) -> Issued:
         """What the caller gave. It is in no journal, so a run that died before this step needs it again."""

@@ -116,9 +116,7 @@ class Observer:
             ca = self.authority(seen.target, secret, namespace, name)
             self.refuse_unissuable(secret, ca)
             anchors = tuple(anchor.pem().decode() for anchor in ca.anchors)
-            return replace(
-                seen, ca_namespace=namespace, ca_name=name, ca=ca.certificate.fingerprint, anchors=anchors
-            )
+            return replace(seen, ca_namespace=namespace, ca_name=name, ca=ca.certificate.fingerprint, anchors=anchors)
         trusted = anchors_for(secret, source.trust)
         seen = replace(seen, anchors=tuple(anchor.pem().decode() for anchor in trusted))
         if source.kind == PROVIDED:
@@ -345,7 +343,8 @@ class Observer:
 def _unrenewable(target: Target, consumer: Consumer, why: str, *, needed: bool) -> BadInput:
     ways = ", ".join(sorted({use.delivery for use in consumer.uses})) or "a way that is not seen"
     return BadInput(
-        f"{consumer.ref} {'needs' if needed else 'may need'} a restart to see a new certificate and cannot be restarted",
+        f"{consumer.ref} {'needs' if needed else 'may need'} a restart to see a new certificate"
+        " and cannot be restarted",
         where=f"namespace {target.namespace}",
         why=f"it gets the Secret by {ways}; {why}",
         next="clear that, or leave it out with workloads in targets"

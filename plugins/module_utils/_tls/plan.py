@@ -107,8 +107,8 @@ class Observed:
 
     ``due`` says why it is to be rotated, empty where it is not. ``ca``: fingerprint of the certificate that will sign;
     ``anchors``: PEM of what clients trust; ``expired_archives``: names and uids of copies whose time is over.
-    ``kept``: the Certificate of cert-manager behind it; ``given``: fingerprint of what is handed over; ``copies``: other
-    data keys that hold the pair again.
+    ``kept``: the Certificate of cert-manager behind it; ``given``: fingerprint of what is handed over; ``copies``:
+    other data keys that hold the pair again.
     """
 
     target: Target

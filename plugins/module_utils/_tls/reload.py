@@ -105,7 +105,7 @@ def command(wanted: Mapping[str, Json]) -> list[str]:
     """The argv: as given, or a signal to the first process of the container."""
     if wanted.get("command"):
         return [str(word) for word in wanted["command"]]
-    return ["sh", "-c", f"kill -s {wanted['signal']} 1"]
+    return ["sh", "-c", f"kill -s {str(wanted['signal']).removeprefix('SIG')} 1"]
 
 
 def _on_disk(subject: Subject, pod: PodSeen, container: str) -> str:

@@ -176,9 +176,7 @@ def _refuse_old_processes(subject: Subject) -> None:
         )
 
 
-def renew(
-    subject: Subject, ports: Ports, expected: str, mark: str, *, only_undelivered: bool = False
-) -> list[str]:
+def renew(subject: Subject, ports: Ports, expected: str, mark: str, *, only_undelivered: bool = False) -> list[str]:
     """Restarts what is behind and waits for it; gives the workloads as ``Kind/name``.
 
     ``only_undelivered``: those that can load new files were told to, and are judged by the gate.
