@@ -31,8 +31,8 @@ description:
     O(probe_image)). What could not be seen is in RV(unproven), never taken for proven.
   - Killed at any moment, the same task again goes on with the same key. No key is ever in an option, a journal, a
     result or a file.
-  - Many targets are rotated in waves (O(waves)), each target as an operation of its own, so that each can be resumed and
-    undone for itself. With O(app) all of them are one operation.
+  - Many targets are rotated in waves (O(waves)), each target as an operation of its own, so that each can be resumed
+    and undone for itself. With O(app) all of them are one operation.
 version_added: 0.1.0
 author: The knowngood.kube authors (@knowngood)
 options:
@@ -159,7 +159,8 @@ options:
         type: str
       accept:
         description:
-          - What may differ from the old certificate, where somebody else decides on it. Any other difference is refused.
+          - What may differ from the old certificate, where somebody else decides on it. Any other difference is
+            refused.
         type: list
         elements: str
         choices: [subject, names, key_usage, extended_key_usage, key]

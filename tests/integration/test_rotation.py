@@ -123,6 +123,7 @@ def test_killed_in_the_middle_the_same_task_again_finishes(web: Web, step: str) 
         time.sleep(0.02)
     worker.send_signal(signal.SIGKILL)
     worker.wait()
+    assert worker.returncode == -signal.SIGKILL
     found = web.rotate(probe_image="")
     assert found["changed"]
     assert_rotated(web)

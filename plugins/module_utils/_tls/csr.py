@@ -26,7 +26,7 @@ from .._core.errors import Conflict, NotFound, NotProven, TimedOut
 from .._core.operation import Context
 from .._core.plan import Json, Step
 from .certificates import Certificate, extension, read_chain
-from .issue import Issued, key_kind, kept_extensions
+from .issue import Issued, kept_extensions, key_kind
 from .keys import new_key, read_key, write_key
 from .secrets import KEY, must_be_ours_to_write, pending
 from .subject import Subject, Tools

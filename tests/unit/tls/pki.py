@@ -159,7 +159,9 @@ def leaf(
     return sign(name(common), private, issuer, [*wanted, (ski, False), (aki, False)], begin, end, digest)
 
 
-def answer(request: bytes, signer: Pair, *, begin: dt.datetime = NOW - 5 * DAY, end: dt.datetime = NOW + 85 * DAY) -> bytes:
+def answer(
+    request: bytes, signer: Pair, *, begin: dt.datetime = NOW - 5 * DAY, end: dt.datetime = NOW + 85 * DAY
+) -> bytes:
     """What a signer makes of a request: subject and extensions as asked for. PEM."""
     asked = x509.load_pem_x509_csr(request)
     assert asked.is_signature_valid

@@ -168,7 +168,9 @@ class World:
     def sign(self, request: dict[str, Any]) -> None:
         """The signer: what is approved gets a certificate, as asked for."""
         if self.denies:
-            request["status"] = {"conditions": [{"type": "Denied", "status": "True", "reason": "Policy", "message": "no"}]}
+            request["status"] = {
+                "conditions": [{"type": "Denied", "status": "True", "reason": "Policy", "message": "no"}]
+            }
         if condition(request, "Approved") and self.signer:
             made = pki.answer(base64.b64decode(request["spec"]["request"]), self.signer)
             request["status"]["certificate"] = base64.b64encode(made).decode()
