@@ -25,6 +25,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509 import load_pem_x509_certificate, load_pem_x509_csr
 
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.rbac import permissions
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import TimedOut
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.source import Source
 from tests.cluster.audit import AuditLog
@@ -47,6 +48,13 @@ def assert_rotated(web: Web, old: str) -> None:
 
 
 # -- cert-manager ------------------------------------------------------------------------------------------------
+
+
+def assert_within_what_is_shipped(audit: AuditLog, user: str, mark: int) -> None:
+    """All that was asked for, the harness's own looks aside, is in the roles of the playbook."""
+    shipped = {(p.group, p.resource, p.verb) for p in permissions("rotate_certificates")}
+    reviews = {("authentication.k8s.io", "selfsubjectreviews", "create")}
+    assert audit.permissions(user, mark) - shipped - reviews == set()
 
 
 def certificate(name: str, issuer: str, **spec: Any) -> dict[str, Any]:
@@ -92,6 +100,7 @@ def test_cert_manager_renews_and_nobody_else_writes_its_secret(kept: Web, user: 
     written = {(one.permission[1], one.verb) for one in audit.writes(someone.name, mark)}
     assert not [what for what in written if what[0] == "secrets"]
     assert ("certificates/status", "patch") in written
+    assert_within_what_is_shipped(audit, someone.name, mark)
     assert kept.copies() == []
     mark = audit.mark()
     assert not ours.rotate(source=CERT_MANAGER)["changed"]
@@ -199,14 +208,19 @@ def test_it_waits_for_a_person_and_goes_on_with_the_same_request(web: Web) -> No
     assert not web.rotate(source=source)["changed"]
 
 
-def test_killed_in_the_middle_the_key_of_the_request_is_found_again(web: Web) -> None:
+@pytest.mark.rig
+def test_killed_in_the_middle_the_key_of_the_request_is_found_again(web: Web, user: Any, audit: AuditLog) -> None:
     web.deploy(replicas=1)
+    someone = user(cluster_roles=["cluster-admin"])
+    ours = replace(web, cluster=Cluster(someone.kubeconfig, web.cluster.instance))
+    mark = audit.mark()
     name = f"{web.namespace}.example.test/servers"
     source = Source(kind="csr", signer=name, approve=True, timeout_s=60.0)
     kill_at(web, start(web, f"csr:{name}"), "stage")
     (before,) = requests(web)
     with signer(web, name):
-        assert web.rotate(source=source, probe_image="")["changed"]
+        assert ours.rotate(source=source, probe_image="")["changed"]
+    assert_within_what_is_shipped(audit, someone.name, mark)
     assert_rotated(web, web.leaf.fingerprint)
     asked = base64.b64decode(before["spec"]["request"])
     leaf = load_pem_x509_certificate(base64.b64decode(web.secret()["data"]["tls.crt"]))

@@ -265,6 +265,13 @@ class TestRefusals:
         self.workload(at)["spec"]["paused"] = True
         assert "may need a restart" in refusal(at)
 
+    def test_names_that_the_ca_may_not_sign_for(self, desk: Open) -> None:
+        narrow = x509.NameConstraints([x509.DNSName("other.example")], None)
+        bound = pki.ca("shop-ca", private=CA.key, constraints=narrow)
+        at = desk()
+        at.world.objects["Secret", "shop", "ca"] = pki.secret("ca", bound.pem, pki.key_pem(CA.key))
+        assert "may not sign for these names" in refusal(at)
+
     def test_on_delete(self, desk: Open) -> None:
         at = desk()
         self.workload(at)["spec"]["updateStrategy"] = {"type": "OnDelete"}
@@ -340,6 +347,13 @@ class TestEmergency:
         assert entry["metadata"]["namespace"] == "knowngood"
         assert found["undo_until"] == ""
         assert not at.rotate(**EMERGENCY)["changed"]
+
+    def test_check_mode_denies_nothing_and_shows_the_plan_that_runs(self, desk: Open) -> None:
+        at = desk()
+        shown = at.rotate(check_mode=True, **EMERGENCY)
+        assert at.world.fuse.writes == 0
+        assert not [key for key in at.world.objects if key[0] == "ConfigMap"]
+        assert at.rotate(**EMERGENCY)["plan_hash"] == shown["plan_hash"]
 
     def test_there_is_no_way_back_to_a_compromised_key(self, desk: Open) -> None:
         at = desk(works_only=ORIGINAL.fingerprint)

@@ -295,6 +295,23 @@ class TestKilled:
         assert not condition(certificate, "Issuing")
 
 
+@pytest.mark.parametrize(
+    ("source", "made"),
+    [(CERT_MANAGER, kept_by_cert_manager), (APPROVING, lambda: world(signer=CA))],
+    ids=["cert-manager", "csr"],
+)
+def test_check_mode_writes_nothing_and_shows_the_plan_that_runs(
+    desk: Open, source: Source, made: Callable[[], Any]
+) -> None:
+    at = desk(made())
+    before = copy.deepcopy(at.world.objects)
+    shown = at.rotate(source=source, check_mode=True)
+    assert at.world.objects == before
+    assert at.world.fuse.writes == 0
+    assert shown["changed"]
+    assert at.rotate(source=source)["plan_hash"] == shown["plan_hash"]
+
+
 # -- handed over -------------------------------------------------------------------------------------------------
 
 
@@ -332,6 +349,13 @@ class TestHandedOver:
         assert key.decode().split("\n")[1] not in text
         assert base64.b64encode(key).decode()[40:80] not in text
         assert "PRIVATE" not in repr(handed(pair))
+
+    def test_check_mode_writes_nothing_and_shows_the_plan_that_runs(self, desk: Open) -> None:
+        at, source = desk(), handed(fresh())
+        before = copy.deepcopy(at.world.objects)
+        shown = self.rotate(at, source, check_mode=True)
+        assert at.world.objects == before
+        assert self.rotate(at, source)["plan_hash"] == shown["plan_hash"]
 
     def test_it_is_written_in_the_format_of_the_old_key(self, desk: Open) -> None:
         at, pair = desk(), fresh()
