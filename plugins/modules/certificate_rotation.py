@@ -228,7 +228,7 @@ options:
   waves:
     description:
       - How many targets are rotated before the next are begun, as numbers and percentages of all; the last one is used
-        for what is left. The targets of a wave are rotated side by side.
+        for what is left. The targets of a wave are rotated side by side, those with a workload in common one by one.
     type: list
     elements: str
     default: ["1", "10%", "100%"]

@@ -20,12 +20,13 @@ from .._core.errors import Conflict, Interrupted, KnownGoodError, Unreachable
 from .._core.operation import Engine, Seen
 from .._core.plan import Json, Plan, digest
 from .._core.ports import DONE, TO_DO, Operation
+from .consumers import look
 from .emergency import denied_keys
 from .inventory import UNKNOWN, drift, served_by
 from .observe import Observer
 from .plan import KIND, Observed, Request, Target, plan, step_name
 from .source import CERT_MANAGER
-from .waves import split
+from .waves import lanes, split
 
 UNDO, HOLD = "undo", "hold"
 _WRITES = ("tls.commit", "tls.renew")
@@ -52,9 +53,10 @@ def rotate(
 ) -> dict[str, Json]:
     """Rotates what is due and reports. With an application all targets are one operation, else each is its own.
 
-    Operations run in waves, those of a wave side by side; each wave is over before the next is begun, which it is not
-    when more of them failed than is allowed. Raises KnownGoodError of the first that failed; ``changed`` of the error
-    is true when any target was rotated, and its ``details`` say what became of the others.
+    Operations run in waves, those of a wave side by side unless they share a workload; each wave is over before the
+    next is begun, which it is not when more of them failed than is allowed. Raises KnownGoodError of the first that
+    failed; ``changed`` of the error is true when any target was rotated, and its ``details`` say what became of the
+    others.
     """
     groups = [request.targets] if request.app else [(target,) for target in request.targets]
     denied = denied_keys(cluster, request.state_namespace)
@@ -98,8 +100,27 @@ def _side_by_side(
 
     if len(wave) == 1:
         return [one(wave[0])]
-    with ThreadPoolExecutor(max_workers=min(request.at_once, len(wave))) as pool:
-        return list(pool.map(one, wave))
+    beside = lanes(wave, _users(cluster, wave))
+    with ThreadPoolExecutor(max_workers=min(request.at_once, len(beside))) as pool:
+        came = pool.map(lambda lane: [(group, one(group)) for group in lane], beside)
+        by_group = dict(row for rows in came for row in rows)
+    return [by_group[group] for group in wave]
+
+
+def _users(cluster: Cluster, wave: Sequence[tuple[Target, ...]]) -> list[frozenset[str]]:
+    """The workloads of each group. Where they cannot be read, all groups are taken to share one."""
+    try:
+        seen = {name: look(cluster, name) for name in {target.namespace for group in wave for target in group}}
+    except KnownGoodError:  # each target says so itself
+        return [frozenset({"?"}) for _group in wave]
+    return [
+        frozenset(
+            f"{target.namespace}/{ref}"
+            for target in group
+            for ref in (target.workloads or [c.ref for c in seen[target.namespace].consumers(target.secret)])
+        )
+        for group in wave
+    ]
 
 
 def _failed(

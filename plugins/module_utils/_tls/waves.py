@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Waves: how many targets are rotated before the next ones are begun. Pure.
+"""Waves: how many targets are rotated before the next ones are begun, and which of them side by side. Pure.
 
 PRIVATE to this collection.
 """
@@ -40,3 +40,19 @@ def split(items: Sequence[Item], sizes: Sequence[str]) -> tuple[tuple[Item, ...]
         waves.append(tuple(items[begun : begun + count]))
         begun += count
     return tuple(waves)
+
+
+def lanes(items: Sequence[Item], users: Sequence[frozenset[str]]) -> tuple[tuple[Item, ...], ...]:
+    """Items with a user in common follow one another, in their order; lanes have none in common.
+
+    ``users``: of each item. Two rotations that restart the same workload would spoil each other's proof.
+    """
+    found: list[tuple[set[str], list[int]]] = []
+    for number, mine in enumerate(users):
+        joined = [lane for lane in found if lane[0] & mine]
+        apart = [lane for lane in found if not lane[0] & mine]
+        everybody = set(mine).union(*(lane[0] for lane in joined))
+        numbers = sorted([number, *(n for lane in joined for n in lane[1])])
+        found = [*apart, (everybody, numbers)]
+    ordered = sorted(numbers for _users, numbers in found)
+    return tuple(tuple(items[number] for number in numbers) for numbers in ordered)

@@ -10,6 +10,7 @@ import base64
 import copy
 import gzip
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -34,12 +35,13 @@ from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import
 )
 from ansible_collections.knowngood.kube.plugins.module_utils._core.plan import canonical
 from ansible_collections.knowngood.kube.plugins.module_utils._core.ports import OPEN
+from ansible_collections.knowngood.kube.plugins.module_utils._tls import rotation
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.emergency import copies_of, holds_key
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.plan import Target
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.request import request
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.secrets import read_secret
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.source import Given, Source
-from ansible_collections.knowngood.kube.plugins.module_utils._tls.waves import checked, split
+from ansible_collections.knowngood.kube.plugins.module_utils._tls.waves import checked, lanes, split
 
 from ..core.memory import Died
 from . import pki
@@ -299,6 +301,27 @@ class TestWaves:
         for bad in ("0", "101%", "x", "-1"):
             with pytest.raises(BadInput, match="neither a number nor a percentage"):
                 checked([bad])
+
+    def test_who_shares_a_workload_waits_for_the_other(self) -> None:
+        users = [frozenset(word) for word in ("a", "b", "", "bc", "d", "ca", "")]
+        assert lanes(range(7), users) == ((0, 1, 3, 5), (2,), (4,), (6,))
+
+    def test_no_two_rotations_of_one_workload_at_a_time(self, desk: Open) -> None:
+        at, going, most = desk(), [0], [0]
+        targets = tuple(Target("shop", t.secret, workloads=("Deployment/web",)) for t in self.two(at, 3))
+
+        def one(*given: Any) -> rotation.Part:
+            going[0] += 1
+            most[0] = max(most[0], going[0])
+            time.sleep(0.02)
+            going[0] -= 1
+            return rotation.Part(given[3])
+
+        at.patch.setattr(rotation, "_one", one)
+        at.rotate(*targets, waves=("100%",))
+        assert most == [1]
+        at.rotate(*(Target("shop", t.secret) for t in targets), waves=("100%",))
+        assert most[0] > 1
 
     def test_each_target_is_an_operation_of_its_own(self, desk: Open) -> None:
         at = desk()
