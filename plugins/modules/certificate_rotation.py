@@ -197,6 +197,15 @@ options:
       - It needs an O(incident). What fails is held, never undone.
     type: bool
     default: false
+  purge:
+    description:
+      - After an O(emergency), removes copies of the old key in the namespace. V(archives) are those that earlier
+        rotations kept, which then cannot be undone any more. V(annotations) are what C(kubectl apply) keeps on Secrets.
+        V(helm) are revisions of Helm releases that are not in force, which can then not be rolled back to.
+    type: list
+    elements: str
+    choices: [archives, annotations, helm]
+    default: []
   rollout:
     description:
       - How processes that are behind get the new certificate. V(restart) rolls their workload.
@@ -530,6 +539,10 @@ copies:
       description: What that is.
       type: str
       sample: Helm release shop revision 3
+    purged:
+      description: Whether it was removed.
+      type: bool
+      sample: false
 failed_handshakes:
   description:
     - How many connections of this module failed while it rotated. It is no measure of what other clients saw.
@@ -623,6 +636,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._ansible.frame impo
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.state import engine
 from ansible_collections.knowngood.kube.plugins.module_utils._core.clock import SystemClock
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.actions import actions
+from ansible_collections.knowngood.kube.plugins.module_utils._tls.emergency import PURGES
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.issue import ATTRIBUTES
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.keys import KEY_CHOICES
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.request import request
@@ -668,6 +682,7 @@ ARGUMENTS = {
     "incident": {"type": "str"},
     "force": {"type": "bool", "default": False},
     "emergency": {"type": "bool", "default": False},
+    "purge": {"type": "list", "elements": "str", "choices": list(PURGES), "default": []},
     "rollout": {"type": "str", "choices": ["restart", "reload"], "default": "restart"},
     "reload": {"type": "dict", "options": RELOAD},
     "accept_downtime": {"type": "bool", "default": False},

@@ -28,12 +28,15 @@ from .._core.errors import BadInput, Conflict, Denied
 from .._core.operation import Context, LooksAgain, NothingToUndo
 from .._core.plan import Json, Step
 from .keys import read_key, spki_of
+from .owner import owner_of
 from .pem import blocks, pem
-from .secrets import OF, ROLE
+from .secrets import OF, PREVIOUS, ROLE
 from .subject import Subject, Tools
 
 DENIED = "denied"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+ARCHIVES, ANNOTATIONS, HELM = "archives", "annotations", "helm"
+PURGES = (ARCHIVES, ANNOTATIONS, HELM)
 _HELM = "helm.sh/release.v1"
 _DEEPEST = 4
 _LARGEST = 32 * 1024 * 1024
@@ -107,20 +110,49 @@ class Deny:
 
 @dataclass(frozen=True, slots=True)
 class Leaks(LooksAgain, NothingToUndo):
-    """``tls.leaks``: where in the namespace the old key still is. Reads only; names, never content."""
+    """``tls.leaks``: where in the namespace the old key still is, by name, never content; removed where asked for."""
 
     tools: Tools
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         subject = Subject.of(self.tools, step, context)
         spki, namespace = str(subject.params["old_spki"]), subject.namespace
-        rows = list(copies_of(spki, subject.cluster.list("Secret", namespace)))
-        unsearched = []
+        rows, unsearched = [], []
+        for obj in subject.cluster.list("Secret", namespace):
+            found = list(copies_of(spki, [obj]))
+            purged = bool(found) and purge(subject.cluster, obj, found, subject.params.get("purge") or ())
+            rows += [{**row, "purged": purged and _goes(row, obj) in subject.params["purge"]} for row in found]
         try:
-            rows += copies_of(spki, subject.cluster.list("ConfigMap", namespace))
+            rows += [{**row, "purged": False} for row in copies_of(spki, subject.cluster.list("ConfigMap", namespace))]
         except Denied:
             unsearched.append(f"ConfigMaps of namespace {namespace}: not allowed")
         return {"copies": rows, "unsearched": unsearched}
+
+
+def purge(cluster: Cluster, obj: Object, rows: Iterable[Mapping[str, Json]], wanted: Iterable[str]) -> bool:
+    """Removes what of these copies is asked for; tells whether anything was.
+
+    A Helm revision that is in force stays, and so does a Secret of another controller. Raises Conflict where somebody
+    writes it in the same moment.
+    """
+    ways = {_goes(row, obj) for row in rows} & set(wanted)
+    meta = obj["metadata"]
+    if ways & {ARCHIVES, HELM}:
+        cluster.delete("Secret", meta["name"], meta["namespace"], uid=meta["uid"])
+    elif ANNOTATIONS in ways:
+        left = {key: value for key, value in meta["annotations"].items() if key != LAST_APPLIED}
+        cluster.update({**obj, "metadata": {**meta, "annotations": left}})
+    return bool(ways)
+
+
+def _goes(row: Mapping[str, Json], obj: Mapping[str, Any]) -> str:
+    """By which word of :data:`PURGES` this copy is removed; empty: never."""
+    labels = obj["metadata"].get("labels") or {}
+    if row["place"] == f"annotation {LAST_APPLIED}":
+        return "" if owner_of(obj).acts else ANNOTATIONS
+    if labels.get(ROLE) == PREVIOUS:
+        return ARCHIVES
+    return HELM if obj.get("type") == _HELM and labels.get("status") not in ("deployed", None) else ""
 
 
 def copies_of(spki: str, objects: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Json]]:

@@ -77,6 +77,7 @@ class Request:
     source: Source = field(default_factory=Source)
     rollout: str = "restart"
     emergency: bool = False
+    purge: tuple[str, ...] = ()
     accept_downtime: bool = False
     state_namespace: str = ""
     waves: tuple[str, ...] = WAVES
@@ -248,6 +249,7 @@ def _params(request: Request, seen: Observed) -> dict[str, Json]:
         "keystore_password": dict(target.keystore_password) if target.keystore_password and seen.copies else None,
         "reload": dict(target.reload) if target.reload and request.rollout == RELOAD else None,
         "emergency": request.emergency,
+        "purge": list(request.purge),
         "old_spki": seen.certificate.spki,
         **_source(request.source, seen),
     }

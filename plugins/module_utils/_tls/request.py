@@ -57,6 +57,7 @@ def request(params: Mapping[str, Any]) -> Request:
         source=_source(issuer, params.get("targets") or [], app),
         rollout=rollout,
         emergency=emergency,
+        purge=_purge(params, emergency),
         accept_downtime=bool(params.get("accept_downtime")),
         waves=checked(params.get("waves") or WAVES),
         at_once=max(1, int(params.get("at_once") or 4)),
@@ -141,6 +142,15 @@ def _target(given: Mapping[str, Any], app: ApplicationSpec | None) -> Target:
         keystore_password=_password(given),
         reload=given.get("reload"),
     )
+
+
+def _purge(params: Mapping[str, Any], emergency: bool) -> tuple[str, ...]:
+    wanted = tuple(params.get("purge") or ())
+    if wanted and not emergency:
+        raise BadInput(
+            "copies of an old key are purged in an emergency only", next="set emergency: true, or drop purge"
+        )
+    return wanted
 
 
 def _password(given: Mapping[str, Any]) -> dict[str, str] | None:

@@ -399,18 +399,21 @@ class TestEmergency:
         assert not [key for key in at.world.objects if key[0] == "ConfigMap"]
         assert at.world.copies == []
 
-    @pytest.mark.parametrize("write", range(18))
+    @pytest.mark.parametrize("write", range(21))
     def test_killed_it_goes_on(self, desk: Open, write: int) -> None:
         at = desk()
+        applied = "kubectl.kubernetes.io/last-applied-configuration"
+        at.world.secret["metadata"]["annotations"][applied] = base64.b64encode(pki.key_pem(ORIGINAL.key)).decode()
         at.world.fuse.left = write
         with pytest.raises(Died):
-            at.rotate(**EMERGENCY)
+            at.rotate(**EMERGENCY, purge=("annotations",))
         at.world.fuse.left = 10**9
-        at.rotate(**EMERGENCY)
+        at.rotate(**EMERGENCY, purge=("annotations",))
         assert at.world.stored != ORIGINAL.fingerprint
         assert set(at.world.loaded.values()) == {at.world.stored}
         assert len(at.world.staged_keys) == 1
         assert at.world.copies == []
+        assert applied not in at.world.secret["metadata"]["annotations"]
 
     def test_a_process_that_nothing_renews_is_named(self, desk: Open) -> None:
         at = desk()
@@ -481,6 +484,29 @@ class TestEmergency:
         }
         assert encoded[40:80] not in canonical(found)
 
+    def test_copies_are_removed_where_that_is_asked_for(self, desk: Open) -> None:
+        at = desk()
+        key, applied = pki.key_pem(ORIGINAL.key), "kubectl.kubernetes.io/last-applied-configuration"
+        at.world.secret["metadata"]["annotations"][applied] = base64.b64encode(key).decode()
+        packed = base64.b64encode(base64.b64encode(gzip.compress(key))).decode()
+        for number, status in ((1, "superseded"), (2, "deployed")):
+            labels = {"owner": "helm", "name": "shop", "version": str(number), "status": status}
+            helm = pki.secret(f"release.v{number}", b"", None, labels=labels)
+            helm["type"], helm["data"] = "helm.sh/release.v1", {"release": packed}
+            at.world.objects["Secret", "shop", f"release.v{number}"] = helm
+        twin = pki.secret("twin", ORIGINAL.pem, key)
+        old = pki.secret("old-prev-1", ORIGINAL.pem, key, labels={"knowngood.io/role": "previous"}, immutable=True)
+        for obj in (twin, old):
+            at.world.objects["Secret", "shop", obj["metadata"]["name"]] = obj
+        found = at.rotate(**EMERGENCY, purge=("archives", "annotations", "helm"))
+        assert {row["object"].rpartition("/")[2]: row["purged"] for row in found["copies"]} == {
+            "web-tls": True, "release.v1": True, "release.v2": False, "twin": False, "old-prev-1": True,
+        }  # fmt: skip
+        assert applied not in at.world.secret["metadata"]["annotations"]
+        there = {name for kind, _n, name in at.world.objects if kind == "Secret"}
+        assert there == {"web-tls", "ca", "release.v2", "twin"}
+        assert at.world.stored != ORIGINAL.fingerprint
+
     def test_a_key_is_found_in_whatever_it_is_wrapped(self) -> None:
         spki = read_secret(pki.secret("x", ORIGINAL.pem, None)).certificate.spki
         for fmt in ("PKCS8", "old"):
@@ -510,6 +536,7 @@ class TestRequest:
             ({"rollout": "reload", "reload": {"signal": "HUP; rm"}}, "is no signal"),
             ({"emergency": True}, "needs an incident"),
             ({"waves": ["0"]}, "neither a number"),
+            ({"purge": ["helm"]}, "in an emergency only"),
             (
                 {"targets": [{"secret": "a", "namespace": "n", "certificate": "x", "private_key": "y"}]},
                 "set issuer.provided",
