@@ -212,4 +212,5 @@ class TestBadInput:
         assert "not signed by this CA" in refused(issuer={"ca_secret": "wrong-ca"})
         assert "is immutable" in refused(**target("locked"))
         assert f"owner: Certificate {web.namespace}/web" in refused(**target("managed"))
-        assert "Unsupported parameters" in refused(issuer={"ca_secret": "web-ca", "cert_manager": "x"})
+        assert "Unsupported parameters" in refused(issuer={"ca_secret": "web-ca", "vault": "x"})
+        assert "more than one issuer" in refused(issuer={"ca_secret": "web-ca", "cert_manager": True})
