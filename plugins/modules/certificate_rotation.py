@@ -9,23 +9,30 @@ DOCUMENTATION = r"""
 module: certificate_rotation
 short_description: Replaces certificates and proves on the wire that the new ones are served
 description:
-  - Gives TLS Secrets a new key and a new certificate from a CA that lives in a Secret, and is done when every pod that
-    uses them was seen to serve the new one.
+  - Gives TLS Secrets a new key and a new certificate, and is done when every pod that uses them was seen to serve the
+    new one. The issuer is a CA that lives in a Secret, cert-manager, a signer of the Kubernetes CSR API, or somebody
+    else whose certificate is handed over (O(issuer)).
   - Everything but the key is kept. Subject, order of the names, key usages and other extensions, length of validity,
     kind and size of the key, the format of its PEM, other data keys, labels, annotations and owners of the Secret,
-    and C(ca.crt) as it was found. C(tls.crt) becomes leaf and intermediates, without the root.
+    and C(ca.crt) as it was found. C(tls.crt) becomes leaf and intermediates, without the root. Data keys that hold the
+    pair again (combined PEM, DER, PKCS#12) are made anew in the same write. A Java key store (JKS) stops the rotation
+    before anything is changed.
   - A certificate never outlives its CA. It begins five minutes in the past, for clocks that are behind.
   - The new pair waits in an immutable Secret while it is checked, then one write puts it in place, with the old pair
     archived in another immutable Secret beside it (RV(generations[].archive)). A write by anybody else in between
     stops the run, nothing of theirs is overwritten.
   - Pods that get the Secret as files are given O(reload_wait) to serve the new certificate by themselves. Workloads
     that are still behind then are restarted, others are not. Users by C(subPath), by environment or through an init
-    container are always restarted.
+    container are always restarted. With O(rollout=reload) servers are told to load their files instead.
+  - A workload whose controller would not restart it (a paused rollout, C(OnDelete)), or not without an interruption
+    (C(Recreate), see O(accept_downtime)), is refused before anything is changed.
   - The proof is a handshake with application bytes behind it, on several fresh connections to each pod
     (C(port_forward) in RV(proof[].path)), and once through the Service from inside the cluster (C(in_cluster), with
     O(probe_image)). What could not be seen is in RV(unproven), never taken for proven.
   - Killed at any moment, the same task again goes on with the same key. No key is ever in an option, a journal, a
     result or a file.
+  - Many targets are rotated in waves (O(waves)), each target as an operation of its own, so that each can be resumed
+    and undone for itself. With O(app) all of them are one operation.
 version_added: 0.1.0
 author: The knowngood.kube authors (@knowngood)
 options:
@@ -74,8 +81,40 @@ options:
         type: list
         elements: str
         default: []
+      certificate:
+        description: With O(issuer.provided), the new certificate and its intermediates as PEM, the leaf first.
+        type: str
+      private_key:
+        description:
+          - With O(issuer.provided), its private key as PEM, not encrypted. It is written in the format of the old one.
+        type: str
+      keystore_password:
+        description: Where the password of PKCS#12 stores in the Secret is.
+        type: dict
+        suboptions:
+          secret:
+            description: A Secret in the same namespace. The target itself when left out.
+            type: str
+          key:
+            description: The key of its data.
+            type: str
+            required: true
+      reload:
+        description: With O(rollout=reload), how the servers of this target reload, where it is not O(reload).
+        type: dict
+        suboptions:
+          signal:
+            description: A signal to the first process of the container, such as V(HUP).
+            type: str
+          command:
+            description: A command to run in the container.
+            type: list
+            elements: str
+          container:
+            description: The container. The one that mounts the Secret when left out.
+            type: str
   issuer:
-    description: Who issues.
+    description: Who issues. Exactly one of C(ca_secret), C(cert_manager), C(csr) and C(provided).
     type: dict
     required: true
     suboptions:
@@ -84,7 +123,52 @@ options:
           - The Secret with the CA's certificate (C(tls.crt)) and key (C(tls.key)), as C(namespace/name), or C(name) in
             the namespace of the target. It must be the CA that issued the present certificate.
         type: str
-        required: true
+      cert_manager:
+        description:
+          - Asks cert-manager to renew the Certificate that keeps the Secret, as C(cmctl renew) does, and waits for its
+            next revision. The Secret is never written to, so there is no way back to the old certificate. The mark of
+            the O(incident) is put on the Certificate.
+          - Refused where the Certificate would keep its key (C(privateKey.rotationPolicy=Never)).
+        type: bool
+        default: false
+      csr:
+        description:
+          - Asks a signer of the Kubernetes CSR API (C(certificates.k8s.io)). Approval is somebody else's, unless
+            C(approve) is set. Where nobody approves in time the operation waits, and the same task goes on with it.
+        type: dict
+        suboptions:
+          signer:
+            description: Name of the signer, such as V(example.com/servers). Those of Kubernetes itself are refused.
+            type: str
+            required: true
+          approve:
+            description: Approves the request. It needs the right C(approve) on the signer.
+            type: bool
+            default: false
+      provided:
+        description:
+          - Puts a pair into place that was issued elsewhere (Vault, ACME, step), by O(targets[].certificate) and
+            O(targets[].private_key). It is judged like one issued here, before anything is changed.
+          - Due is what holds another certificate. The pair is in no journal, so after a crash give it once more.
+        type: bool
+        default: false
+      trust:
+        description:
+          - PEM of the CA certificates that clients trust, for all issuers but C(ca_secret). When left out, C(ca.crt) of
+            the Secret.
+        type: str
+      accept:
+        description:
+          - What may differ from the old certificate, where somebody else decides on it. Any other difference is
+            refused.
+        type: list
+        elements: str
+        choices: [subject, names, key_usage, extended_key_usage, key]
+        default: []
+      timeout:
+        description: How long cert-manager, or the signer and who approves, may take.
+        type: str
+        default: 5m
   key:
     description: The kind of the new key. V(same) makes one like the old one.
     type: str
@@ -105,11 +189,68 @@ options:
     description: Rotates whether due or not, each time it is run.
     type: bool
     default: false
+  emergency:
+    description:
+      - The old key is compromised. No overlap and no way back, all processes that use the Secret are made anew, the old
+        key goes on the deny-list in O(state_namespace), where it is never accepted again, and what else holds it in the
+        namespace is named in RV(copies).
+      - It needs an O(incident). What fails is held, never undone.
+    type: bool
+    default: false
+  purge:
+    description:
+      - After an O(emergency), removes copies of the old key in the namespace. V(archives) are those that earlier
+        rotations kept, which then cannot be undone any more. V(annotations) are what C(kubectl apply) keeps on Secrets.
+        V(helm) are revisions of Helm releases that are not in force, which can then not be rolled back to.
+    type: list
+    elements: str
+    choices: [archives, annotations, helm]
+    default: []
   rollout:
-    description: How processes that are behind get the new certificate. V(restart) rolls their workload.
+    description:
+      - How processes that are behind get the new certificate. V(restart) rolls their workload.
+      - V(reload) tells servers that get the Secret as files to load them, as O(reload) says, once the files are seen to
+        be the new ones. Users by C(subPath), by environment or through an init container are restarted all the same.
     type: str
-    choices: [restart]
+    choices: [restart, reload]
     default: restart
+  reload:
+    description: With O(rollout=reload), how servers are told to reload. Give C(signal) or C(command).
+    type: dict
+    suboptions:
+      signal:
+        description: A signal to the first process of the container, such as V(HUP). The image needs C(sh).
+        type: str
+      command:
+        description: A command to run in the container, such as V([nginx, -s, reload]).
+        type: list
+        elements: str
+      container:
+        description: The container. The one that mounts the Secret when left out.
+        type: str
+  accept_downtime:
+    description:
+      - Restarts Deployments with the strategy C(Recreate), whose pods all end before new ones start. Set it in a window
+        in which the service may be down.
+    type: bool
+    default: false
+  waves:
+    description:
+      - How many targets are rotated before the next are begun, as numbers and percentages of all; the last one is used
+        for what is left. The targets of a wave are rotated side by side, those with a workload in common one by one.
+    type: list
+    elements: str
+    default: ["1", "10%", "100%"]
+  at_once:
+    description: How many targets of a wave are rotated at the same time.
+    type: int
+    default: 4
+  failures_allowed:
+    description:
+      - How many targets may fail before no other wave is begun. The task fails when any target did, and its C(targets)
+        say which.
+    type: int
+    default: 0
   reload_wait:
     description: How long servers get to load the new files by themselves before they count as behind.
     type: str
@@ -191,6 +332,50 @@ EXAMPLES = r"""
     issuer:
       ca_secret: shop-ca
     expiring_within: 30d
+
+- name: Whatever ends soon of what cert-manager keeps, proven on every pod
+  knowngood.kube.certificate_rotation:
+    targets:
+      - secret: storefront-tls
+        namespace: shop
+    issuer:
+      cert_manager: true
+
+- name: From a signer of the cluster, for servers that reload
+  knowngood.kube.certificate_rotation:
+    targets:
+      - secret: storefront-tls
+        namespace: shop
+        keystore_password: {secret: storefront-store, key: password}
+    issuer:
+      csr:
+        signer: example.com/servers
+        approve: true
+      trust: "{{ lookup('ansible.builtin.file', 'ca.pem') }}"
+    rollout: reload
+    reload:
+      command: [nginx, -s, reload]
+
+- name: What Vault has issued (ACME and step-ca go the same way)
+  knowngood.kube.certificate_rotation:
+    targets:
+      - secret: storefront-tls
+        namespace: shop
+        certificate: "{{ issued.data.data.certificate }}\n{{ issued.data.data.ca_chain | join('\n') }}"
+        private_key: "{{ issued.data.data.private_key }}"
+    issuer:
+      provided: true
+      accept: [subject]
+
+- name: The key has leaked
+  knowngood.kube.certificate_rotation:
+    targets:
+      - secret: storefront-tls
+        namespace: shop
+    issuer:
+      ca_secret: shop/shop-ca
+    emergency: true
+    incident: INC-2026-002
 
 - name: Back to the certificate before
   knowngood.kube.operation:
@@ -324,6 +509,40 @@ restarted:
   type: list
   elements: str
   sample: [Deployment/storefront]
+reloaded:
+  description: Pods that were told to reload.
+  returned: success
+  type: list
+  elements: str
+  sample: [storefront-7d4b9c6f5-x2x7k]
+denied:
+  description: SHA-256 of the public keys that an O(emergency) put on the deny-list.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+copies:
+  description: After an O(emergency), where else in the namespace the old private key is.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    object:
+      description: The object.
+      type: str
+      sample: Secret shop/sh.helm.release.v1.shop.v3
+    place:
+      description: The data key or annotation that holds it.
+      type: str
+      sample: data release
+    what:
+      description: What that is.
+      type: str
+      sample: Helm release shop revision 3
+    purged:
+      description: Whether it was removed.
+      type: bool
+      sample: false
 failed_handshakes:
   description:
     - How many connections of this module failed while it rotated. It is no measure of what other clients saw.
@@ -408,6 +627,8 @@ operations:
   sample: [rotation-storefront-tls-3f2a9c1b7d]
 """
 
+from dataclasses import replace
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.knowngood.kube.plugins.module_utils._ansible.args import AUTH_ARGS, COMMON_ARGS
@@ -415,10 +636,18 @@ from ansible_collections.knowngood.kube.plugins.module_utils._ansible.frame impo
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.state import engine
 from ansible_collections.knowngood.kube.plugins.module_utils._core.clock import SystemClock
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.actions import actions
+from ansible_collections.knowngood.kube.plugins.module_utils._tls.emergency import PURGES
+from ansible_collections.knowngood.kube.plugins.module_utils._tls.issue import ATTRIBUTES
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.keys import KEY_CHOICES
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.request import request
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.rotation import rotate
 
+RELOAD = {
+    "signal": {"type": "str"},
+    "command": {"type": "list", "elements": "str"},
+    "container": {"type": "str"},
+}
+PASSWORD = {"secret": {"type": "str", "no_log": False}, "key": {"type": "str", "required": True, "no_log": False}}
 TARGET = {
     "secret": {"type": "str", "required": True, "no_log": False},
     "namespace": {"type": "str"},
@@ -427,22 +656,39 @@ TARGET = {
     "server_name": {"type": "str"},
     "protocol": {"type": "str", "choices": ["http", "tls"], "default": "http"},
     "workloads": {"type": "list", "elements": "str", "default": []},
+    "certificate": {"type": "str"},
+    "private_key": {"type": "str", "no_log": True},
+    "keystore_password": {"type": "dict", "no_log": False, "options": PASSWORD},
+    "reload": {"type": "dict", "options": RELOAD},
+}
+CSR = {"signer": {"type": "str", "required": True}, "approve": {"type": "bool", "default": False}}
+ISSUER = {
+    "ca_secret": {"type": "str", "no_log": False},
+    "cert_manager": {"type": "bool", "default": False},
+    "csr": {"type": "dict", "options": CSR},
+    "provided": {"type": "bool", "default": False},
+    "trust": {"type": "str"},
+    "accept": {"type": "list", "elements": "str", "choices": list(ATTRIBUTES), "default": []},
+    "timeout": {"type": "str", "default": "5m"},
 }
 ARGUMENTS = {
     **AUTH_ARGS,
     **COMMON_ARGS,
     "app": {"type": "dict"},
     "targets": {"type": "list", "elements": "dict", "options": TARGET, "default": []},
-    "issuer": {
-        "type": "dict",
-        "required": True,
-        "options": {"ca_secret": {"type": "str", "required": True, "no_log": False}},
-    },
+    "issuer": {"type": "dict", "required": True, "options": ISSUER},
     "key": {"type": "str", "choices": list(KEY_CHOICES), "default": "same", "no_log": False},
     "expiring_within": {"type": "str"},
     "incident": {"type": "str"},
     "force": {"type": "bool", "default": False},
-    "rollout": {"type": "str", "choices": ["restart"], "default": "restart"},
+    "emergency": {"type": "bool", "default": False},
+    "purge": {"type": "list", "elements": "str", "choices": list(PURGES), "default": []},
+    "rollout": {"type": "str", "choices": ["restart", "reload"], "default": "restart"},
+    "reload": {"type": "dict", "options": RELOAD},
+    "accept_downtime": {"type": "bool", "default": False},
+    "waves": {"type": "list", "elements": "str", "default": ["1", "10%", "100%"]},
+    "at_once": {"type": "int", "default": 4},
+    "failures_allowed": {"type": "int", "default": 0},
     "reload_wait": {"type": "str", "default": "5s"},
     "probe_image": {"type": "str"},
     "wait_timeout": {"type": "int", "default": 300},
@@ -452,9 +698,10 @@ ARGUMENTS = {
 
 
 def run(frame: Frame) -> dict[str, object]:
-    asked = request(frame.params)
+    asked = replace(request(frame.params), state_namespace=frame.state_namespace)
     cluster, clock, namespace = frame.connect(), SystemClock(), frame.state_namespace
-    known = actions(cluster, state_namespace=namespace, clock=clock, reporter=frame.reporter)
+    given = asked.source.given
+    known = actions(cluster, state_namespace=namespace, clock=clock, reporter=frame.reporter, given=given)
     machine = engine(cluster, namespace, known, reporter=frame.reporter, stopping=frame.stopping, clock=clock)
     on_failure = frame.params["on_failure"]
     found = rotate(cluster, asked, machine, clock=clock, on_failure=on_failure, check_mode=frame.check_mode)
@@ -468,6 +715,7 @@ def main() -> None:
         argument_spec=ARGUMENTS,
         supports_check_mode=True,
         mutually_exclusive=[("force", "expiring_within"), ("incident", "expiring_within")],
+        required_if=[("emergency", True, ("incident",))],
     )
     run_door(module, run, requires=("kubernetes", "cryptography"))
 

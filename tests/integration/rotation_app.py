@@ -29,6 +29,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._core.progress impo
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.actions import actions
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.plan import Request, Target
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.rotation import rotate
+from ansible_collections.knowngood.kube.plugins.module_utils._tls.source import Source
 from tests.cluster.handle import Cluster
 from tests.unit.tls import pki
 
@@ -131,19 +132,24 @@ class Web:
 
     # -- rotations --------------------------------------------------------------------------------------------------
 
-    def engine(self) -> Engine:
+    def engine(self, source: Source | None = None) -> Engine:
         api, clock, quiet = self.api(), SystemClock(), SilentReporter()
-        known = actions(api, state_namespace=self.namespace, clock=clock, reporter=quiet)
+        given = source.given if source else {}
+        known = actions(api, state_namespace=self.namespace, clock=clock, reporter=quiet, given=given)
         return make_engine(api, self.namespace, known, reporter=quiet, stopping=lambda: False, clock=clock)
 
     def api(self) -> Any:
         return connect(AuthOptions(kubeconfig=str(self.cluster.kubeconfig)))
 
     def rotate(self, *, on_failure: str = "undo", check_mode: bool = False, **asked: Any) -> dict[str, Any]:
-        given = {"incident": "INC-1", "probe_image": self.cluster.image(), **asked}
-        request = Request((Target(self.namespace, "web-tls"),), "web-ca", **given)
-        clock = SystemClock()
-        return rotate(self.api(), request, self.engine(), clock=clock, on_failure=on_failure, check_mode=check_mode)
+        given = {"incident": "INC-1", **asked}
+        if "probe_image" not in given:
+            given["probe_image"] = self.cluster.image()
+        target = Target(self.namespace, "web-tls", **(asked.get("target") or {}))
+        given.pop("target", None)
+        request = Request((target,), "web-ca", state_namespace=self.namespace, **given)
+        clock, engine = SystemClock(), self.engine(asked.get("source"))
+        return rotate(self.api(), request, engine, clock=clock, on_failure=on_failure, check_mode=check_mode)
 
     def options(self, **more: Any) -> dict[str, Any]:
         """Options of the door."""

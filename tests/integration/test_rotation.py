@@ -123,6 +123,7 @@ def test_killed_in_the_middle_the_same_task_again_finishes(web: Web, step: str) 
         time.sleep(0.02)
     worker.send_signal(signal.SIGKILL)
     worker.wait()
+    assert worker.returncode == -signal.SIGKILL
     found = web.rotate(probe_image="")
     assert found["changed"]
     assert_rotated(web)
@@ -211,4 +212,5 @@ class TestBadInput:
         assert "not signed by this CA" in refused(issuer={"ca_secret": "wrong-ca"})
         assert "is immutable" in refused(**target("locked"))
         assert f"owner: Certificate {web.namespace}/web" in refused(**target("managed"))
-        assert "Unsupported parameters" in refused(issuer={"ca_secret": "web-ca", "cert_manager": "x"})
+        assert "Unsupported parameters" in refused(issuer={"ca_secret": "web-ca", "vault": "x"})
+        assert "more than one issuer" in refused(issuer={"ca_secret": "web-ca", "cert_manager": True})

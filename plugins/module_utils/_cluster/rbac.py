@@ -105,10 +105,25 @@ _CAPABILITIES: dict[str, tuple[tuple[str, str, str, str, str], ...]] = {
         (APP, "", "services", "get list", ""),
         (APP, "", "pods", "watch patch", ""),
         (APP, "", "pods/portforward", "get create", ""),
+        # where else a compromised key is
+        (APP, "", "configmaps", "list", ""),
+        # cert-manager as the issuer
+        (APP, "cert-manager.io", "certificates", "get patch", ""),
+        (APP, "cert-manager.io", "certificates/status", "patch", ""),
+        # a signer of the CSR API as the issuer; approving needs the verb approve on the signer as well
+        (CLUSTER, "certificates.k8s.io", "certificatesigningrequests", "get create delete", ""),
+        (CLUSTER, "certificates.k8s.io", "certificatesigningrequests/approval", "patch", ""),
     ),
 }
 
-IF_SERVED = (_GROUP_SNAPSHOT, "keda.sh", "argoproj.io", "kustomize.toolkit.fluxcd.io", "helm.toolkit.fluxcd.io")
+IF_SERVED = (
+    _GROUP_SNAPSHOT,
+    "cert-manager.io",
+    "keda.sh",
+    "argoproj.io",
+    "kustomize.toolkit.fluxcd.io",
+    "helm.toolkit.fluxcd.io",
+)
 """API groups of tools that a cluster may not have: a role may leave them out there, and preflight asks for none."""
 
 _RESTORE = ("snapshot", "group", "swap", "scale", "freeze", "roll", "pods", "exec")

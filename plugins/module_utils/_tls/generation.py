@@ -18,13 +18,16 @@ from dataclasses import dataclass
 
 from .._cluster.kinds import named
 from .._core.clock import rfc3339
-from .._core.errors import Conflict, NotFound, NotProven
+from .._core.errors import BadInput, Conflict, NotFound, NotProven
 from .._core.operation import Context, LooksAgain, NothingToUndo
 from .._core.plan import Json, Step
 from .authority import Authority, authority
-from .issue import Issued, issue, judged
+from .copies import Remake, remade
+from .csr import drop, find, signed
+from .issue import Issued, issue, judged, judged_by
 from .path import path_problems
 from .secrets import CRT, KEY, TlsSecret, archive, must_be_ours_to_write, replaced, staged
+from .source import CA_SECRET, CSR, PROVIDED, pair_from, source_in
 from .subject import Subject, Tools
 
 _TRIES = 5
@@ -73,20 +76,37 @@ class Stage:
         secret = subject.secret()
         if secret.certificate.fingerprint != subject.params["old"]:
             raise subject.foreign(secret)
-        must_be_ours_to_write(secret)
-        new = issue(
-            secret.certificate,
-            signing(subject, secret),
-            self.tools.clock.now(),
-            key_format=str(subject.params["key_format"]),
-            kind=str(subject.params["key"]),
-        )
+        must_be_ours_to_write(secret, subject.copies)
+        new = self._made(subject, secret)
         with contextlib.suppress(Conflict):  # created by the request before this one, whose answer was lost
             subject.cluster.create(staged(secret, subject.context.operation_id, new.chain, new.key))
         found = subject.staged()
         if found is None:
             raise NotFound("the staged Secret has vanished", where=subject.where, next="run the same task again")
         return found
+
+    def _made(self, subject: Subject, secret: TlsSecret) -> Issued:
+        """The new pair, from where the plan says."""
+        kind, params = source_in(subject.params), subject.params
+        if kind == CSR:
+            return signed(subject)
+        if kind == PROVIDED:
+            return self._handed_over(subject)
+        now, key_format = self.tools.clock.now(), str(params["key_format"])
+        return issue(secret.certificate, signing(subject, secret), now, key_format=key_format, kind=str(params["key"]))
+
+    def _handed_over(self, subject: Subject) -> Issued:
+        """What the caller gave. It is in no journal, so a run that died before this step needs it again."""
+        given = self.tools.given.get(subject.ref)
+        if given is None or given.fingerprint != subject.params["given"]:
+            raise BadInput(
+                "the certificate and key that this operation began with are not given",
+                where=subject.where,
+                why=f"it began with {subject.params['given']}; keys are kept in no journal",
+                next="run the same task again with the same certificate and private_key, or undo this operation",
+                details={"waiting": True},
+            )
+        return pair_from(given, str(subject.params["key_format"]), f"targets: {subject.ref}")
 
 
 def _facts(copy: TlsSecret) -> dict[str, Json]:
@@ -116,7 +136,7 @@ class Check(LooksAgain, NothingToUndo):
         if copy.certificate.fingerprint != subject.new:
             raise Conflict("the staged Secret holds another certificate than was staged", where=subject.where)
         new, old = issued_in(copy), secret.certificate
-        problems = list(judged(old, new, signing(subject, secret), now))
+        problems = list(self._judged(subject, secret, new, now))
         held = secret.trust.certificates
         if held and not path_problems(old, secret.chain.certificates[1:], held, old.not_before):
             # What its users trust by ca.crt led to the old one: it has to lead to the new one as well.
@@ -129,6 +149,12 @@ class Check(LooksAgain, NothingToUndo):
                 next="nothing was put into service",
             )
         return {"checked": new.certificate.fingerprint}
+
+    def _judged(self, subject: Subject, secret: TlsSecret, new: Issued, now: dt.datetime) -> tuple[str, ...]:
+        if source_in(subject.params) == CA_SECRET:
+            return judged(secret.certificate, new, signing(subject, secret), now)
+        accept = subject.params.get("accept") or ()
+        return judged_by(secret.certificate, new, subject.trust(), now, accept=accept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +177,9 @@ class Commit:
                 break
             if seen != subject.params["old"]:
                 raise subject.foreign(secret)
-            must_be_ours_to_write(secret)
-            self._archive(subject, secret, rfc3339(kept_until.replace(microsecond=0)))
+            must_be_ours_to_write(secret, subject.copies)
+            if not subject.emergency:  # a compromised key is not copied once more
+                self._archive(subject, secret, rfc3339(kept_until.replace(microsecond=0)))
             try:
                 self._put(subject, secret)
                 break
@@ -179,7 +206,8 @@ class Commit:
                 next="undo this operation, then start again",
             )
         new = issued_in(copy)
-        subject.cluster.update(replaced(secret.obj, new.chain, new.key, str(subject.params["rotated_for"])))
+        more = remade(Remake(secret, new, subject.keystore_password()), subject.copies) if subject.copies else {}
+        subject.cluster.update(replaced(secret.obj, new.chain, new.key, str(subject.params["rotated_for"]), more))
 
     def undoable(self, step: Step, context: Context) -> str | None:
         """Not without the archive, and not over what somebody else has written."""
@@ -190,6 +218,8 @@ class Commit:
                 return None
             if seen != subject.new:
                 raise subject.foreign(subject.secret())
+            if subject.emergency:
+                return f"{subject.where}: the old key is compromised and was given up; rotate again instead"
             return None if subject.archive() else f"{subject.where}: {_NOT_KEPT}, {_WHY_NOT}; rotate again instead"
         except (Conflict, NotFound) as error:
             return f"{error.where}: {error.why or error.what}"
@@ -208,7 +238,8 @@ class Commit:
                 raise NotFound(_NOT_KEPT, where=subject.where, why=_WHY_NOT, next="rotate again instead")
             before = str(subject.params["rotated_for_before"])
             try:
-                subject.cluster.update(replaced(secret.obj, copy.value(CRT), copy.value(KEY), before))
+                more = {name: copy.value(name) for name in subject.copies}
+                subject.cluster.update(replaced(secret.obj, copy.value(CRT), copy.value(KEY), before, more))
                 break
             except Conflict:
                 if attempt == _TRIES - 1:
@@ -224,7 +255,10 @@ class Clean(NothingToUndo):
 
     def done(self, step: Step, context: Context) -> bool:
         subject = Subject.of(self.tools, step, context)
-        return subject.staged() is None and (bool(subject.params["keep_s"]) or subject.archive() is None)
+        left = subject.staged() is not None or subject.pending() is not None
+        if left or (source_in(subject.params) == CSR and find(subject) is not None):
+            return False
+        return bool(subject.params["keep_s"]) or subject.archive() is None
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         subject = Subject.of(self.tools, step, context)
@@ -232,6 +266,8 @@ class Clean(NothingToUndo):
         if secret.certificate.fingerprint != subject.new:
             raise subject.foreign(secret)
         dropped = [subject.drop(subject.staged())]
+        if source_in(subject.params) == CSR:
+            dropped += drop(subject)
         if not subject.params["keep_s"]:
             dropped.append(subject.drop(subject.archive()))
         return {"deleted": [name for name in dropped if name]}

@@ -14,13 +14,14 @@ PRIVATE to this collection.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .._core.errors import BadInput
 from .authority import Authority
 from .certificates import Certificate, bundle, extension, read_chain, read_der
-from .keys import SAME, new_key, read_key, spki_of, write_key
+from .keys import SAME, new_key, read_key, spki_of, weakness, write_key
 from .path import broken_signature, path_problems
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _build(old: x509.Certificate, ca: Authority, key: Any, begin: dt.datetime, e
         .not_valid_before(begin)
         .not_valid_after(end)
     )
-    for kept in _kept(old, key):
+    for kept in kept_extensions(old, key):
         builder = builder.add_extension(kept.value, kept.critical)
     builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     builder = builder.add_extension(_authority_key(issuer), critical=False)
@@ -94,7 +95,7 @@ def _build(old: x509.Certificate, ca: Authority, key: Any, begin: dt.datetime, e
     return signed
 
 
-def _kept(old: x509.Certificate, key: Any) -> list[x509.Extension[Any]]:
+def kept_extensions(old: x509.Certificate, key: Any) -> list[x509.Extension[Any]]:
     """The extensions of the old certificate, without those that speak of its key, its issuer or its logging."""
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric import rsa
@@ -158,22 +159,31 @@ def _signing(old: x509.Certificate, ca_key: Any) -> tuple[Any, dict[str, Any]]:
     return digest, {}
 
 
-def changes(old: Certificate, new: Certificate) -> tuple[str, ...]:
-    """What a new generation has lost or altered against the old one, key and issuer aside; nothing when all is kept."""
+ATTRIBUTES = ("subject", "names", "key_usage", "extended_key_usage", "key")
+"""What is kept from the old certificate, and may be let go by name where somebody else decides on it."""
+
+
+def differences(old: Certificate, new: Certificate) -> dict[str, str]:
+    """What a new generation has lost or altered against the old one, by the words of :data:`ATTRIBUTES`, key aside."""
     from cryptography import x509
 
-    found = []
+    found = {}
     if old.x509().subject.public_bytes() != new.x509().subject.public_bytes():
-        found.append(f"the subject: {old.subject} became {new.subject}")
+        found["subject"] = f"the subject: {old.subject} became {new.subject}"
     if old.names != new.names:
-        found.append(f"the names: {', '.join(old.names)} became {', '.join(new.names)}")
+        found["names"] = f"the names: {', '.join(old.names)} became {', '.join(new.names)}"
     same_kind = old.key.partition("-")[0] == new.key.partition("-")[0]
-    for word, kind in (("key usage", x509.KeyUsage), ("extended key usage", x509.ExtendedKeyUsage)):
+    for word, kind in (("key_usage", x509.KeyUsage), ("extended_key_usage", x509.ExtendedKeyUsage)):
         if kind is x509.KeyUsage and not same_kind:
             continue
         if extension(old.x509(), kind) != extension(new.x509(), kind):
-            found.append(f"the {word}")
-    return tuple(found)
+            found[word] = f"the {word.replace('_', ' ')}"
+    return found
+
+
+def changes(old: Certificate, new: Certificate) -> tuple[str, ...]:
+    """What a new generation has lost or altered against the old one, key and issuer aside; nothing when all is kept."""
+    return tuple(differences(old, new).values())
 
 
 def judged(old: Certificate, new: Issued, ca: Authority, now: dt.datetime) -> tuple[str, ...]:
@@ -181,7 +191,23 @@ def judged(old: Certificate, new: Issued, ca: Authority, now: dt.datetime) -> tu
 
     Checked offline: the path now and an hour before the end, the key, what was to be kept, and that the key is new.
     """
+    return judged_by(old, new, ca.anchors, now, taken=[c.spki for c in ca.path])
 
+
+def judged_by(
+    old: Certificate,
+    new: Issued,
+    anchors: Sequence[Certificate],
+    now: dt.datetime,
+    *,
+    taken: Iterable[str] = (),
+    accept: Iterable[str] = (),
+) -> tuple[str, ...]:
+    """As :func:`judged`, by what is trusted.
+
+    ``taken``: fingerprints of public keys that must not be used again, beside the old one; ``accept``: attributes that
+    may differ.
+    """
     certificate = new.certificate
     chain = read_chain(new.chain)
     key, _format = read_key(new.key, "the new generation")
@@ -190,12 +216,14 @@ def judged(old: Certificate, new: Issued, ca: Authority, now: dt.datetime) -> tu
         found.append("the chain does not begin with the new certificate")
     if spki_of(key) != certificate.spki:
         found.append("the key does not belong to the certificate")
-    if certificate.spki in {old.spki, *(c.spki for c in ca.path)}:
+    if certificate.spki in {old.spki, *taken}:
         found.append("the key is not new")
+    if weakness(certificate.key):
+        found.append(weakness(certificate.key))
     if broken_signature(certificate):
         found.append(f"it is signed with {broken_signature(certificate)}")
     last = max(now, certificate.not_after - LAST_LOOK)
     for at in (now, last):
-        found += path_problems(certificate, chain.certificates[1:], ca.anchors, at)
-    found += changes(old, certificate)
+        found += path_problems(certificate, chain.certificates[1:], anchors, at)
+    found += [told for word, told in differences(old, certificate).items() if word not in set(accept)]
     return tuple(dict.fromkeys(found))

@@ -10,22 +10,38 @@ PRIVATE to this collection.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .._cluster.client import Cluster, Object
 from .._core.clock import parse_time
 from .._core.errors import BadInput, Denied, NotFound
 from .authority import Authority, authority
+from .certificates import Certificate
+from .certmanager import keeper
 from .consumers import RESTARTABLE, Consumer, Namespace, look
-from .issue import key_kind, validity
+from .copies import remakeable
+from .issue import judged_by, key_kind, validity
 from .keys import weakness
-from .path import name_problems
-from .plan import Observed, Request, Target, due
-from .rollout import obstacle
-from .secrets import KEPT_UNTIL, OF, PREVIOUS, ROLE, TlsSecret, must_be_ours_to_write, read_secret, role_of
+from .path import name_problems, time_problems
+from .plan import RELOAD, Observed, Request, Target, due
+from .rollout import interrupts, obstacle
+from .secrets import (
+    KEPT_UNTIL,
+    OF,
+    PREVIOUS,
+    ROLE,
+    TlsSecret,
+    derived_keys,
+    must_be_mutable,
+    must_be_ours_to_write,
+    read_secret,
+    role_of,
+)
 from .services import ServicePort, tls_port
+from .source import CA_SECRET, CERT_MANAGER, CSR, PROVIDED, anchors_for, pair_from
+from .subject import password_in
 
 
 @dataclass(slots=True)
@@ -35,6 +51,7 @@ class Observer:
     cluster: Cluster
     request: Request
     now: dt.datetime
+    denied: frozenset[str] = frozenset()
     _namespaces: dict[str, Namespace] = field(default_factory=dict)
     _services: dict[str, list[Object]] = field(default_factory=dict)
     _archives: dict[str, list[Object]] = field(default_factory=dict)
@@ -42,36 +59,124 @@ class Observer:
     def look(self, target: Target) -> Observed:
         """Raises NotFound, BadInput, Denied: each says what is wrong with the target, its CA or its users."""
         secret = self.secret(target)
-        why = due(secret.certificate, secret.rotated_for, self.request, self.now)
+        kept = keeper(self.cluster, secret) if self.request.source.kind == CERT_MANAGER else None
+        marked = kept.rotated_for if kept else secret.rotated_for
+        why = self.due(target, secret, marked)
         archives = self.expired_archives(target)
         if not why:
-            return Observed(target, secret.uid, secret.certificate, secret.rotated_for, "", expired_archives=archives)
+            return Observed(target, secret.uid, secret.certificate, marked, "", expired_archives=archives)
         if role_of(secret.obj):
             raise BadInput("this Secret is a copy that a rotation made", where=f"Secret {secret.ref}")
-        must_be_ours_to_write(secret)
+        copies = self.refuse_unwritable(target, secret)
         key_format = secret.key_format()
         if secret.certificate.ca:
             raise BadInput("the certificate is a CA, not a leaf", where=f"Secret {secret.ref}")
-        namespace, name = self.ca_name(target)
-        ca = self.authority(target, secret, namespace, name)
-        self.refuse_unissuable(secret, ca)
-        consumers = self.consumers(target)
-        self.refuse_unrenewable(target, consumers)
-        return Observed(
+        seen = Observed(
             target=target,
             uid=secret.uid,
             certificate=secret.certificate,
-            rotated_for=secret.rotated_for,
+            rotated_for=marked,
             due=why,
             key_format=key_format,
-            ca_namespace=namespace,
-            ca_name=name,
-            ca=ca.certificate.fingerprint,
-            anchors=tuple(anchor.pem().decode() for anchor in ca.anchors),
-            consumers=consumers,
-            service=self.service(target, consumers),
             expired_archives=archives,
+            kept=kept.to_dict() if kept else None,
+            copies=copies,
         )
+        seen = self.with_source(seen, secret)
+        consumers = self.consumers(target)
+        self.refuse_unrenewable(target, consumers)
+        return replace(seen, consumers=consumers, service=self.service(target, consumers))
+
+    def due(self, target: Target, secret: TlsSecret, marked: str) -> str:
+        """Why it is to be rotated; empty when it is not. What is handed over is wanted unless it is there already."""
+        given = self.request.source.given.get(target.ref)
+        if given is not None:
+            if secret.certificate.fingerprint == given.fingerprint:
+                return ""
+            return f"incident {self.request.incident}" if self.request.incident else "another is given"
+        why = due(secret.certificate, marked, self.request, self.now)
+        return why or ("its key is on the deny-list" if secret.certificate.spki in self.denied else "")
+
+    def refuse_unwritable(self, target: Target, secret: TlsSecret) -> tuple[str, ...]:
+        """Nobody may write it, we may not, or not all of its copies could be made anew. Gives the names of these."""
+        if self.request.source.kind == CERT_MANAGER:
+            must_be_mutable(secret)
+            return ()
+        must_be_ours_to_write(secret, derived_keys(secret))
+        named_in = target.keystore_password
+        return remakeable(secret, password_in(self.cluster, target.namespace, named_in) if named_in else None)
+
+    # -- who issues --------------------------------------------------------------------------------------------------
+
+    def with_source(self, seen: Observed, secret: TlsSecret) -> Observed:
+        """The same with what is known of its issuer. Raises BadInput where that could not make a good one."""
+        source = self.request.source
+        if source.kind == CA_SECRET:
+            namespace, name = self.ca_name(seen.target)
+            ca = self.authority(seen.target, secret, namespace, name)
+            self.refuse_unissuable(secret, ca)
+            anchors = tuple(anchor.pem().decode() for anchor in ca.anchors)
+            return replace(seen, ca_namespace=namespace, ca_name=name, ca=ca.certificate.fingerprint, anchors=anchors)
+        trusted = anchors_for(secret, source.trust)
+        seen = replace(seen, anchors=tuple(anchor.pem().decode() for anchor in trusted))
+        if source.kind == PROVIDED:
+            return replace(seen, given=self.refuse_unfit(seen, secret, trusted))
+        self.refuse_untrusted(secret, trusted)
+        return seen
+
+    def refuse_unfit(self, seen: Observed, secret: TlsSecret, trusted: Sequence[Certificate]) -> str:
+        """What is handed over, judged as what we issue is; gives its fingerprint."""
+        where, source = f"targets: {seen.target.ref}", self.request.source
+        given = source.given.get(seen.target.ref)
+        if given is None:
+            raise BadInput("nothing is given for this target", where=where, next="give certificate and private_key")
+        new = pair_from(given, seen.key_format, where)
+        old = secret.certificate
+        problems = list(judged_by(old, new, trusted, self.now, taken=self.denied, accept=source.accept))
+        wanted = key_kind(old, self.request.key)
+        if new.certificate.key != wanted and "key" not in source.accept:
+            problems.append(f"the kind of its key is {new.certificate.key}, {wanted} is wanted")
+        if new.certificate.spki in self.denied:
+            problems.append("its key is on the deny-list")
+        if problems:
+            raise BadInput(
+                "the certificate given is not fit for this Secret",
+                where=where,
+                why="; ".join(problems),
+                next="give another; what may differ can be named in issuer.accept",
+            )
+        return new.certificate.fingerprint
+
+    def refuse_untrusted(self, secret: TlsSecret, trusted: Sequence[Certificate]) -> None:
+        """An issuer elsewhere: what clients trust must live, allow the names, and outlive what is issued."""
+        old, where = secret.certificate, f"Secret {secret.ref}"
+        weak = weakness(key_kind(old, self.request.key))
+        if weak and self.request.source.kind == CSR:
+            raise BadInput(
+                "the certificate's key is too weak to make another like it", where=where, why=weak, next="set key"
+            )
+        living = [ca for ca in trusted if not time_problems(ca, self.now)]
+        if not living:
+            ended = max(ca.not_after for ca in trusted)
+            raise BadInput(
+                "the CA that clients trust has expired",
+                where=where,
+                why=f"{trusted[0].subject} ended {ended:%Y-%m-%dT%H:%M:%SZ}",
+                next="rotate the CA first",
+            )
+        allowed = [ca for ca in living if not name_problems(old, ca)]
+        if not allowed:
+            why = "; ".join(name_problems(old, living[0]))
+            raise BadInput("the CA may not sign for these names", where=where, why=why)
+        ends, life = max(ca.not_after for ca in allowed), old.not_after - old.not_before
+        shortest = dt.timedelta(seconds=600) if self.request.source.kind == CSR else life
+        if self.now + shortest > ends:
+            raise BadInput(
+                "the new certificate would outlive its CA",
+                where=where,
+                why=f"it would live {life.days} days, the CA ends {ends:%Y-%m-%dT%H:%M:%SZ}",
+                next="rotate the CA first, or ask for a shorter duration",
+            )
 
     # -- the Secret and its CA --------------------------------------------------------------------------------------
 
@@ -158,23 +263,31 @@ class Observer:
         )
 
     def refuse_unrenewable(self, target: Target, consumers: tuple[Consumer, ...]) -> None:
-        """Users that never see the new content without a new process, and whose controller would not make one."""
+        """Users that need a new process, or may need one, and whose controller would not make one in peace."""
         running = {pod.workload for pod in self.namespace(target.namespace).pods}
         for consumer in consumers:
-            if consumer.delivered or consumer.ref not in running or consumer.kind in ("Job", "CronJob"):
+            if consumer.ref not in running or consumer.kind in ("Job", "CronJob"):
                 continue
-            if consumer.kind in RESTARTABLE:
-                why = obstacle(self.cluster.get(consumer.kind, consumer.name, target.namespace))
-            else:
+            needed = self.request.emergency or not consumer.delivered
+            if consumer.kind in RESTARTABLE and (needed or self.request.rollout != RELOAD):
+                self._refuse_obstacle(target, consumer, needed=needed)
+            elif needed and consumer.kind not in RESTARTABLE and not self.request.emergency:
                 why = f"no controller of ours to restart a {consumer.kind}"
-            if why:
-                ways = ", ".join(sorted({use.delivery for use in consumer.uses}))
-                raise BadInput(
-                    f"{consumer.ref} needs a restart to see a new certificate and cannot be restarted",
-                    where=f"namespace {target.namespace}",
-                    why=f"it gets the Secret by {ways}; {why}",
-                    next="clear that, or leave it out with workloads in targets",
-                )
+                raise _unrenewable(target, consumer, why, needed=True)
+
+    def _refuse_obstacle(self, target: Target, consumer: Consumer, *, needed: bool) -> None:
+        workload = self.cluster.get(consumer.kind, consumer.name, target.namespace)
+        why = obstacle(workload)
+        if why:
+            raise _unrenewable(target, consumer, why, needed=needed)
+        why = "" if self.request.accept_downtime else interrupts(workload)
+        if why:
+            raise BadInput(
+                f"a restart of {consumer.ref} would interrupt the service",
+                where=f"namespace {target.namespace}",
+                why=why,
+                next="do it in a window, with accept_downtime: true, or give it another strategy",
+            )
 
     def service(self, target: Target, consumers: tuple[Consumer, ...]) -> ServicePort | None:
         """The Service named; else the only one that leads to a port of the users' pods."""
@@ -225,3 +338,15 @@ class Observer:
             return parse_time(annotations[KEPT_UNTIL]) <= self.now
         except ValueError:
             return False
+
+
+def _unrenewable(target: Target, consumer: Consumer, why: str, *, needed: bool) -> BadInput:
+    ways = ", ".join(sorted({use.delivery for use in consumer.uses})) or "a way that is not seen"
+    return BadInput(
+        f"{consumer.ref} {'needs' if needed else 'may need'} a restart to see a new certificate"
+        " and cannot be restarted",
+        where=f"namespace {target.namespace}",
+        why=f"it gets the Secret by {ways}; {why}",
+        next="clear that, or leave it out with workloads in targets"
+        + ("" if needed else ", or say with rollout: reload how it loads new files"),
+    )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .._cluster.kinds import named
@@ -22,15 +22,23 @@ from .consumers import RESTARTABLE, Consumer, Use
 from .handshake import HTTP
 from .keys import SAME
 from .services import ServicePort
+from .source import CERT_MANAGER, CSR, Source
 
 KIND = "rotation"
+RELOAD = "reload"
 WORDS = ("baseline", "stage", "check", "commit", "deliver", "restart", "prove", "clean")
+"""The steps of a target whose certificate a CA Secret issues and whose servers reload by themselves or restart."""
+WAVES = ("1", "10%", "100%")
 _LEASE_NAME = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What the caller asks for: one Secret, and where it is served."""
+    """What the caller asks for: one Secret, and where it is served.
+
+    ``keystore_password``: the ``secret`` and ``key`` that hold the password of its PKCS#12 stores; ``reload``: how its
+    servers are told to load new files (``signal`` or ``command``, and a ``container``).
+    """
 
     namespace: str
     secret: str
@@ -39,6 +47,8 @@ class Target:
     server_name: str = ""
     protocol: str = HTTP
     workloads: tuple[str, ...] = ()
+    keystore_password: Mapping[str, str] | None = None
+    reload: Mapping[str, Json] | None = None
 
     @property
     def ref(self) -> str:
@@ -47,7 +57,11 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the caller asks for, all of it. Times in seconds; ``expiring_within`` None: a third of the validity."""
+    """What the caller asks for, all of it. Times in seconds; ``expiring_within`` None: a third of the validity.
+
+    ``waves``: how many targets at a time, as numbers or percentages of all; the last one counts for what is left.
+    ``at_once``: how many of a wave side by side. ``failures_allowed``: how many may fail before no new wave is begun.
+    """
 
     targets: tuple[Target, ...]
     ca_secret: str
@@ -60,10 +74,21 @@ class Request:
     reload_wait_s: float = 5.0
     wait_timeout_s: float = 300.0
     keep_previous_s: float = 86400.0
+    source: Source = field(default_factory=Source)
+    rollout: str = "restart"
+    emergency: bool = False
+    purge: tuple[str, ...] = ()
+    accept_downtime: bool = False
+    state_namespace: str = ""
+    waves: tuple[str, ...] = WAVES
+    at_once: int = 4
+    failures_allowed: int = 0
 
     def plan_key(self, targets: Sequence[Target]) -> str:
         """What makes asking again the same operation. Not what was found: that changes while it runs."""
-        why = f"incident:{self.incident}" if self.incident else "force" if self.force else "expiring"
+        given = self.source.marks(target.ref for target in targets)
+        why = f"provided:{given}" if given else "force" if self.force else "expiring"
+        why = f"incident:{self.incident}" if self.incident else why
         return f"{why}:" + ",".join(sorted(target.ref for target in targets))
 
     def lease(self, targets: Sequence[Target]) -> str:
@@ -83,6 +108,8 @@ class Observed:
 
     ``due`` says why it is to be rotated, empty where it is not. ``ca``: fingerprint of the certificate that will sign;
     ``anchors``: PEM of what clients trust; ``expired_archives``: names and uids of copies whose time is over.
+    ``kept``: the Certificate of cert-manager behind it; ``given``: fingerprint of what is handed over; ``copies``:
+    other data keys that hold the pair again.
     """
 
     target: Target
@@ -98,6 +125,9 @@ class Observed:
     consumers: tuple[Consumer, ...] = ()
     service: ServicePort | None = None
     expired_archives: tuple[tuple[str, str], ...] = ()
+    kept: Mapping[str, Json] | None = None
+    given: str = ""
+    copies: tuple[str, ...] = ()
 
 
 def due(certificate: Certificate, rotated_for: str, request: Request, now: dt.datetime) -> str:
@@ -124,7 +154,8 @@ def _steps(request: Request, seen: Observed) -> tuple[Step, ...]:
     if not seen.due:
         return purge
     params = _params(request, seen)
-    until = {"baseline": "commit", "stage": "commit", "check": "commit", "deliver": "restart"}
+    made = "renew" if request.source.kind == CERT_MANAGER else "commit"
+    until = {"baseline": made, "request": made, "stage": made, "check": made, "deliver": "restart", "reload": "restart"}
     steps = [
         Step(
             step_name(word, seen.target.ref),
@@ -133,9 +164,19 @@ def _steps(request: Request, seen: Observed) -> tuple[Step, ...]:
             params,
             step_name(until[word], seen.target.ref) if word in until else "",
         )
-        for word in WORDS
+        for word in words(request)
     ]
     return (*steps, *purge)
+
+
+def words(request: Request) -> tuple[str, ...]:
+    """The steps of a target in their order, by who issues and how servers get the new certificate."""
+    kind, emergency = request.source.kind, request.emergency
+    made = {CERT_MANAGER: ("renew",), CSR: ("request", *WORDS[1:4])}.get(kind, WORDS[1:4])
+    told = ("reload",) if request.rollout == RELOAD and not emergency else ()
+    after = ("restart", "prove", *(() if kind == CERT_MANAGER else ("clean",)))
+    first, last = (("deny",), ("leaks",)) if emergency else ((), ())
+    return ("baseline", *first, *made, "deliver", *told, *after, *last)
 
 
 def step_name(word: str, ref: str) -> str:
@@ -159,9 +200,15 @@ def _touched(word: str, seen: Observed) -> tuple[str, ...]:
     namespace, secret = seen.target.namespace, seen.target.secret
     if word == "stage":
         return (named("Secret", f"{secret}-next-*", namespace),)
+    if word == "request":
+        return (named("CertificateSigningRequest", "knowngood-*"), named("Secret", f"{secret}-key-*", namespace))
+    if word == "renew" and seen.kept:
+        return (named("Certificate", str(seen.kept["name"]), namespace),)
+    if word == "deny":
+        return ("ConfigMap knowngood-denied-*",)
     if word == "commit":
         return (named("Secret", secret, namespace), named("Secret", f"{secret}-prev-*", namespace))
-    if word == "deliver":
+    if word in ("deliver", "reload"):
         return tuple(f"pods of {named(c.kind, c.name, namespace)}" for c in seen.consumers)
     if word == "restart":
         return tuple(named(c.kind, c.name, namespace) for c in seen.consumers if c.kind in RESTARTABLE)
@@ -197,8 +244,25 @@ def _params(request: Request, seen: Observed) -> dict[str, Json]:
         "probe_image": request.probe_image,
         "reload_wait_s": request.reload_wait_s,
         "timeout_s": request.wait_timeout_s,
-        "keep_s": request.keep_previous_s,
+        "keep_s": 0.0 if request.emergency else request.keep_previous_s,
+        "copies": list(seen.copies),
+        "keystore_password": dict(target.keystore_password) if target.keystore_password and seen.copies else None,
+        "reload": dict(target.reload) if target.reload and request.rollout == RELOAD else None,
+        "emergency": request.emergency,
+        "purge": list(request.purge),
+        "old_spki": seen.certificate.spki,
+        **_source(request.source, seen),
     }
+
+
+def _source(source: Source, seen: Observed) -> dict[str, Json]:
+    """Who issues, as the steps need it."""
+    found: dict[str, Json] = {"issuer": source.kind, "accept": list(source.accept), "issue_timeout_s": source.timeout_s}
+    if source.kind == CERT_MANAGER:
+        return {**found, "certificate": dict(seen.kept or {}), "old_pem": seen.certificate.pem().decode()}
+    if source.kind == CSR:
+        return {**found, "signer": source.signer, "approve": source.approve}
+    return {**found, "given": seen.given}
 
 
 def _why(request: Request) -> str:

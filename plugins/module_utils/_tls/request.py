@@ -9,14 +9,20 @@ PRIVATE to this collection.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from .._core.application import ApplicationSpec
 from .._core.durations import seconds
 from .._core.errors import BadInput
 from .keys import SAME
-from .plan import Request, Target
+from .plan import RELOAD, WAVES, Request, Target
+from .source import CSR, PROVIDED, SOURCES, Given, Source
+from .waves import checked
+
+_SIGNAL = re.compile(r"(SIG)?[A-Z][A-Z0-9]*|[0-9]+")
 
 
 def request(params: Mapping[str, Any]) -> Request:
@@ -30,9 +36,15 @@ def request(params: Mapping[str, Any]) -> Request:
     if twice:
         raise BadInput("targets names a Secret twice", why=", ".join(twice))
     expiring = params.get("expiring_within")
+    issuer = params.get("issuer") or {}
+    rollout = params.get("rollout") or "restart"
+    targets = _with_reload(targets, params.get("reload"), rollout)
+    emergency = bool(params.get("emergency"))
+    if emergency and not params.get("incident"):
+        raise BadInput("an emergency needs an incident", next="name it with incident: it is what makes it run once")
     return Request(
         targets=targets,
-        ca_secret=params["issuer"]["ca_secret"],
+        ca_secret=issuer.get("ca_secret") or "",
         app=app.target if app else "",
         key=params.get("key") or SAME,
         force=bool(params.get("force")),
@@ -42,7 +54,71 @@ def request(params: Mapping[str, Any]) -> Request:
         reload_wait_s=seconds(params["reload_wait"], "reload_wait"),
         wait_timeout_s=float(params["wait_timeout"]),
         keep_previous_s=seconds(params["keep_previous_for"], "keep_previous_for"),
+        source=_source(issuer, params.get("targets") or [], app),
+        rollout=rollout,
+        emergency=emergency,
+        purge=_purge(params, emergency),
+        accept_downtime=bool(params.get("accept_downtime")),
+        waves=checked(params.get("waves") or WAVES),
+        at_once=max(1, int(params.get("at_once") or 4)),
+        failures_allowed=int(params.get("failures_allowed") or 0),
     )
+
+
+def _source(issuer: Mapping[str, Any], targets: list[Mapping[str, Any]], app: ApplicationSpec | None) -> Source:
+    """Exactly one of the issuers, with what it needs."""
+    chosen = [kind for kind in SOURCES if issuer.get(kind)]
+    if len(chosen) != 1:
+        raise BadInput(
+            "issuer names no issuer" if not chosen else "issuer names more than one issuer",
+            why=f"got {', '.join(chosen) or 'nothing'}",
+            next=f"give one of {', '.join(SOURCES)}",
+        )
+    csr = issuer.get(CSR) or {}
+    if chosen == [CSR] and csr["signer"].startswith("kubernetes.io/"):
+        raise BadInput(
+            "the signers of Kubernetes itself issue no certificates for servers of applications",
+            where="issuer.csr.signer",
+            why=csr["signer"],
+            next="name a signer of your own",
+        )
+    given = {
+        _target(target, app).ref: Given(str(target["certificate"]).encode(), str(target["private_key"]).encode())
+        for target in targets
+        if target.get("certificate") and target.get("private_key")
+    }
+    if given and chosen != [PROVIDED]:
+        raise BadInput("a target has a certificate, but its issuer is another", next="set issuer.provided: true")
+    return Source(
+        kind=chosen[0],
+        signer=csr.get("signer") or "",
+        approve=bool(csr.get("approve")),
+        timeout_s=seconds(issuer.get("timeout") or "5m", "issuer.timeout"),
+        trust=issuer.get("trust") or "",
+        accept=tuple(issuer.get("accept") or ()),
+        given=given,
+    )
+
+
+def _with_reload(targets: tuple[Target, ...], common: Any, rollout: str) -> tuple[Target, ...]:
+    """Each target with how its servers reload: its own way, else the common one. Only where that is asked for."""
+    if rollout != RELOAD:
+        return tuple(replace(target, reload=None) for target in targets)
+    return tuple(replace(target, reload=_reload(target.reload or common, target)) for target in targets)
+
+
+def _reload(wanted: Mapping[str, Any] | None, target: Target) -> dict[str, Any]:
+    given = {key: value for key, value in (wanted or {}).items() if value}
+    if ("signal" in given) == ("command" in given):
+        raise BadInput(
+            "how its servers reload is not said",
+            where=f"targets: {target.ref}",
+            why="rollout is reload",
+            next="give signal or command, one of them, in reload",
+        )
+    if "signal" in given and not _SIGNAL.fullmatch(str(given["signal"])):
+        raise BadInput("reload.signal is no signal", why=f"got {given['signal']!r}", next="a name such as HUP")
+    return given
 
 
 def _targets(given: list[Mapping[str, Any]], app: ApplicationSpec | None) -> tuple[Target, ...]:
@@ -63,4 +139,20 @@ def _target(given: Mapping[str, Any], app: ApplicationSpec | None) -> Target:
         server_name=given.get("server_name") or "",
         protocol=given.get("protocol") or "http",
         workloads=tuple(given.get("workloads") or ()),
+        keystore_password=_password(given),
+        reload=given.get("reload"),
     )
+
+
+def _purge(params: Mapping[str, Any], emergency: bool) -> tuple[str, ...]:
+    wanted = tuple(params.get("purge") or ())
+    if wanted and not emergency:
+        raise BadInput(
+            "copies of an old key are purged in an emergency only", next="set emergency: true, or drop purge"
+        )
+    return wanted
+
+
+def _password(given: Mapping[str, Any]) -> dict[str, str] | None:
+    named = given.get("keystore_password")
+    return {"secret": named.get("secret") or given["secret"], "key": named["key"]} if named else None

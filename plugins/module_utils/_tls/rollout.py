@@ -34,6 +34,15 @@ def obstacle(workload: Mapping[str, Any]) -> str:
     return f"its rollout stops at partition {partition}" if partition else ""
 
 
+def interrupts(workload: Mapping[str, Any]) -> str:
+    """Why its rollout would leave nobody to answer for a while, or nothing."""
+    spec = workload.get("spec") or {}
+    if (spec.get("strategy") or {}).get("type") != "Recreate":
+        return ""
+    count = spec.get("replicas", 1)
+    return f"its strategy is Recreate: all of its {count} pods end before a new one starts" if count else ""
+
+
 def restart(cluster: Cluster, ref: Ref, mark: str) -> bool:
     """Sets the mark in the template; False when it was there already: asking twice restarts once.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from .._cluster.client import Cluster
@@ -19,11 +20,18 @@ from .._core.errors import Conflict, Interrupted, KnownGoodError, Unreachable
 from .._core.operation import Engine, Seen
 from .._core.plan import Json, Plan, digest
 from .._core.ports import DONE, TO_DO, Operation
+from .consumers import look
+from .emergency import denied_keys
 from .inventory import UNKNOWN, drift, served_by
 from .observe import Observer
 from .plan import KIND, Observed, Request, Target, plan, step_name
+from .source import CERT_MANAGER
+from .waves import lanes, split
 
 UNDO, HOLD = "undo", "hold"
+_WRITES = ("tls.commit", "tls.renew")
+_ENDS_ALL = (Interrupted, Unreachable)
+"""After these no further wave is begun, however many failures are allowed."""
 _NOT_OURS_TO_UNDO = (Conflict, Interrupted, Unreachable)
 """After these the cluster is not ours to write to (or not reachable): the operation waits for a person."""
 
@@ -45,20 +53,93 @@ def rotate(
 ) -> dict[str, Json]:
     """Rotates what is due and reports. With an application all targets are one operation, else each is its own.
 
-    Raises KnownGoodError; ``changed`` of the error is true when an earlier target was already rotated.
+    Operations run in waves, those of a wave side by side unless they share a workload; each wave is over before the
+    next is begun, which it is not when more of them failed than is allowed. Raises KnownGoodError of the first that
+    failed; ``changed`` of the error is true when any target was rotated, and its ``details`` say what became of the
+    others.
     """
     groups = [request.targets] if request.app else [(target,) for target in request.targets]
+    denied = denied_keys(cluster, request.state_namespace)
     parts: list[Part] = []
-    for group in groups:
-        try:
-            parts.append(_one(cluster, request, engine, group, clock, on_failure, check_mode))
-        except KnownGoodError as error:
-            error.changed = error.changed or any(part.changed for part in parts)
-            done = [part.operation.id for part in parts if part.changed and part.operation]
-            if done:
-                error.details = {**error.details, "operations": done}
-            raise
+    failures: list[tuple[tuple[Target, ...], KnownGoodError]] = []
+    waves = split(groups, request.waves)
+    for number, wave in enumerate(waves, 1):
+        if len(waves) > 1:
+            engine.reporter.say(f"wave {number} of {len(waves)}: {', '.join(t.ref for group in wave for t in group)}")
+        for group, came in zip(
+            wave, _side_by_side(cluster, request, engine, wave, clock, on_failure, check_mode, denied), strict=True
+        ):
+            if isinstance(came, Part):
+                parts.append(came)
+            else:
+                failures.append((group, came))
+        if len(failures) > request.failures_allowed or any(isinstance(error, _ENDS_ALL) for _group, error in failures):
+            break
+    if failures:
+        raise _failed(request, parts, failures)
     return report(parts)
+
+
+def _side_by_side(
+    cluster: Cluster,
+    request: Request,
+    engine: Engine,
+    wave: Sequence[tuple[Target, ...]],
+    clock: Clock,
+    on_failure: str,
+    check_mode: bool,
+    denied: frozenset[str],
+) -> list[Part | KnownGoodError]:
+    """What came of each group of a wave, in its order."""
+
+    def one(group: tuple[Target, ...]) -> Part | KnownGoodError:
+        try:
+            return _one(cluster, request, engine, group, clock, on_failure, check_mode, denied)
+        except KnownGoodError as error:
+            return error
+
+    if len(wave) == 1:
+        return [one(wave[0])]
+    beside = lanes(wave, _users(cluster, wave))
+    with ThreadPoolExecutor(max_workers=min(request.at_once, len(beside))) as pool:
+        came = pool.map(lambda lane: [(group, one(group)) for group in lane], beside)
+        by_group = dict(row for rows in came for row in rows)
+    return [by_group[group] for group in wave]
+
+
+def _users(cluster: Cluster, wave: Sequence[tuple[Target, ...]]) -> list[frozenset[str]]:
+    """The workloads of each group. Where they cannot be read, all groups are taken to share one."""
+    try:
+        seen = {name: look(cluster, name) for name in {target.namespace for group in wave for target in group}}
+    except KnownGoodError:  # each target says so itself
+        return [frozenset({"?"}) for _group in wave]
+    return [
+        frozenset(
+            f"{target.namespace}/{ref}"
+            for target in group
+            for ref in (target.workloads or [c.ref for c in seen[target.namespace].consumers(target.secret)])
+        )
+        for group in wave
+    ]
+
+
+def _failed(
+    request: Request, parts: Sequence[Part], failures: Sequence[tuple[tuple[Target, ...], KnownGoodError]]
+) -> KnownGoodError:
+    """The first failure, with what became of every target: rotated, failed, or not begun."""
+    error = failures[0][1]
+    error.changed = error.changed or any(part.changed for part in parts) or any(e.changed for _g, e in failures)
+    done = [part.operation.id for part in parts if part.changed and part.operation]
+    if done:
+        error.details = {**error.details, "operations": done}
+    if len(request.targets) > 1:
+        rows = [row for part in parts for row in _targets(part)]
+        rows += [{"target": t.ref, "state": "failed", "reason": str(e)} for group, e in failures for t in group]
+        known = {row["target"] for row in rows}
+        why = "not begun: too many failed before"
+        rows += [{"target": t.ref, "state": "skipped", "reason": why} for t in request.targets if t.ref not in known]
+        error.details = {**error.details, "targets": rows}
+    return error
 
 
 def _one(
@@ -69,9 +150,10 @@ def _one(
     clock: Clock,
     on_failure: str,
     check_mode: bool,
+    denied: frozenset[str],
 ) -> Part:
     lease, key = request.lease(targets), request.plan_key(targets)
-    observer = Observer(cluster, request, clock.now())
+    observer = Observer(cluster, request, clock.now(), denied)
     marked = engine.mark(lease)
     ended = marked.ended(KIND, key) if request.incident else None
     if ended is not None:  # once for an incident: what has become of it since is said, not changed
@@ -88,7 +170,8 @@ def _one(
     if made.empty or check_mode:
         return part
     until = clock.now() + dt.timedelta(seconds=request.keep_previous_s)
-    facts = {"undo_until": rfc3339(until.replace(microsecond=0))} if request.keep_previous_s else {}
+    kept = request.keep_previous_s and not request.emergency and request.source.kind != CERT_MANAGER
+    facts = {"undo_until": rfc3339(until.replace(microsecond=0))} if kept else {}
     return _run(engine, part, made, facts, on_failure, clock, marked)
 
 
@@ -120,7 +203,8 @@ def _run(
         outcome = engine.run(made, facts, seen=marked)
     except KnownGoodError as error:
         operation_id = str(error.details.get("operation", ""))
-        if on_failure == UNDO and operation_id and not isinstance(error, _NOT_OURS_TO_UNDO):
+        waiting = bool(error.details.get("waiting"))  # for somebody to act: nothing is lost by going on later
+        if on_failure == UNDO and operation_id and not waiting and not isinstance(error, _NOT_OURS_TO_UNDO):
             _back(engine, operation_id, error, clock)
         raise
     return replace(part, plan=made, operation=outcome.operation, changed=outcome.changed)
@@ -131,7 +215,13 @@ def _back(engine: Engine, operation_id: str, error: KnownGoodError, clock: Clock
     operation = engine.journal.get(operation_id)
     if operation is None:
         return
-    written = [s.params["old"] for s in operation.plan.steps if s.action == "tls.commit" and _begun(operation, s.name)]
+    written = [s for s in operation.plan.steps if s.action in _WRITES and _begun(operation, s.name)]
+    if any(s.action == "tls.renew" for s in written):
+        error.why += "; what cert-manager keeps is not put back"
+        return
+    if any(s.params.get("emergency") for s in written):
+        error.why += "; the old key is given up, so it is not put back"
+        return
     if written and _too_late(operation, clock):
         error.why += "; the old certificate has expired, so it is not put back"
         return
@@ -207,8 +297,14 @@ def report(parts: Sequence[Part]) -> dict[str, Json]:
         "targets": [row for part in parts for row in _targets(part)],
         "generations": generations,
         "proof": proof,
-        "unproven": sorted({_who(row) for row in proof if row["ok"] is None}),
+        "unproven": sorted(
+            {_who(row) for row in proof if row["ok"] is None}
+            | {str(what) for _part, results in ran for what in _copies(results, "unsearched")}
+        ),
         "restarted": sorted({ref for _part, results in ran for ref in _restarted(results)}),
+        "reloaded": sorted({pod for _part, results in ran for pod in _reloaded(results)}),
+        "copies": [row for _part, results in ran for row in _copies(results, "copies")],
+        "denied": sorted({str(r["spki"]) for _part, results in ran for r in results.values() if r.get("denied")}),
         "failed_handshakes": sum(int(r.get("failed", 0)) for _part, results in ran for r in results.values()),
         "undo_until": max((str(op.facts.get("undo_until", "")) for op in operations), default=""),
         "seen": [note for part in parts for note in part.notes],
@@ -228,7 +324,7 @@ def _generations(operation: Operation | None) -> Iterable[dict[str, Json]]:
         return
     results = operation.results
     for step in operation.plan.steps:
-        if step.action != "tls.stage" or step.name not in results:
+        if step.action not in ("tls.stage", "tls.renew") or "fingerprint" not in results.get(step.name, {}):
             continue
         new, params = results[step.name], step.params
         ref = f"{params['namespace']}/{params['secret']}"
@@ -257,6 +353,14 @@ def _proof(part: Part, results: Mapping[str, Mapping[str, Json]]) -> list[dict[s
 
 def _restarted(results: Mapping[str, Mapping[str, Json]]) -> list[str]:
     return [str(ref) for name, result in results.items() if name.startswith("restart ") for ref in result["restarted"]]
+
+
+def _reloaded(results: Mapping[str, Mapping[str, Json]]) -> list[str]:
+    return [str(pod) for name, result in results.items() if name.startswith("reload ") for pod in result["reloaded"]]
+
+
+def _copies(results: Mapping[str, Mapping[str, Json]], word: str) -> list[Json]:
+    return [row for name, result in results.items() if name.startswith("leaks ") for row in result.get(word, ())]
 
 
 def _who(row: Mapping[str, Json]) -> str:

@@ -12,7 +12,7 @@ PRIVATE to this collection.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,10 +27,10 @@ from .pem import blocks
 CRT, KEY, CA = "tls.crt", "tls.key", "ca.crt"
 ROTATED_FOR = "knowngood.io/rotated-for"
 KEPT_UNTIL = "knowngood.io/kept-until"
-ROLE, STAGED, PREVIOUS = "knowngood.io/role", "staged", "previous"
+ROLE, STAGED, PREVIOUS, PENDING = "knowngood.io/role", "staged", "previous", "pending"
 OF = "knowngood.io/of"
 _NAME_LIMIT = 253
-_KEYSTORES = (b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce")
+KEYSTORES = (b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +103,11 @@ def read_secret(obj: Object) -> TlsSecret:
     )
 
 
-def must_be_ours_to_write(secret: TlsSecret) -> None:
-    """Raises BadInput: kept by somebody else, immutable, or with copies that one write could not keep in step."""
+def must_be_ours_to_write(secret: TlsSecret, remade: Iterable[str] = ()) -> None:
+    """Raises BadInput: kept by somebody else, immutable, or with copies that one write could not keep in step.
+
+    ``remade``: data keys with such copies that the same write makes anew.
+    """
     where = f"Secret {secret.ref}"
     if secret.owner.acts:
         raise BadInput(
@@ -113,19 +116,24 @@ def must_be_ours_to_write(secret: TlsSecret) -> None:
             why=f"owner: {secret.owner.name}",
             next="rotate it through its owner",
         )
-    if secret.immutable:
-        raise BadInput(
-            "the Secret is immutable",
-            where=where,
-            next="put the certificate into a new Secret and point its users there",
-        )
-    copies = derived_keys(secret)
+    must_be_mutable(secret)
+    copies = [name for name in derived_keys(secret) if name not in set(remade)]
     if copies:
         raise BadInput(
             "the Secret holds more copies of the certificate or of its key, which would be left behind",
             where=where,
             why=", ".join(copies),
             next="drop them, or rotate this one with the tool that made them",
+        )
+
+
+def must_be_mutable(secret: TlsSecret) -> None:
+    """Raises BadInput for an immutable Secret: nobody can put another certificate into it."""
+    if secret.immutable:
+        raise BadInput(
+            "the Secret is immutable",
+            where=f"Secret {secret.ref}",
+            next="put the certificate into a new Secret and point its users there",
         )
 
 
@@ -139,14 +147,28 @@ def derived_keys(secret: TlsSecret) -> tuple[str, ...]:
 
 
 def _is_copy(name: str, value: bytes, leaf: Certificate) -> bool:
-    store = value[:4] in _KEYSTORES or _is_pkcs12(value)
+    store = value[:4] in KEYSTORES or is_pkcs12(value)
     if store:
         return "trust" not in name.lower()
     found = blocks(value)
+    if not found:
+        return value == leaf.der or _is_der_key(value, leaf)
     return any(block.private or block.der == leaf.der for block in found)
 
 
-def _is_pkcs12(value: bytes) -> bool:
+def _is_der_key(value: bytes, leaf: Certificate) -> bool:
+    """The leaf's private key without PEM around it (as cert-manager's ``key.der``)."""
+    from cryptography.hazmat.primitives.serialization import load_der_private_key
+
+    if value[:1] != b"\x30":
+        return False
+    try:
+        return spki_of(load_der_private_key(value, None, unsafe_skip_rsa_key_validation=True)) == leaf.spki
+    except Exception:  # the parser has many exceptions for what is no key
+        return False
+
+
+def is_pkcs12(value: bytes) -> bool:
     """DER: a sequence that begins with the integer 3 (RFC 7292 section 4)."""
     if value[:1] != b"\x30" or len(value) < 8:
         return False
@@ -170,6 +192,17 @@ def archive_name(name: str, operation_id: str) -> str:
 def _beside(name: str, word: str, operation_id: str) -> str:
     tail = f"-{word}-{operation_id.rpartition('-')[2]}"
     return name[: _NAME_LIMIT - len(tail)].rstrip("-.") + tail
+
+
+def pending_name(name: str, operation_id: str) -> str:
+    """Of the Secret that holds a new key until its certificate is issued."""
+    return _beside(name, "key", operation_id)
+
+
+def pending(secret: TlsSecret, operation_id: str, key: bytes) -> Object:
+    """A new key alone, immutable."""
+    name = pending_name(secret.name, operation_id)
+    return {**_manifest(secret, name, operation_id, PENDING, {KEY: _encoded(key)}, {}), "type": "Opaque"}
 
 
 def staged(secret: TlsSecret, operation_id: str, chain: bytes, key: bytes) -> Object:
@@ -202,10 +235,12 @@ def _manifest(
     }
 
 
-def replaced(obj: Object, chain: bytes, key: bytes, rotated_for: str) -> Object:
+def replaced(
+    obj: Object, chain: bytes, key: bytes, rotated_for: str, more: Mapping[str, bytes] | None = None
+) -> Object:
     """The object as found with another pair in it: one write, everything else kept. It carries its resourceVersion.
 
-    ``rotated_for`` empty removes that annotation.
+    ``rotated_for`` empty removes that annotation. ``more``: other data keys that hold the pair again.
     """
     meta = dict(obj["metadata"])
     annotations = {k: v for k, v in (meta.get("annotations") or {}).items() if k != ROTATED_FOR}
@@ -213,7 +248,8 @@ def replaced(obj: Object, chain: bytes, key: bytes, rotated_for: str) -> Object:
         annotations[ROTATED_FOR] = rotated_for
     meta["annotations"] = annotations
     meta.pop("managedFields", None)
-    data = {**(obj.get("data") or {}), CRT: _encoded(chain), KEY: _encoded(key)}
+    copies = {name: _encoded(value) for name, value in (more or {}).items()}
+    data = {**(obj.get("data") or {}), **copies, CRT: _encoded(chain), KEY: _encoded(key)}
     return {**obj, "metadata": meta, "data": data}
 
 

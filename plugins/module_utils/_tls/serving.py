@@ -9,6 +9,7 @@ PRIVATE to this collection.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from .._core.operation import Context, LooksAgain, NothingToUndo
 from .._core.plan import Json, Step
 from .consumers import RESTARTABLE, VOLUME, Consumer, PodSeen, look
 from .proof import Proof, failures, glance, prove_pods, prove_service, why_blind
+from .reload import reload
 from .rollout import restart
 from .sights import Sight
 from .subject import Ports, Subject, Tools, as_ports
@@ -58,6 +60,7 @@ class Baseline:
             )
         ports = _serving(sights, named, old)
         return {
+            "pods": {pod.uid: pod.name for pod in pods} if subject.emergency else {},
             "ports": {ref: list(numbers) for ref, numbers in sorted(ports.items())},
             "served": [sight.to_dict() for sight in sights if sight.served.fingerprint],
             "unknown": sorted({pod.name for pod in pods if not (pod.ready and ports.get(pod.workload))}),
@@ -70,6 +73,9 @@ class Baseline:
             return None
         old, ports = str(subject.params["old"]), as_ports(subject.result("baseline").get("ports"))
         delivered = deliver(subject, ports, old)
+        if subject.reloads:
+            with contextlib.suppress(NotProven):  # what takes no reload is restarted: the way back has to end
+                reload(subject, ports, old)
         renewed = renew(subject, ports, old, f"{context.operation_id}.undo")
         proof = gate(subject, ports, old, strict=False)
         subject.drop(subject.archive())
@@ -128,7 +134,7 @@ def deliver(subject: Subject, ports: Ports, expected: str) -> dict[str, Json]:
     pods = [pod for pod in subject.pods() if pod.workload in by_files]
     told = subject.mark_pods(pods, expected)
     clock, failed = subject.tools.clock, 0
-    deadline = clock.monotonic() + float(subject.params["reload_wait_s"])
+    deadline = clock.monotonic() + (0.0 if subject.emergency else float(subject.params["reload_wait_s"]))
     while True:
         sights = glance(subject, pods, ports)
         failed += failures(sights)
@@ -150,16 +156,36 @@ class Restart(LooksAgain, NothingToUndo):
         subject = Subject.of(self.tools, step, context)
         ports = as_ports(subject.result("baseline").get("ports"))
         mark = f"{context.operation_id}.{subject.new[7:15]}"
-        return {"restarted": renew(subject, ports, subject.new, mark)}
+        restarted = renew(subject, ports, subject.new, mark, only_undelivered=subject.reloads)
+        if subject.emergency:
+            _refuse_old_processes(subject)
+        return {"restarted": restarted}
 
 
-def renew(subject: Subject, ports: Ports, expected: str, mark: str) -> list[str]:
+def _refuse_old_processes(subject: Subject) -> None:
+    """No pod of before may be left: it holds the compromised key in memory, and sessions made with it."""
+    before = subject.result("baseline").get("pods") or {}
+    living = {pod.uid for pod in look(subject.cluster, subject.namespace).pods}
+    left = sorted(name for uid, name in before.items() if uid in living)
+    if left:
+        raise NotProven(
+            "a process of before the emergency still runs with the old key",
+            where=f"{subject.where}: pod {', '.join(left)}",
+            why="no controller renews it, or it does not end",
+            next="delete it, then run the same task again",
+        )
+
+
+def renew(subject: Subject, ports: Ports, expected: str, mark: str, *, only_undelivered: bool = False) -> list[str]:
     """Restarts what is behind and waits for it; gives the workloads as ``Kind/name``.
 
+    ``only_undelivered``: those that can load new files were told to, and are judged by the gate.
     Raises NotProven (no controller can restart it), BadInput (its controller would not), TimedOut.
     """
     refs = []
     for consumer in _behind(subject, ports, expected):
+        if only_undelivered and consumer.uses and consumer.delivered:
+            continue
         ref = Ref(consumer.kind, consumer.name, subject.namespace, consumer.uid)
         if restart(subject.cluster, ref, mark):
             subject.tools.reporter.say(f"{consumer.ref} is behind: restarting it")
@@ -188,9 +214,10 @@ def _behind(subject: Subject, ports: Ports, expected: str) -> list[Consumer]:
         if consumer.ref not in running:
             continue  # it reads the Secret when it is started
         if consumer.kind in RESTARTABLE:
-            if consumer.ref in stale | stuck or not consumer.delivered or not ports.get(consumer.ref):
+            seen_current = consumer.delivered and ports.get(consumer.ref) and consumer.ref not in stale | stuck
+            if subject.emergency or not seen_current:
                 found.append(consumer)
-        elif consumer.ref in stale:
+        elif consumer.ref in stale and not subject.emergency:  # in an emergency every process of before is looked for
             raise NotProven(
                 f"{consumer.ref} goes on with the other certificate and no controller can restart it",
                 where=f"namespace {subject.namespace}",

@@ -10,21 +10,23 @@ PRIVATE to this collection.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .._cluster.client import Cluster, Object, owned_by
 from .._cluster.kinds import named
 from .._core.clock import Clock
-from .._core.errors import Conflict, KnownGoodError
+from .._core.errors import BadInput, Conflict, KnownGoodError, NotFound
 from .._core.operation import Context
 from .._core.plan import Json, Step
 from .._core.progress import Reporter
+from .authority import decode
 from .certificates import Certificate, read_chain
 from .consumers import Consumer, PodSeen, likely_ports, look
 from .plan import consumers_in, service_in, step_name
-from .secrets import ROLE, TlsSecret, archive_name, read_secret, staged_name
+from .secrets import PENDING, ROLE, TlsSecret, archive_name, pending_name, read_secret, staged_name
 from .services import ServicePort
+from .source import Given
 
 Ports = Mapping[str, Sequence[int]]
 """Ports on which the pods of a workload serve the Secret, by ``Kind/name``."""
@@ -37,6 +39,8 @@ class Tools:
     cluster: Cluster
     clock: Clock
     reporter: Reporter
+    state_namespace: str = ""
+    given: Mapping[str, Given] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,32 @@ class Subject:
     @property
     def new(self) -> str:
         """The fingerprint of the new generation; empty before it is staged."""
-        return str(self.result("stage").get("fingerprint", ""))
+        made = self.result("stage") or self.result("renew")
+        return str(made.get("fingerprint", ""))
+
+    @property
+    def copies(self) -> tuple[str, ...]:
+        """Other data keys that hold the pair again, made anew in the same write."""
+        return tuple(self.params.get("copies") or ())
+
+    @property
+    def emergency(self) -> bool:
+        """Is the old key given up at once: no overlap, every process new, no way back?"""
+        return bool(self.params.get("emergency"))
+
+    @property
+    def reloads(self) -> bool:
+        """Are servers told to load new files, rather than restarted?"""
+        return bool(self.params.get("reload")) and not self.emergency
+
+    def old_certificate(self) -> Certificate:
+        """The old one from the parameters: where somebody else writes the Secret, it is not there any more."""
+        return read_chain(str(self.params["old_pem"]).encode()).certificates[0]
+
+    def keystore_password(self) -> bytes | None:
+        """The password of the PKCS#12 stores in the Secret, from where the parameters say; None: there is none."""
+        named_in = self.params.get("keystore_password")
+        return password_in(self.cluster, self.namespace, named_in) if named_in else None
 
     # -- Secrets ----------------------------------------------------------------------------------------------------
 
@@ -111,20 +140,27 @@ class Subject:
     def archive(self) -> TlsSecret | None:
         return self._copy(archive_name(self.name, self.context.operation_id), "previous")
 
+    def pending(self) -> Object | None:
+        """The Secret with the key of a request that is not answered yet."""
+        name = pending_name(self.name, self.context.operation_id)
+        found = self.cluster.find("Secret", name, self.namespace)
+        return None if found is None else self._ours(found, PENDING)
+
     def _copy(self, name: str, role: str) -> TlsSecret | None:
         """A copy that this operation made; raises Conflict where the name is taken by something else."""
         found = self.cluster.find("Secret", name, self.namespace)
-        if found is None:
-            return None
+        return None if found is None else read_secret(self._ours(found, role))
+
+    def _ours(self, found: Object, role: str) -> Object:
         labels = found["metadata"].get("labels") or {}
         wanted = {**owned_by(self.context.operation_id), ROLE: role}
         if any(labels.get(key) != value for key, value in wanted.items()) or not found.get("immutable"):
             raise Conflict(
                 "a Secret with the name of our copy is there and is not ours",
-                where=named("Secret", name, self.namespace),
+                where=named("Secret", found["metadata"]["name"], self.namespace),
                 next="rename or remove it",
             )
-        return read_secret(found)
+        return found
 
     def drop(self, copy: TlsSecret | None) -> str:
         """Deletes a copy; returns its name, empty where there was none."""
@@ -182,6 +218,20 @@ class Subject:
                 continue
             told += 1
         return told
+
+
+def password_in(cluster: Cluster, namespace: str, named_in: Mapping[str, str]) -> bytes:
+    """A password from a key of a Secret: ``{"secret": ..., "key": ...}``. Raises NotFound, BadInput."""
+    name, key = named_in["secret"], named_in["key"]
+    where = named("Secret", name, namespace)
+    found = cluster.find("Secret", name, namespace)
+    if found is None:
+        raise NotFound("the Secret with the key store's password is not there", where=where)
+    value = (found.get("data") or {}).get(key)
+    if not value:
+        there = ", ".join(sorted(found.get("data") or {})) or "no data"
+        raise BadInput("the key store's password is not there", where=f"{where} {key}", why=f"the Secret has {there}")
+    return decode(value, f"{where} {key}")
 
 
 def as_ports(value: Any) -> Ports:

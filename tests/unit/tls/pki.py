@@ -159,6 +159,21 @@ def leaf(
     return sign(name(common), private, issuer, [*wanted, (ski, False), (aki, False)], begin, end, digest)
 
 
+def answer(
+    request: bytes, signer: Pair, *, begin: dt.datetime = NOW - 5 * DAY, end: dt.datetime = NOW + 85 * DAY
+) -> bytes:
+    """What a signer makes of a request: subject and extensions as asked for. PEM."""
+    asked = x509.load_pem_x509_csr(request)
+    assert asked.is_signature_valid
+    aki = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.key.public_key())
+    builder = x509.CertificateBuilder().subject_name(asked.subject).issuer_name(signer.cert.subject)
+    builder = builder.public_key(asked.public_key()).serial_number(x509.random_serial_number())
+    builder = builder.not_valid_before(begin).not_valid_after(end).add_extension(aki, False)
+    for wanted in asked.extensions:
+        builder = builder.add_extension(wanted.value, wanted.critical)
+    return builder.sign(signer.key, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+
 def server_extensions(kind: str) -> list[tuple[x509.ExtensionType, bool]]:
     return [
         (x509.BasicConstraints(False, None), True),

@@ -10,6 +10,7 @@ conflicts), and any write can be the last one of the process.
 
 from __future__ import annotations
 
+import base64
 import copy
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._cluster.streams im
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import Conflict, NotFound, NotProven, Rejected
 from ansible_collections.knowngood.kube.plugins.module_utils._core.operation import Engine
 from ansible_collections.knowngood.kube.plugins.module_utils._core.progress import SilentReporter
-from ansible_collections.knowngood.kube.plugins.module_utils._tls import inventory, proof
+from ansible_collections.knowngood.kube.plugins.module_utils._tls import inventory, proof, reload
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.actions import actions
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.certificates import read_chain
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.handshake import Served
@@ -30,6 +31,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._tls.plan import Re
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.rotation import rotate
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.secrets import read_secret
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.sights import Sight, TlsPort
+from ansible_collections.knowngood.kube.plugins.module_utils._tls.source import Given
 
 from ..core.memory import FakeClock, Fuse, MemoryJournal, OneLease
 from . import pki
@@ -58,10 +60,16 @@ class World:
     crashes: bool = False
     unreachable: bool = False
     no_image: bool = False
+    signer: pki.Pair | None = None
+    denies: bool = False
+    kept_key: bool = False
+    fails: bool = False
+    deaf: bool = False
     objects: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
     loaded: dict[str, str] = field(default_factory=dict)
     staged_keys: set[str] = field(default_factory=set)
     restarts: int = 0
+    told: list[tuple[str, ...]] = field(default_factory=list)
     version: int = 100
     server: str = "https://memory"
 
@@ -97,7 +105,7 @@ class World:
         return iter(())
 
     def create(self, obj: dict[str, Any]) -> dict[str, Any]:
-        key = (obj["kind"], obj["metadata"]["namespace"], obj["metadata"]["name"])
+        key = (obj["kind"], obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
         if key in self.objects:
             raise Conflict("it exists already")
         return self._write(key, {**obj, "metadata": {**obj["metadata"], "uid": f"uid-{self.version}"}})
@@ -155,6 +163,46 @@ class World:
             self.loaded[obj["metadata"]["name"]] = self.stored
         if obj["kind"] == "Secret" and "-next-" in obj["metadata"]["name"]:
             self.staged_keys.add(obj["data"]["tls.key"])
+        if obj["kind"] == "CertificateSigningRequest" and self.signer:
+            self.sign(obj)
+        if obj["kind"] == "Certificate" and condition(obj, "Issuing"):
+            self.renew(obj)
+
+    def sign(self, request: dict[str, Any]) -> None:
+        """The signer: what is approved gets a certificate, as asked for."""
+        if self.denies:
+            request["status"] = {
+                "conditions": [{"type": "Denied", "status": "True", "reason": "Policy", "message": "no"}]
+            }
+        if condition(request, "Approved") and self.signer:
+            made = pki.answer(base64.b64decode(request["spec"]["request"]), self.signer)
+            request["status"]["certificate"] = base64.b64encode(made).decode()
+
+    def renew(self, certificate: dict[str, Any]) -> None:
+        """cert-manager: a new pair into its Secret, the next revision; or a failed issuance."""
+        status = certificate["status"]
+        if self.fails:
+            failed = {"type": "Issuing", "status": "False", "reason": "Failed", "message": "the issuer is not ready"}
+            status["conditions"] = [failed]
+            return
+        private = ORIGINAL.key if self.kept_key else pki.key()
+        made = pki.leaf(CA, ("DNS:web.shop.svc", "DNS:web"), private=private, end=pki.NOW + 90 * pki.DAY)
+        self.secret["data"]["tls.crt"] = base64.b64encode(made.pem).decode()
+        self.secret["data"]["tls.key"] = base64.b64encode(pki.key_pem(made.key)).decode()
+        self.secret["metadata"]["resourceVersion"] = f"cm-{self.version}"
+        status["revision"] = status.get("revision", 0) + 1
+        status["conditions"] = [{"type": "Ready", "status": "True"}]
+
+    def exec(self, cluster: Any, namespace: str, pod: str, argv: list[str], **more: Any) -> ExecResult:
+        """A command in a pod: its file, which is the Secret's at once, or the reload."""
+        del cluster, namespace, more
+        if argv[0] == "cat":
+            return ExecResult(0, base64.b64decode(self.secret["data"]["tls.crt"]).decode(), "")
+        self.told.append((pod, *argv))
+        if self.deaf:
+            return ExecResult(1, "", "emerg: cannot load")
+        self.loaded[pod] = self.stored
+        return ExecResult(0, "", "")
 
     def roll(self) -> None:
         """New pods, which load what the Secret holds now."""
@@ -235,6 +283,11 @@ class World:
         return ExecResult(0, text, "")
 
 
+def condition(obj: dict[str, Any], word: str) -> bool:
+    conditions = (obj.get("status") or {}).get("conditions") or []
+    return any(c["type"] == word and c["status"] == "True" for c in conditions)
+
+
 def _merged(obj: Any, patch: Any) -> Any:
     if not isinstance(patch, dict) or not isinstance(obj, dict):
         return patch
@@ -289,6 +342,7 @@ class Desk:
     world: World
     patch: pytest.MonkeyPatch
     clock: Clock = field(default_factory=Clock)
+    given: dict[str, Given] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.journal = MemoryJournal(self.world.fuse)
@@ -296,11 +350,13 @@ class Desk:
         self.patch.setattr(proof, "see", self.world.see)
         self.patch.setattr(inventory, "see", self.world.see)
         self.patch.setattr(proof, "probe_pod", self.world.probe_pod)
+        self.patch.setattr(reload, "run_in_pod", self.world.exec)
 
     def engine(self, holder: str = "one") -> Engine:
         self.leases.held_by = ""
         cluster: Any = self.world
-        known = actions(cluster, state_namespace="knowngood", clock=self.clock, reporter=SilentReporter())
+        quiet = SilentReporter()
+        known = actions(cluster, state_namespace="knowngood", clock=self.clock, reporter=quiet, given=self.given)
         return Engine(self.journal, self.leases, self.clock, SilentReporter(), known, holder)
 
     def rotate(
