@@ -47,7 +47,11 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the caller asks for, all of it. Times in seconds; ``expiring_within`` None: a third of the validity."""
+    """What the caller asks for, all of it. Times in seconds; ``expiring_within`` None: a third of the validity.
+
+    ``new_issuer``: the CA is another one than the one that issued what is there, which only a rotation of the CA may
+    ask for: it has proven that every user trusts both.
+    """
 
     targets: tuple[Target, ...]
     ca_secret: str
@@ -60,6 +64,7 @@ class Request:
     reload_wait_s: float = 5.0
     wait_timeout_s: float = 300.0
     keep_previous_s: float = 86400.0
+    new_issuer: bool = False
 
     def plan_key(self, targets: Sequence[Target]) -> str:
         """What makes asking again the same operation. Not what was found: that changes while it runs."""
