@@ -166,11 +166,11 @@ class TestPhases:
         at = desk()
         seen = []
         for phase in PHASES:
-            found = at.rotate(phase=phase)
+            found = at.rotate(phase=phase, destroy_old_key=True)
             assert found["phase"] == phase
             seen.append(found["operation"])
             writes = at.world.fuse.writes
-            again = at.rotate(phase=phase)
+            again = at.rotate(phase=phase, destroy_old_key=True)
             assert (again["changed"], again["phase"]) == (False, phase)
             assert at.world.fuse.writes == writes
         assert len(set(seen)) == 1
