@@ -14,6 +14,7 @@ import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import pytest
@@ -22,7 +23,13 @@ from ansible_collections.knowngood.kube.plugins.module_utils._cluster.streams im
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import Conflict
 from ansible_collections.knowngood.kube.plugins.module_utils._core.operation import Engine
 from ansible_collections.knowngood.kube.plugins.module_utils._core.progress import SilentReporter
-from ansible_collections.knowngood.kube.plugins.module_utils._tls import ca_steps, inventory, proof, trust_proof
+from ansible_collections.knowngood.kube.plugins.module_utils._tls import (
+    ca_steps,
+    certificates,
+    inventory,
+    proof,
+    trust_proof,
+)
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.actions import ca_actions, leaf_actions
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.ca_plan import DONE, CaRequest
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.ca_rotation import rotate_ca
@@ -37,6 +44,11 @@ from .world import Clock, World, world
 CA = pki.ca("shop-ca")
 LEAF = pki.leaf(CA, ("DNS:web.shop.svc", "DNS:web"))
 CLIENT = pki.leaf(CA, (), common="client")
+
+
+@lru_cache(maxsize=1000)
+def trusted(text: str, leaf: Certificate) -> bool:
+    return any(leaf.signed_by(one) for one in read_chain(text.encode()).certificates)
 
 
 @dataclass
@@ -107,7 +119,7 @@ class CaWorld(World):
     def certificates(self) -> dict[str, Certificate]:
         """Every leaf that a Secret holds or held, by fingerprint."""
         for kind, _namespace, name in list(self.objects):
-            if kind == "Secret" and name.startswith(("web-tls", "client-tls")):
+            if kind == "Secret" and name == "web-tls":
                 leaf = read_chain(base64.b64decode(self.objects[kind, "shop", name]["data"]["tls.crt"])).leaf
                 assert leaf is not None
                 self.known[leaf.fingerprint] = leaf
@@ -116,7 +128,7 @@ class CaWorld(World):
     known: dict[str, Certificate] = field(default_factory=dict)
 
     def trusts(self, pod: str, leaf: Certificate) -> bool:
-        return any(leaf.signed_by(one) for one in read_chain(self.trusting[pod].encode()).certificates)
+        return trusted(self.trusting[pod], leaf)
 
     def look_for_cut_off(self) -> None:
         known = self.certificates()
@@ -217,6 +229,8 @@ class CaDesk:
         for module in (proof, ca_steps):
             self.patch.setattr(module, "probe_pod", self.world.probe_pod)
         self.patch.setattr(ca_steps, "ask", self.world.ask)
+        if not hasattr(certificates.read_der, "cache_info"):  # parsing is most of what a run costs here
+            self.patch.setattr(certificates, "read_der", lru_cache(maxsize=1000)(certificates.read_der))
         self.patch.setattr(trust_proof, "run_in_pod", self.world.run_in_pod)
 
     def engine(self, holder: str = "one") -> Engine:

@@ -1,0 +1,83 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A CA rotated under clients and servers that judge each other with every connection, and none fails."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.cluster.audit import AuditLog
+from tests.cluster.handle import Cluster
+from tests.integration.ca_app import Shop
+from tests.integration.rotation_app import ROOT
+
+OLD, NEW = "CN=web-ca", "CN=web-ca g2"
+
+
+@pytest.fixture
+def shop(cluster: Cluster, namespace: str) -> Shop:
+    return Shop.make(cluster, namespace).deploy()
+
+
+def killed_at(shop: Shop, step: str) -> None:
+    """A run of its own, killed once it has begun that step."""
+    command = [sys.executable, "-m", "tests.integration.ca_worker", str(shop.cluster.kubeconfig), shop.namespace]
+    given = {"PYTHONPATH": f"{ROOT}:{ROOT / '.ac'}", "KNOWNGOOD_IMAGE_WORK": shop.cluster.image()}
+    worker = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **given})
+    journal, end = shop.engine().journal, time.monotonic() + 300
+    try:
+        while time.monotonic() < end and worker.poll() is None:
+            mine = [op for op in journal.list() if op.plan.kind == "ca-rotation"]
+            if mine and mine[0].entry(step).state != "todo":
+                break
+            time.sleep(0.05)
+    finally:
+        assert worker.poll() is None, "it ended before it could be killed"
+        worker.send_signal(signal.SIGKILL)
+        worker.wait()
+
+
+@pytest.mark.rig
+def test_none_of_the_connections_fails_though_it_is_killed_on_the_way(shop: Shop, audit: AuditLog) -> None:
+    shop.wait_counts(10)
+    assert shop.rotate(phase="TRUST_PROVEN")["phase"] == "TRUST_PROVEN"
+    assert shop.trust() == [OLD, NEW]
+    assert shop.leaf("web-ca").subject.rfc4514_string() == OLD
+    killed_at(shop, f"reissue {shop.namespace}/web-tls")
+    found = shop.rotate()
+    counts = shop.wait_counts(20)
+    assert (counts["failed"], counts["why"]) == (0, [])
+    assert found["phase"] == "DONE"
+    assert shop.trust() == [NEW]
+    for name in ("web-tls", "client-tls"):
+        assert shop.leaf(name).issuer.rfc4514_string() == NEW
+    rows = {(row["phase"], row["level"], row["how"], row["ok"]) for row in found["evidence"]}
+    assert ("TRUST_PROVEN", "T2", "file", True) in rows
+    assert ("TRUST_PROVEN", "T3", "restart", True) in rows
+    assert ("TRUST_PROVEN", "T3", "application", True) in rows
+    assert ("NEGATIVE_OK", "T3", "application", True) in rows
+    turned_away = [row for row in found["evidence"] if row["subject"].endswith("old CA turned away")]
+    assert [(row["ok"], row["why"].split()[1]) for row in turned_away] == [(True, "400")]
+    mark, user = audit.mark(), shop.api().whoami()
+    again = shop.rotate()
+    assert (again["changed"], again["plan"], again["operation"]) == (False, [], found["operation"])
+    assert [one for one in audit.writes(user, mark) if one.namespace == shop.namespace] == []
+
+
+def test_taken_back_from_the_middle_without_a_failed_connection(shop: Shop) -> None:
+    before = {name: shop.leaf(name) for name in ("web-ca", "web-tls", "client-tls")}
+    found = shop.rotate(phase="LEAVES_REISSUED")
+    assert found["phase"] == "LEAVES_REISSUED"
+    shop.engine().undo(found["operation"])
+    assert {name: shop.leaf(name) for name in before} == before
+    assert shop.trust() == [OLD]
+    counts = shop.wait_counts(10)
+    assert (counts["failed"], counts["why"]) == (0, [])
