@@ -11,6 +11,7 @@ Each connection is a fresh one: a handshake of its own, a request, an answer.
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import json
 import time
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._tls.ca_plan import
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.ca_rotation import rotate_ca
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.plan import Target
 from tests.cluster.handle import Cluster
-from tests.integration.rotation_app import NGINX
+from tests.integration.rotation_app import NGINX, Web
 from tests.unit.tls import pki
 
 MUTUAL = NGINX.replace("location /", "ssl_client_certificate /trust/ca.crt; ssl_verify_client on; location /")
@@ -82,9 +83,7 @@ class Shop:
 
     @classmethod
     def make(cls, cluster: Cluster, namespace: str) -> Shop:
-        import datetime as dt
-
-        now = dt.datetime.now(dt.UTC).replace(microsecond=0)
+        now = _now()
         ca = pki.ca("web-ca", begin=now - pki.DAY, end=now + 900 * pki.DAY)
         times = {"begin": now - pki.DAY, "end": now + 30 * pki.DAY}
         server = pki.leaf(ca, (f"DNS:web.{namespace}.svc", "DNS:web"), **times)
@@ -166,13 +165,15 @@ class Shop:
         known = actions(api, state_namespace=self.namespace, clock=clock, reporter=quiet)
         return make_engine(api, self.namespace, known, reporter=quiet, stopping=lambda: False, clock=clock)
 
-    def rotate(self, *, phase: str = DONE, check_mode: bool = False, **more: Any) -> dict[str, Any]:
+    def rotate(
+        self, *, phase: str = DONE, check_mode: bool = False, webhooks: bool = False, **more: Any
+    ) -> dict[str, Any]:
         request = CaRequest(
             self.namespace,
             "web-ca",
             (self.namespace,),
             generation=2,
-            webhooks=False,
+            webhooks=webhooks,
             leaves=(Leaf(Target(self.namespace, "client-tls"), CLIENT),),
             mutual=({"service": "web", "client_secret": "client-tls", "server_name": "web"},),
             probe_image=self.cluster.image(),
@@ -181,6 +182,33 @@ class Shop:
             **more,
         )
         return rotate_ca(self.api(), request, self.engine(), clock=SystemClock(), phase=phase, check_mode=check_mode)
+
+    def door(self, name: str, *arguments: str) -> dict[str, Any]:
+        """The same by Ansible, with webhooks."""
+        options = {
+            "ca_secret": f"{self.namespace}/web-ca",
+            "generation": 2,
+            "leaves": [{"secret": "client-tls", "role": "client"}],
+            "mutual_tls": [{"service": "web", "client_secret": "client-tls", "server_name": "web"}],
+            "probe_image": self.cluster.image(),
+            "soak": "1s",
+            "reload_wait": "1s",
+            "state_namespace": self.namespace,
+        }
+        nobody = pki.ca()
+        found, printed = Web(self.cluster, self.namespace, nobody, nobody).door(name, options, *arguments)
+        assert "PRIVATE KEY" not in printed
+        return found
+
+    def swap_without_overlap(self) -> None:
+        """What this collection is there to spare: another CA's leaf put in place, and the server restarted."""
+        other, old = pki.ca("web-ca", begin=_now() - pki.DAY, end=_now() + pki.DAY), self.leaf("web-tls")
+        found = old.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names = tuple(f"DNS:{name}" for name in found.get_values_for_type(x509.DNSName))
+        leaf = pki.leaf(other, names, begin=_now() - pki.DAY, end=_now() + pki.DAY)
+        secret = pki.secret("web-tls", leaf.pem, pki.key_pem(leaf.key))
+        self.cluster.apply(pki.as_manifest(secret), namespace=self.namespace)
+        self.cluster.kubectl("-n", self.namespace, "rollout", "restart", "deployment/web")
 
     # -- what is there ----------------------------------------------------------------------------------------------
 
@@ -210,6 +238,10 @@ class Shop:
         """The names of the CAs in the trust store."""
         text = self.cluster.get("configmap", "trust", "-n", self.namespace)["data"]["ca.crt"]
         return [c.subject.rfc4514_string() for c in x509.load_pem_x509_certificates(text.encode())]
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC).replace(microsecond=0)
 
 
 def _volume(name: str, kind: str, path: str) -> dict[str, Any]:

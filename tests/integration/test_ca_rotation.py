@@ -6,13 +6,16 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 import pytest
+from cryptography import x509
 
 from tests.cluster.audit import AuditLog
 from tests.cluster.handle import Cluster
@@ -72,12 +75,50 @@ def test_none_of_the_connections_fails_though_it_is_killed_on_the_way(shop: Shop
     assert [one for one in audit.writes(user, mark) if one.namespace == shop.namespace] == []
 
 
-def test_taken_back_from_the_middle_without_a_failed_connection(shop: Shop) -> None:
+@pytest.fixture
+def webhook(cluster: Cluster, shop: Shop) -> Iterator[str]:
+    """The name of a webhook configuration that trusts the CA, and that nothing matches."""
+    text = cluster.get("configmap", "trust", "-n", shop.namespace)["data"]["ca.crt"]
+    rule = {"apiGroups": ["none.example.com"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["none"]}
+    client = {
+        "service": {"name": "web", "namespace": shop.namespace},
+        "caBundle": base64.b64encode(text.encode()).decode(),
+    }
+    one = {
+        "name": "judge.example.com",
+        "clientConfig": client,
+        "rules": [rule],
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+    }
+    kind = "ValidatingWebhookConfiguration"
+    meta = {"name": shop.namespace}
+    cluster.apply({"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": meta, "webhooks": [one]})
+    yield shop.namespace
+    cluster.kubectl("delete", kind, shop.namespace)
+
+
+def bundle_of(cluster: Cluster, webhook: str) -> list[str]:
+    found = cluster.get("validatingwebhookconfiguration", webhook)["webhooks"][0]["clientConfig"]["caBundle"]
+    return [c.subject.rfc4514_string() for c in x509.load_pem_x509_certificates(base64.b64decode(found))]
+
+
+def test_taken_back_from_the_middle_and_a_naive_swap_for_the_control(shop: Shop, webhook: str) -> None:
     before = {name: shop.leaf(name) for name in ("web-ca", "web-tls", "client-tls")}
-    found = shop.rotate(phase="LEAVES_REISSUED")
+    shown = shop.door("ca_rotation", "--check")
+    assert (shown["failed"], shown["changed"], shown["phase"]) == (False, True, "")
+    found = shop.rotate(phase="LEAVES_REISSUED", webhooks=True)
     assert found["phase"] == "LEAVES_REISSUED"
+    assert found["plan_hash"] == shown["plan_hash"]
+    assert bundle_of(shop.cluster, webhook) == [OLD, NEW]
     shop.engine().undo(found["operation"])
     assert {name: shop.leaf(name) for name in before} == before
     assert shop.trust() == [OLD]
+    assert bundle_of(shop.cluster, webhook) == [OLD]
     counts = shop.wait_counts(10)
     assert (counts["failed"], counts["why"]) == (0, [])
+    shop.swap_without_overlap()
+    end = time.monotonic() + 120
+    while shop.counts()["failed"] < 10:
+        assert time.monotonic() < end, shop.counts()
+        time.sleep(0.5)

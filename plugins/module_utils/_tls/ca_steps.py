@@ -319,7 +319,7 @@ def _probe_leaf(signer: Certificate) -> Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Reissue:
-    """``tls.ca_reissue``: one leaf from the new CA, by a rotation of its own: staged, proven, put back where it fails."""
+    """``tls.ca_reissue``: one leaf from the new CA by a rotation of its own: staged, proven, put back if it fails."""
 
     tools: Tools
     leaves: Leaves

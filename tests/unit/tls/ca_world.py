@@ -142,6 +142,8 @@ class CaWorld(World):
     def run_in_pod(self, cluster: Any, namespace: str, pod: str, argv: list[str], **more: Any) -> ExecResult:
         if self.silent:
             return ExecResult(127, "", "cat: not found")
+        if argv == ["cat", "/t/ca.crt"]:
+            return ExecResult(0, base64.b64decode(self.secret["data"]["ca.crt"]).decode(), "")
         assert argv == ["cat", "/trust/ca.crt"]
         return ExecResult(0, self.files[pod], "")
 

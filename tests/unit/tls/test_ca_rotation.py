@@ -148,6 +148,19 @@ class TestTheWay:
             at.undo(found["operation"])
         assert_done(at)
 
+    @pytest.mark.parametrize("phase", ["LEAVES_REISSUED", "DONE"])
+    def test_a_store_beside_the_leaf_comes_along_both_ways(self, desk: Open, phase: str) -> None:
+        at = desk()
+        at.world.secret["data"]["ca.crt"] = base64.b64encode(CA.pem).decode()
+        found = at.rotate(phase=phase)
+        assert {row["name"] for row in found["stores"]} == {"trust", "web-tls"}
+        held = [c.fingerprint for c in read_chain(base64.b64decode(at.world.secret["data"]["ca.crt"])).certificates]
+        both = [CA.fingerprint, ca_of(at).fingerprint]
+        assert held == (both if phase == "LEAVES_REISSUED" else both[1:])
+        at.undo(found["operation"])
+        assert base64.b64decode(at.world.secret["data"]["ca.crt"]) == CA.pem
+        assert_as_before(at)
+
     def test_no_key_is_in_a_journal_or_a_result(self, desk: Open) -> None:
         at = desk()
         found = at.rotate()

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._tls.ca_issue impor
 )
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.certificates import Certificate, read_chain
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.mutual import judged
-from ansible_collections.knowngood.kube.plugins.module_utils._tls.stores import Store
+from ansible_collections.knowngood.kube.plugins.module_utils._tls.stores import Store, stores_in, values, with_value
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.trust import grown, holds, put_back, shrunk
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.trusters import TrustUse, uses_of
 
@@ -180,3 +181,25 @@ class TestLetInOrTurnedAway:
     def test_some_and_some_is_unknown(self) -> None:
         assert judged([seen(), seen(status="HTTP/1.1 400 Bad Request")]).accepted is None
         assert judged([]).accepted is None
+
+
+class TestCaBundle:
+    def test_of_a_webhook_is_a_store_under_its_name(self) -> None:
+        bundle = base64.b64encode(A.pem).decode()
+        obj = {
+            "kind": "ValidatingWebhookConfiguration",
+            "metadata": {"name": "judge", "uid": "u", "managedFields": []},
+            "webhooks": [
+                {"name": "a.example.com", "clientConfig": {"caBundle": bundle, "url": "https://a"}},
+                {"name": "b.example.com", "clientConfig": {"url": "https://b"}},
+            ],
+        }
+        (store,) = stores_in([obj], OLD.spki)
+        assert (store.ref, store.where) == (
+            "ValidatingWebhookConfiguration judge a.example.com",
+            "ValidatingWebhookConfiguration judge",
+        )
+        changed = with_value(obj, store.key, A.pem + B.pem)
+        assert dict(values(changed)) == {"a.example.com": A.pem + B.pem}
+        assert changed["webhooks"][0]["clientConfig"]["url"] == "https://a"
+        assert changed["webhooks"][1] == obj["webhooks"][1]
