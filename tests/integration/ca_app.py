@@ -80,6 +80,7 @@ class Shop:
 
     cluster: Cluster
     namespace: str
+    kubeconfig: str = ""
 
     @classmethod
     def make(cls, cluster: Cluster, namespace: str) -> Shop:
@@ -158,7 +159,7 @@ class Shop:
     # -- the rotation -----------------------------------------------------------------------------------------------
 
     def api(self) -> Any:
-        return connect(AuthOptions(kubeconfig=str(self.cluster.kubeconfig)))
+        return connect(AuthOptions(kubeconfig=self.kubeconfig or str(self.cluster.kubeconfig)))
 
     def engine(self) -> Engine:
         api, clock, quiet = self.api(), SystemClock(), SilentReporter()

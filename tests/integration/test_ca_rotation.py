@@ -12,11 +12,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from cryptography import x509
 
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.rbac import manifests
 from tests.cluster.audit import AuditLog
 from tests.cluster.handle import Cluster
 from tests.integration.ca_app import Shop
@@ -103,7 +107,23 @@ def bundle_of(cluster: Cluster, webhook: str) -> list[str]:
     return [c.subject.rfc4514_string() for c in x509.load_pem_x509_certificates(base64.b64decode(found))]
 
 
-def test_taken_back_from_the_middle_and_a_naive_swap_for_the_control(shop: Shop, webhook: str) -> None:
+def granted(shop: Shop, name: str) -> list[dict[str, Any]]:
+    """The roles that ``docs/rbac/rotate_ca.yaml`` ships, under names of this test."""
+    made = deepcopy(manifests("rotate_ca", app_namespace=shop.namespace, state_namespace=shop.namespace, user=name))
+    for one in made:
+        one["metadata"]["name"] += f"-{name}"
+        if "roleRef" in one:
+            one["roleRef"]["name"] += f"-{name}"
+    return made
+
+
+@pytest.mark.rig
+def test_taken_back_from_the_middle_and_a_naive_swap_for_the_control(
+    shop: Shop, webhook: str, user: Callable[..., Any]
+) -> None:
+    name = f"u-{shop.namespace}"
+    someone = user(name=name, manifests=granted(shop, name))
+    shop = replace(shop, kubeconfig=str(someone.kubeconfig))
     before = {name: shop.leaf(name) for name in ("web-ca", "web-tls", "client-tls")}
     shown = shop.door("ca_rotation", "--check")
     assert (shown["failed"], shown["changed"], shown["phase"]) == (False, True, "")
