@@ -586,13 +586,27 @@ class Negative(AskedOfJournal, NothingToUndo):
                 )
             rows.append(_answered(wanted, server, "new CA", new, True))
             rows.append(_answered(wanted, server, "old CA turned away", old, False))
-        asked = {f"{server.namespace}" for server in servers}
-        why = "no server that asks clients for certificates was declared for it (mutual_tls)"
+        tried = _behind(ca, servers)
         for truster in ca.trusters():
-            if truster.namespace not in asked:
+            if truster.where not in tried:
                 text = f"{truster.where}: that it turns the old CA away"
-                rows.append(row(wanted, text, "T3", "application", None, 0, why=why))
+                rows.append(row(wanted, text, "T3", "application", None, 0, why=_NOT_TRIED))
         return {"evidence": rows}
+
+
+_NOT_TRIED = "no Service that leads to it was declared as one that asks clients for certificates (mutual_tls)"
+
+
+def _behind(ca: CaSubject, servers: Sequence[Mutual]) -> set[str]:
+    """The workloads whose pods answer behind these Services, as ``namespace/Kind/name``."""
+    found = set()
+    for server in servers:
+        service = ca.tools.cluster.get("Service", server.service, server.namespace)
+        wanted = ((service.get("spec") or {}).get("selector") or {}).items()
+        for pod in scene(ca.tools.cluster, server.namespace).pods:
+            if wanted and wanted <= pod.labels.items():
+                found.add(f"{server.namespace}/{pod.workload}")
+    return found
 
 
 def _servers(step: Step) -> list[Mutual]:

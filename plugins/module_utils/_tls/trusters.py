@@ -10,7 +10,7 @@ PRIVATE to this collection.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .._cluster.client import Cluster, Object
@@ -89,6 +89,7 @@ class TrustPod:
     leaving: bool
     mark: str
     spec: Mapping[str, Any]
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +166,7 @@ def _pod(pod: Object, by_uid: Mapping[str, Object]) -> TrustPod:
         leaving=bool(meta.get("deletionTimestamp")),
         mark=str((meta.get("annotations") or {}).get(RESTARTED_FOR, "")),
         spec=pod.get("spec") or {},
+        labels=dict(meta.get("labels") or {}),
     )
 
 

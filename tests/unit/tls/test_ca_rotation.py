@@ -94,6 +94,8 @@ class TestTheWay:
         assert ("TRUST_PROVEN", "T3", "application", True) in said
         assert ("NEGATIVE_OK", "T3", "application", True) in said
         assert found["restarted"] == ["shop/Deployment/client", "shop/Deployment/web"]
+        untried = [text for text in found["unproven"] if "turns the old CA away" in text]
+        assert [text.split()[2] for text in untried] == ["shop/Deployment/client:"]
         assert all(row["phase"] in PHASES for row in found["evidence"])
 
     def test_again_it_changes_nothing(self, desk: Open) -> None:
