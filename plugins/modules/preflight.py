@@ -23,7 +23,7 @@ options:
       - Playbooks to check the permissions for. Without any, permissions are not checked.
     type: list
     elements: str
-    choices: [backup, incident_response, maintenance, preflight, restore, rotate_certificates]
+    choices: [backup, incident_response, maintenance, preflight, restore, rotate_ca, rotate_certificates]
     default: []
   snapshot_class:
     description:

@@ -114,6 +114,17 @@ _CAPABILITIES: dict[str, tuple[tuple[str, str, str, str, str], ...]] = {
         (CLUSTER, "certificates.k8s.io", "certificatesigningrequests", "get create delete", ""),
         (CLUSTER, "certificates.k8s.io", "certificatesigningrequests/approval", "patch", ""),
     ),
+    # trust stores of a CA that is rotated; those of webhooks are in no namespace
+    "trust": (
+        (APP, "", "configmaps", "get list update", ""),
+        (
+            CLUSTER,
+            "admissionregistration.k8s.io",
+            "validatingwebhookconfigurations mutatingwebhookconfigurations",
+            "get list update",
+            "",
+        ),
+    ),
 }
 
 IF_SERVED = (
@@ -132,6 +143,7 @@ _PLAYBOOKS: dict[str, tuple[str, ...]] = {
     "preflight": ("look",),
     "backup": ("look", "journal", "snapshot", "group", "exec"),
     "restore": ("look", "journal", *_RESTORE),
+    "rotate_ca": ("look", "journal", "trust", *_ROTATION),
     "rotate_certificates": ("look", "journal", *_ROTATION),
     "maintenance": ("look", "journal", "clear", "snapshot", "group", "retire", *_ROTATION),
     "incident_response": ("look", "journal", "isolate", *_RESTORE, *_ROTATION),

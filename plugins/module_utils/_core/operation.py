@@ -200,11 +200,14 @@ class Engine:
 
     # -- forwards -----------------------------------------------------------------------------------------------
 
-    def run(self, plan: Plan, facts: Mapping[str, Json] | None = None, *, seen: Seen | None = None) -> Outcome:
+    def run(
+        self, plan: Plan, facts: Mapping[str, Json] | None = None, *, seen: Seen | None = None, before: str = ""
+    ) -> Outcome:
         """Applies a plan. An empty one takes no lease and writes nothing. ``facts`` are kept with the operation.
 
         ``seen`` was taken before the plan was made: Conflict is raised, and nothing changed, where another operation
-        on the target was begun, ended or undone since.
+        on the target was begun, ended or undone since. ``before`` names a step that this run leaves for another one:
+        where it is not begun yet, the run ends well before it and the operation stays open.
         """
         if plan.empty:
             return Outcome(False, plan)
@@ -217,7 +220,7 @@ class Engine:
                 if faster:
                     raise _outrun(faster)
                 there = self.journal.create(self._fresh(plan, now, dict(facts or {})))
-            return self._forward(there, held)
+            return self._forward(there, held, before)
 
     def resume(self, operation_id: str) -> Outcome:
         """Goes on with an unfinished operation in the direction it was going."""
@@ -354,7 +357,7 @@ class Engine:
             made = f"{plan.kind}-{name}-{digest([plan.kind, plan.target, plan.key, made])[:10]}"
         return Operation(made, plan, OPEN, rfc3339(self.clock.now()), holder=self.holder, facts=facts)
 
-    def _forward(self, operation: Operation, held: Held) -> Outcome:
+    def _forward(self, operation: Operation, held: Held, before: str = "") -> Outcome:
         changed = False
         resumed = bool(operation.entries)
         total = len(operation.plan.steps)
@@ -364,6 +367,8 @@ class Engine:
             entry = operation.entry(step.name)
             if entry.state == DONE and step.until and operation.entry(step.until).state != TO_DO:
                 continue
+            if step.name == before and entry.state == TO_DO:
+                return Outcome(changed, operation.plan, operation)
             held.check()
             self._stop_if_asked(operation, step, changed)
             action = self.actions[step.action]

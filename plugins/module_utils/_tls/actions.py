@@ -12,9 +12,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .._cluster.client import Cluster
+from .._cluster.state import engine
 from .._core.clock import Clock
-from .._core.operation import Action
+from .._core.operation import Action, Engine
 from .._core.progress import Reporter
+from .ca_steps import (
+    CaBaseline,
+    CaStage,
+    CaTrust,
+    Destroy,
+    Distrust,
+    Leaves,
+    Negative,
+    ProveTrust,
+    Reissue,
+    Try,
+    Unused,
+)
 from .certmanager import Renew
 from .csr import Ask
 from .emergency import Deny, Leaks
@@ -33,11 +47,21 @@ def actions(
     reporter: Reporter,
     given: Mapping[str, Given] | None = None,
 ) -> dict[str, Action]:
-    """Everything a plan of kind ``rotation`` may name, for a run and for ``knowngood.kube.operation``.
+    """Everything a plan of kind ``rotation`` or ``ca-rotation`` may name, for a run and for the door of operations.
 
     ``given``: pairs that the caller hands over, by ``namespace/secret``; they are in no plan.
     """
     tools = Tools(cluster, clock, reporter, state_namespace, given or {})
+    leaf = leaf_actions(tools)
+
+    def leaves() -> Engine:
+        return engine(cluster, state_namespace, leaf, reporter=reporter, stopping=lambda: False, clock=clock)
+
+    return {**leaf, **ca_actions(tools, leaves)}
+
+
+def leaf_actions(tools: Tools) -> dict[str, Action]:
+    """Those of a plan of kind ``rotation``."""
     return {
         "tls.baseline": Baseline(tools),
         "tls.deny": Deny(tools),
@@ -53,4 +77,21 @@ def actions(
         "tls.clean": Clean(tools),
         "tls.purge": Purge(tools),
         "tls.leaks": Leaks(tools),
+    }
+
+
+def ca_actions(tools: Tools, leaves: Leaves) -> dict[str, Action]:
+    """What a plan of kind ``ca-rotation`` has beside them. ``leaves`` makes the engine of each leaf's own rotation."""
+    reissue = Reissue(tools, leaves)
+    return {
+        "tls.ca_baseline": CaBaseline(tools),
+        "tls.ca_stage": CaStage(tools),
+        "tls.ca_trust": CaTrust(tools),
+        "tls.ca_prove_trust": ProveTrust(tools),
+        "tls.ca_try": Try(tools),
+        "tls.ca_reissue": reissue,
+        "tls.ca_unused": Unused(reissue),
+        "tls.ca_distrust": Distrust(tools),
+        "tls.ca_negative": Negative(tools),
+        "tls.ca_destroy": Destroy(tools),
     }

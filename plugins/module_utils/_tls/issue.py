@@ -90,7 +90,7 @@ def _build(old: x509.Certificate, ca: Authority, key: Any, begin: dt.datetime, e
         builder = builder.add_extension(kept.value, kept.critical)
     builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     builder = builder.add_extension(_authority_key(issuer), critical=False)
-    digest, padding = _signing(old, ca.key)
+    digest, padding = signature_kind(old, ca.key)
     signed: bytes = builder.sign(ca.key, digest, **padding).public_bytes(Encoding.DER)
     return signed
 
@@ -143,7 +143,7 @@ def _authority_key(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
     return x509.AuthorityKeyIdentifier.from_issuer_public_key(public)
 
 
-def _signing(old: x509.Certificate, ca_key: Any) -> tuple[Any, dict[str, Any]]:
+def signature_kind(old: x509.Certificate, ca_key: Any) -> tuple[Any, dict[str, Any]]:
     """Hash and padding: those of the old signature where the CA's key can make it and the hash is sound."""
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa

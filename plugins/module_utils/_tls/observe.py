@@ -206,7 +206,7 @@ class Observer:
         if found is None:
             raise NotFound(f"no CA Secret {namespace}/{name}", where=self.cluster.server, next="check issuer.ca_secret")
         ca = authority(found, self.now, (*secret.chain.certificates[1:], *secret.trust.certificates))
-        if not secret.certificate.signed_by(ca.certificate):
+        if not self.request.new_issuer and not secret.certificate.signed_by(ca.certificate):
             raise BadInput(
                 "the certificate is not signed by this CA",
                 where=f"Secret {secret.ref}, {ca.where}",

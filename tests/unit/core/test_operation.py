@@ -66,6 +66,19 @@ def test_a_plan_is_applied_in_order_and_its_results_are_journalled() -> None:
     assert outcome.result("image c4") == {"set": "c4"}
 
 
+def test_a_run_may_end_well_before_a_step_that_another_one_goes_on_with() -> None:
+    house = fresh()
+    half = house.engine().run(SWAP, before="image c4")
+    assert half.changed
+    assert half.operation is not None
+    assert (half.operation.state, half.operation.position) == (OPEN, "image c4")
+    assert house.world == {"pods": "down", "volume": "new", "image": "b3"}
+    assert not house.engine().run(SWAP, before="image c4").changed
+    whole = house.engine("two").run(SWAP, before="volume new")  # begun already: it is in nobody's way
+    assert whole.operation_id == half.operation_id
+    assert house.world == AFTER
+
+
 def test_a_plan_with_nothing_left_takes_no_lease_and_writes_nothing() -> None:
     house = fresh()
     plan = replace(SWAP, steps=tuple(replace(step, done=True) for step in SWAP.steps))

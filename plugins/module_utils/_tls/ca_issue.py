@@ -1,0 +1,131 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The next generation of a CA: a new key under a new name, everything else as it was. Pure.
+
+The generation is part of the name (``CN=pay-ca g2``): two CAs of one name are told apart by nobody, and the names of
+acceptable CAs that a server sends then show what it trusts.
+
+PRIVATE to this collection.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import TYPE_CHECKING, Any
+
+from .authority import Authority
+from .certificates import Certificate, extension, read_der
+from .issue import BACKDATE, Issued, kept_extensions, key_kind, signature_kind
+from .keys import SAME, new_key, read_key, spki_of, weakness, write_key
+from .path import ca_problems
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+_GENERATION = re.compile(r"^(?P<base>.*\S)?\s*\bg(?P<number>[1-9][0-9]{0,5})$")
+_COMMON_NAME_LIMIT = 64
+
+
+def generation_of(certificate: Certificate) -> int:
+    """The generation in its common name; 1 where there is none."""
+    found = _GENERATION.match(_common_name(certificate.x509().subject))
+    return int(found.group("number")) if found else 1
+
+
+def _common_name(name: x509.Name) -> str:
+    from cryptography.x509.oid import NameOID
+
+    found = name.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(found[-1].value) if found else ""
+
+
+def name_of(name: x509.Name, generation: int) -> x509.Name:
+    """The name with that generation in its (last) common name, which is shortened where it has to be."""
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
+    old = _common_name(name)
+    found = _GENERATION.match(old)
+    tail = f" g{generation}"
+    base = (found.group("base") or "") if found else old
+    text = (base[: _COMMON_NAME_LIMIT - len(tail)] + tail).strip()
+    common = x509.NameAttribute(NameOID.COMMON_NAME, text)
+    attributes = list(name)
+    places = [at for at, attribute in enumerate(attributes) if attribute.oid == NameOID.COMMON_NAME]
+    if places:
+        attributes[places[-1]] = common
+    else:
+        attributes.append(common)
+    return x509.Name(attributes)
+
+
+def make_ca(old: Certificate, now: dt.datetime, generation: int, *, key_format: str, kind: str = SAME) -> Issued:
+    """A new self-signed CA like ``old``. Raises BadInput for a kind of key that cannot be made."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    key = new_key(key_kind(old, kind))
+    begin = now.astimezone(dt.UTC).replace(microsecond=0) - BACKDATE
+    parsed = old.x509()
+    name = name_of(parsed.subject, generation)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(begin)
+        .not_valid_after(begin + (old.not_after - old.not_before))
+    )
+    for kept in kept_extensions(parsed, key):
+        builder = builder.add_extension(kept.value, kept.critical)
+    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    builder = builder.add_extension(identifier, critical=False)
+    own = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
+    builder = builder.add_extension(own, critical=False)
+    digest, padding = signature_kind(parsed, key)
+    signed: Any = builder.sign(key, digest, **padding)
+    certificate = read_der(signed.public_bytes(Encoding.DER))
+    return Issued(certificate, certificate.pem(), write_key(key, key_format))
+
+
+def ca_lint(old: Certificate, new: Issued, now: dt.datetime) -> tuple[str, ...]:
+    """Why the new CA must not sign anything; nothing when it may."""
+    from cryptography import x509
+
+    made = new.certificate
+    parsed = made.x509()
+    problems = list(ca_problems(made, now))
+    if weakness(made.key):
+        problems.append(weakness(made.key))
+    if spki_of(read_key(new.key, "the new CA")[0]) != made.spki:
+        problems.append("the key does not belong to the certificate")
+    if made.spki == old.spki:
+        problems.append("the key is not new")
+    if made.subject == old.subject or generation_of(made) <= generation_of(old):
+        problems.append("the name does not tell it from the old one")
+    if not (made.self_issued and made.signed_by(made)):
+        problems.append("it is not self-signed")
+    if not made.ski or made.ski == old.ski:
+        problems.append("it has no subject key identifier of its own")
+    authority = extension(parsed, x509.AuthorityKeyIdentifier)
+    if authority and (authority.authority_cert_issuer or authority.authority_cert_serial_number):
+        problems.append("its authority key identifier holds more than the key's")
+    if _length(made) < _length(old):
+        problems.append("it allows fewer CAs below it than the old one")
+    return tuple(problems)
+
+
+def _length(certificate: Certificate) -> float:
+    from cryptography import x509
+
+    basic = extension(certificate.x509(), x509.BasicConstraints)
+    return float("inf") if basic is None or basic.path_length is None else float(basic.path_length)
+
+
+def self_signed(ca: Authority) -> bool:
+    """Is it a root, which its users trust themselves?"""
+    return ca.certificate.self_issued and ca.certificate.signed_by(ca.certificate)

@@ -1,0 +1,236 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Looking before a CA is rotated: the CA, who trusts it and where, what it issued. What can be refused is refused here.
+
+PRIVATE to this collection.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from .._cluster.client import Cluster, Object
+from .._cluster.kinds import named
+from .._core.errors import BadInput, KnownGoodError, NotFound
+from .authority import authority
+from .ca_issue import self_signed
+from .ca_plan import SERVER, CaObserved, CaRequest, Leaf, due
+from .certificates import Certificate
+from .consumers import RESTARTABLE
+from .mutual import Mutual
+from .observe import Observer
+from .plan import Request, Target
+from .rollout import obstacle
+from .secrets import CRT, KEY, OF, PREVIOUS, ROLE, TlsSecret, must_be_ours_to_write, read_secret, role_of
+from .services import tls_port
+from .trust_stores import Store, listed, refuse_unwritable, sealed, stores_in
+from .trusters import Truster, scene
+
+_ROOM = 2048
+"""What another CA's certificate may take in a store before it is made, in bytes."""
+
+
+def look_at_ca(cluster: Cluster, request: CaRequest, now: dt.datetime) -> CaObserved:
+    """Raises NotFound, BadInput, Denied: each says what is wrong with the CA, a store, a consumer or a leaf."""
+    secret = ca_secret(cluster, request)
+    why = due(secret.certificate, request, now)
+    if not why:
+        kept = archives(cluster, request) if request.destroy_old_key else ()
+        return CaObserved(secret.uid, secret.certificate, archives=kept)
+    must_be_ours_to_write(secret)
+    key_format = secret.key_format()
+    ca = authority(secret.obj, now, secret.trust.certificates)
+    if not self_signed(ca):
+        raise BadInput(
+            "the CA is not a root",
+            where=ca.where,
+            why=f"it was signed by {ca.certificate.issuer}: those who trust that one need no new trust",
+            next="give it a new certificate from its issuer",
+        )
+    _refuse_short_overlap(ca.certificate, request, now)
+    objects = listed(cluster, request.namespaces, webhooks=request.webhooks)
+    stores = _stores(objects, ca.certificate, request)
+    leaves = _leaves(cluster, objects, ca.certificate, request, now)
+    trusters = _trusters(cluster, stores, request)
+    _refuse_unrenewable(cluster, trusters, request)
+    waived = [f"{name}: waived, nothing is known of it" for name in request.waive]
+    keystores = [f"{ref}: a key store, not looked into" for ref in sealed(objects)]
+    return CaObserved(
+        uid=secret.uid,
+        certificate=secret.certificate,
+        due=why,
+        key_format=key_format,
+        rotated_for=secret.rotated_for,
+        stores=stores,
+        trusters=trusters,
+        leaves=leaves,
+        mutual=tuple(_mutual(cluster, given, request) for given in request.mutual),
+        unknown=(*waived, *keystores),
+    )
+
+
+def ca_secret(cluster: Cluster, request: CaRequest) -> TlsSecret:
+    found = cluster.find("Secret", request.secret, request.namespace)
+    if found is None:
+        raise NotFound(f"no CA Secret {request.ref}", where=cluster.server, next="check ca_secret")
+    if role_of(found):
+        raise BadInput("this Secret is a copy that a rotation made", where=f"Secret {request.ref}")
+    return read_secret(found)
+
+
+def archives(cluster: Cluster, request: CaRequest) -> tuple[tuple[str, str], ...]:
+    """Old pairs of this CA that its rotations kept: names and uids, sorted."""
+    found = cluster.list("Secret", request.namespace, selector=f"{ROLE}={PREVIOUS}")
+    mine = [obj["metadata"] for obj in found if (obj["metadata"].get("annotations") or {}).get(OF) == request.secret]
+    return tuple(sorted((meta["name"], meta["uid"]) for meta in mine))
+
+
+def _refuse_short_overlap(old: Certificate, request: CaRequest, now: dt.datetime) -> None:
+    """The old CA has to live as long as both are trusted."""
+    left = (old.not_after - now).total_seconds()
+    if left < request.overlap_s:
+        raise BadInput(
+            "the old CA ends before the overlap is over",
+            where=f"CA Secret {request.ref}",
+            why=f"{left / 3600:.1f} h are left of it, overlap is {request.overlap_s / 3600:.1f} h",
+            next="shorten overlap; leaves of a CA that has ended are worth nothing",
+        )
+
+
+def _stores(objects: Sequence[Object], old: Certificate, request: CaRequest) -> tuple[Store, ...]:
+    found = [store for store in stores_in(objects, old.spki) if store.where not in request.waive]
+    if not found:
+        raise BadInput(
+            "nobody is seen to trust this CA",
+            where=f"namespaces {', '.join(request.namespaces)}",
+            why="no ConfigMap, Secret or caBundle there holds it",
+            next="name the namespaces of those who trust it; a store in an image or outside cannot be rotated here",
+        )
+    by_where = {named(o["kind"], o["metadata"]["name"], o["metadata"].get("namespace")): o for o in objects}
+    for store in found:
+        others = sum(other.where == store.where for other in found)
+        refuse_unwritable(store, by_where[store.where], _ROOM * others)
+    return tuple(found)
+
+
+# -- leaves ------------------------------------------------------------------------------------------------------
+
+
+def issued_by(objects: Iterable[Object], ca: Certificate) -> tuple[TlsSecret, ...]:
+    """TLS Secrets whose chain holds a certificate that this CA signed, the CA's own and our copies left out."""
+    found = []
+    for obj in objects:
+        if obj["kind"] != "Secret" or not (obj.get("data") or {}).get(CRT) or role_of(obj):
+            continue
+        try:
+            secret = read_secret(obj)
+        except KnownGoodError:  # what cannot be read is nobody's leaf; the inventory names it
+            continue
+        chain = secret.chain.certificates
+        if any(c.issuer == ca.subject and c.spki != ca.spki and c.signed_by(ca) for c in chain):
+            found.append(secret)
+    return tuple(sorted(found, key=lambda secret: secret.ref))
+
+
+def _leaves(
+    cluster: Cluster, objects: Sequence[Object], old: Certificate, request: CaRequest, now: dt.datetime
+) -> tuple[Leaf, ...]:
+    """What the CA issued, by its signature; declared ones with what was declared. Each is fit to be issued anew."""
+    declared = {leaf.target.ref: leaf for leaf in request.leaves}
+    found: dict[str, Leaf] = {}
+    for secret in issued_by(objects, old):
+        where = f"Secret {secret.ref}"
+        if secret.certificate.ca or len([c for c in secret.chain.certificates if c.spki != old.spki]) > 1:
+            raise BadInput(
+                "there is another CA between this one and its leaves",
+                where=where,
+                next="that is not supported: give the CA below a new certificate and the leaves theirs first",
+            )
+        if where in request.waive:
+            continue
+        if not secret.obj["data"].get(KEY):
+            raise BadInput("a certificate of this CA is kept without its key", where=where, next="name it in waive")
+        target = Target(secret.namespace, secret.name)
+        found[secret.ref] = declared.get(secret.ref, Leaf(target, SERVER))
+    missing = sorted(set(declared) - set(found))
+    if missing:
+        raise BadInput(
+            "a leaf that was named was not issued by this CA",
+            where=", ".join(missing),
+            next="check leaves and namespaces",
+        )
+    observer = Observer(cluster, leaf_request(request, tuple(leaf.target for leaf in found.values())), now)
+    for leaf in found.values():
+        observer.look(leaf.target)
+    return tuple(found.values())
+
+
+def leaf_request(request: CaRequest, targets: tuple[Target, ...]) -> Request:
+    """The request that each leaf's rotation will be, to find out now what would refuse it then."""
+    return Request(targets, request.ref, force=True, new_issuer=True, probe_image=request.probe_image)
+
+
+# -- those who trust ---------------------------------------------------------------------------------------------
+
+
+def _trusters(cluster: Cluster, stores: Sequence[Store], request: CaRequest) -> tuple[Truster, ...]:
+    found: list[Truster] = []
+    for namespace in sorted({store.namespace for store in stores if store.namespace}):
+        found += scene(cluster, namespace).trusters(stores)
+    known = {truster.where for truster in found}
+    unknown = sorted(name for name in request.rereads if _full(name, request) not in known)
+    if unknown:
+        raise BadInput(
+            f"rereads names who uses no trust store: {', '.join(unknown)}",
+            why=f"those that do: {', '.join(sorted(known)) or 'none'}",
+        )
+    rereads = {_full(name, request) for name in request.rereads}
+    return tuple(replace(t, rereads=t.where in rereads) for t in found)
+
+
+def _full(name: str, request: CaRequest) -> str:
+    """``namespace/Kind/name`` of ``Kind/name`` in the CA's namespace."""
+    return name if name.count("/") == 2 else f"{request.namespace}/{name}"
+
+
+def _refuse_unrenewable(cluster: Cluster, trusters: Sequence[Truster], request: CaRequest) -> None:
+    """Those that load another trust only with a new process, and that no controller would give one."""
+    waived = {_full(name, request) for name in request.waive}
+    for truster in trusters:
+        if not truster.restarts or truster.where in waived:
+            continue
+        if truster.kind in RESTARTABLE:
+            why = obstacle(cluster.get(truster.kind, truster.name, truster.namespace))
+        elif truster.kind in ("CronJob",):
+            why = ""
+        else:
+            why = f"no controller of ours to restart a {truster.kind}"
+        if why:
+            raise BadInput(
+                f"{truster.ref} loads its trust when it starts and cannot be restarted",
+                where=f"namespace {truster.namespace}",
+                why=why,
+                next="clear that, name it in rereads where it reads the file anew, or in waive",
+            )
+
+
+def _mutual(cluster: Cluster, given: Mapping[str, Any], request: CaRequest) -> Mutual:
+    namespace = given.get("namespace") or request.namespace
+    found = cluster.find("Service", given["service"], namespace)
+    where = f"mutual_tls: {namespace}/{given['service']}"
+    if found is None:
+        raise NotFound(f"no Service {namespace}/{given['service']}", where=where)
+    if not request.probe_image:
+        raise BadInput("mutual_tls needs probe_image", where=where, next="name an image with python3")
+    client = cluster.find("Secret", given["client_secret"], namespace)
+    if client is None:
+        raise NotFound(f"no Secret {namespace}/{given['client_secret']}", where=where)
+    read_secret(client)
+    port = tls_port(found, given.get("port"))
+    name = given.get("server_name") or f"{given['service']}.{namespace}.svc"
+    return Mutual(namespace, port.service, port.address, port.port, name, given["client_secret"])

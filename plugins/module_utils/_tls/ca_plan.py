@@ -1,0 +1,294 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The plan of a CA's rotation: from what was seen to steps in phases. Pure.
+
+Two rules carry it. Trust only grows until nothing of the old CA is stored or served any more, and what a leaf is signed
+by changes only once its signer was seen to be trusted by everybody.
+
+PRIVATE to this collection.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from .._cluster.kinds import named
+from .._core.clock import rfc3339
+from .._core.errors import BadInput
+from .._core.plan import Json, Plan, Step, digest
+from .._core.ports import DONE as ENTRY_DONE
+from .._core.ports import FINISHED, Operation
+from .ca_issue import generation_of
+from .certificates import Certificate
+from .keys import SAME
+from .mutual import Mutual
+from .plan import Target, step_name
+from .trust_stores import Store
+from .trusters import Truster
+
+KIND = "ca-rotation"
+BASELINE, NEW_CA, TRUST_BOTH, TRUST_PROVEN, ISSUER_SWITCHED, LEAVES_REISSUED, OLD_UNUSED, OLD_DISTRUSTED = (
+    "BASELINE",
+    "NEW_CA",
+    "TRUST_BOTH",
+    "TRUST_PROVEN",
+    "ISSUER_SWITCHED",
+    "LEAVES_REISSUED",
+    "OLD_UNUSED",
+    "OLD_DISTRUSTED",
+)
+NEGATIVE_OK, DONE = "NEGATIVE_OK", "DONE"
+PHASES = (
+    BASELINE,
+    NEW_CA,
+    TRUST_BOTH,
+    TRUST_PROVEN,
+    ISSUER_SWITCHED,
+    LEAVES_REISSUED,
+    OLD_UNUSED,
+    OLD_DISTRUSTED,
+    NEGATIVE_OK,
+    DONE,
+)
+CLIENT, SERVER = "client", "server"
+_KEPT_S = 3650 * 86400.0
+"""The old CA's pair is kept until its destruction is asked for."""
+_LEASE_NAME = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A TLS Secret that the CA issued. ``role`` as declared; what is not declared is taken for a server."""
+
+    target: Target
+    role: str = SERVER
+
+
+@dataclass(frozen=True, slots=True)
+class CaRequest:
+    """What the caller asks for. Times in seconds.
+
+    ``generation``: the CA's generation to reach; without it, it is due by its age (``expiring_within_s``; None: in the
+    last third of its validity).
+    """
+
+    namespace: str
+    secret: str
+    namespaces: tuple[str, ...]
+    generation: int | None = None
+    expiring_within_s: float | None = None
+    leaves: tuple[Leaf, ...] = ()
+    mutual: tuple[Mapping[str, Json], ...] = ()
+    rereads: tuple[str, ...] = ()
+    waive: tuple[str, ...] = ()
+    webhooks: bool = True
+    key: str = SAME
+    probe_image: str = ""
+    overlap_s: float = 86400.0
+    soak_s: float = 5.0
+    propagation_s: float = 90.0
+    reload_wait_s: float = 5.0
+    wait_timeout_s: float = 300.0
+    keep_previous_s: float = 30 * 86400.0
+    destroy_old_key: bool = False
+
+    @property
+    def ref(self) -> str:
+        return f"{self.namespace}/{self.secret}"
+
+    @property
+    def plan_key(self) -> str:
+        """What makes asking again the same operation; not what was found, as that changes while it runs."""
+        return f"generation:{self.generation}" if self.generation is not None else "expiring"
+
+    @property
+    def lease(self) -> str:
+        name = self.secret
+        if len(name) > _LEASE_NAME:
+            name = f"{name[: _LEASE_NAME - 11].rstrip('-.')}-{digest(self.ref)[:10]}"
+        return f"{self.namespace}/{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class CaObserved:
+    """A CA as the cluster shows it, fit for rotation. ``due``: why, empty where it is not.
+
+    ``unknown``: what was seen and not looked into, by name; ``archives``: names and uids of old pairs of this CA.
+    """
+
+    uid: str
+    certificate: Certificate
+    due: str = ""
+    key_format: str = ""
+    rotated_for: str = ""
+    stores: tuple[Store, ...] = ()
+    trusters: tuple[Truster, ...] = ()
+    leaves: tuple[Leaf, ...] = ()
+    mutual: tuple[Mutual, ...] = ()
+    unknown: tuple[str, ...] = ()
+    archives: tuple[tuple[str, str], ...] = ()
+
+
+def due(certificate: Certificate, request: CaRequest, now: dt.datetime) -> str:
+    """Why this CA is to be rotated now; empty when it is not."""
+    if request.generation is not None:
+        have = generation_of(certificate)
+        return "" if have >= request.generation else f"generation {have} is to become {request.generation}"
+    left = certificate.not_after - now
+    life = certificate.not_after - certificate.not_before
+    limit = life / 3 if request.expiring_within_s is None else dt.timedelta(seconds=request.expiring_within_s)
+    return f"{certificate.days_left(now)} days left" if left <= limit else ""
+
+
+def plan(request: CaRequest, seen: CaObserved) -> Plan:
+    """The steps, phase after phase; those of a CA that is not due are the destruction of old keys, where asked for."""
+    if not seen.due:
+        wanted = request.destroy_old_key and seen.archives
+        return Plan(KIND, request.lease, request.plan_key, (_purge(request, seen),) if wanted else ())
+    return Plan(KIND, request.lease, request.plan_key, _steps(request, seen))
+
+
+def _steps(request: CaRequest, seen: CaObserved) -> tuple[Step, ...]:
+    ref, ca = request.ref, _ca_params(request, seen)
+    secret = named("Secret", request.secret, request.namespace)
+    commit, first_cut = step_name("commit", ref), step_name("distrust", seen.stores[0].ref)
+    mutual = [server.to_dict() for server in seen.mutual]
+    steps = [
+        _step("baseline", ref, "tls.ca_baseline", BASELINE, {**ca, "mutual": mutual, "unknown": list(seen.unknown)}),
+        _step("stage", ref, "tls.ca_stage", NEW_CA, ca, (f"{secret}-next-*",), until=commit),
+    ]
+    steps += [
+        _step("trust", store.ref, "tls.ca_trust", TRUST_BOTH, {**ca, "store": store.to_dict()}, (store.where,))
+        for store in seen.stores
+    ]
+    everybody = {**ca, "stores": [s.to_dict() for s in seen.stores], "trusters": [t.to_dict() for t in seen.trusters]}
+    restarted = tuple(named(t.kind, t.name, t.namespace) for t in seen.trusters if t.restarts)
+    proven = {**everybody, "mutual": mutual}
+    steps += [
+        _step("prove-trust", ref, "tls.ca_prove_trust", TRUST_PROVEN, proven, restarted, until=commit),
+        _step("commit", ref, "tls.commit", ISSUER_SWITCHED, ca, (secret, f"{secret}-prev-*")),
+        _step("clean", ref, "tls.clean", ISSUER_SWITCHED, ca, (f"{secret}-next-*",)),
+        _step("try", ref, "tls.ca_try", ISSUER_SWITCHED, ca),
+    ]
+    steps += [_reissue(request, ca, leaf) for leaf in ordered(seen.leaves)]
+    unused = {**ca, "leaves": [_leaf(leaf) for leaf in seen.leaves]}
+    steps.append(_step("unused", ref, "tls.ca_unused", OLD_UNUSED, unused, until=first_cut))
+    for store in seen.stores:
+        using = [t for t in seen.trusters if any(use.store == store.ref for use in t.uses)]
+        params = {**ca, "store": store.to_dict(), "trusters": [t.to_dict() for t in using]}
+        touched = (store.where, *(named(t.kind, t.name, t.namespace) for t in using if t.restarts))
+        steps.append(_step("distrust", store.ref, "tls.ca_distrust", OLD_DISTRUSTED, params, touched))
+    steps.append(_step("negative", ref, "tls.ca_negative", NEGATIVE_OK, proven))
+    if request.destroy_old_key:
+        steps.append(_step("destroy", ref, "tls.ca_destroy", DONE, ca, (f"{secret}-prev-*",)))
+    return tuple(steps)
+
+
+def ordered(leaves: Sequence[Leaf]) -> tuple[Leaf, ...]:
+    """Clients first: a server that asks them for certificates trusts both by then, whoever is behind."""
+    return tuple(sorted(leaves, key=lambda leaf: (leaf.role != CLIENT, leaf.target.ref)))
+
+
+def _step(
+    word: str,
+    ref: str,
+    action: str,
+    phase: str,
+    params: Mapping[str, Json],
+    touches: tuple[str, ...] = (),
+    until: str = "",
+) -> Step:
+    return Step(step_name(word, ref), action, touches, {**params, "phase": phase}, until)
+
+
+def _reissue(request: CaRequest, ca: Mapping[str, Json], leaf: Leaf) -> Step:
+    target = leaf.target
+    touched = (named("Secret", target.secret, target.namespace),)
+    return _step("reissue", target.ref, "tls.ca_reissue", LEAVES_REISSUED, {**ca, "leaf": _leaf(leaf)}, touched)
+
+
+def _leaf(leaf: Leaf) -> dict[str, Json]:
+    target = leaf.target
+    return {
+        "namespace": target.namespace,
+        "secret": target.secret,
+        "service": target.service,
+        "port": target.port,
+        "server_name": target.server_name,
+        "protocol": target.protocol,
+        "workloads": list(target.workloads),
+        "role": leaf.role,
+    }
+
+
+def leaf_in(data: Mapping[str, Json]) -> Leaf:
+    """A leaf back from a step's parameters."""
+    given = {key: value for key, value in data.items() if key not in ("role", "workloads")}
+    return Leaf(Target(**given, workloads=tuple(data["workloads"])), data["role"])
+
+
+def _ca_params(request: CaRequest, seen: CaObserved) -> dict[str, Json]:
+    """What every step knows. No secrets; nothing that depends on the time of day."""
+    old = seen.certificate
+    return {
+        "namespace": request.namespace,
+        "secret": request.secret,
+        "uid": seen.uid,
+        "old": old.fingerprint,
+        "old_spki": old.spki,
+        "old_not_after": rfc3339(old.not_after),
+        "generation": request.generation or generation_of(old) + 1,
+        "key": request.key,
+        "key_format": seen.key_format,
+        "rotated_for": seen.rotated_for,
+        "rotated_for_before": seen.rotated_for,
+        "keep_s": _KEPT_S,
+        "namespaces": list(request.namespaces),
+        "webhooks": request.webhooks,
+        "waive": list(request.waive),
+        "probe_image": request.probe_image,
+        "soak_s": request.soak_s,
+        "propagation_s": request.propagation_s,
+        "reload_wait_s": request.reload_wait_s,
+        "timeout_s": request.wait_timeout_s,
+        "keep_leaves_s": request.keep_previous_s,
+    }
+
+
+def _purge(request: CaRequest, seen: CaObserved) -> Step:
+    """Old pairs that earlier rotations of this CA kept."""
+    params = {
+        "namespace": request.namespace,
+        "secret": request.secret,
+        "archives": [{"name": name, "uid": uid} for name, uid in seen.archives],
+    }
+    touched = tuple(named("Secret", name, request.namespace) for name, _uid in seen.archives)
+    return _step("destroy", request.ref, "tls.purge", DONE, params, touched)
+
+
+# -- phases ------------------------------------------------------------------------------------------------------
+
+
+def first_after(made: Plan, phase: str) -> str:
+    """The first step behind a phase, empty where there is none. Raises BadInput for a word that is no phase."""
+    if phase not in PHASES:
+        raise BadInput(f"there is no phase {phase!r}", next=f"one of {', '.join(PHASES)}")
+    last = PHASES.index(phase)
+    return next((s.name for s in made.steps if PHASES.index(s.params["phase"]) > last), "")
+
+
+def reached(operation: Operation) -> str:
+    """The last phase all of whose steps, and of those before it, are done; empty before the first."""
+    if operation.state == FINISHED:
+        return DONE
+    last = ""
+    for phase in PHASES[:-1]:
+        steps = [step for step in operation.plan.steps if step.params["phase"] == phase]
+        if any(operation.entry(step.name).state != ENTRY_DONE for step in steps):
+            break
+        last = phase
+    return last

@@ -1,0 +1,69 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the caller asked of a CA's rotation, from the door's options.
+
+PRIVATE to this collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .._core.durations import seconds
+from .._core.errors import BadInput
+from .ca_plan import CaRequest, Leaf
+from .keys import SAME
+from .plan import Target
+
+
+def ca_request(params: Mapping[str, Any]) -> CaRequest:
+    """Checks what the argument specification cannot. Raises BadInput."""
+    namespace, slash, name = params["ca_secret"].partition("/")
+    if not slash or not namespace or not name or "/" in name:
+        raise BadInput("ca_secret is not a name", why=f"got {params['ca_secret']!r}", next="namespace/name")
+    generation = params.get("generation")
+    if generation is not None and generation < 1:
+        raise BadInput("generation is not a number from 1 on", why=f"got {generation}")
+    expiring = params.get("expiring_within")
+    leaves = tuple(_leaf(given, namespace) for given in params.get("leaves") or ())
+    names = [leaf.target.ref for leaf in leaves]
+    twice = sorted({one for one in names if names.count(one) > 1})
+    if twice:
+        raise BadInput("leaves names a Secret twice", why=", ".join(twice))
+    return CaRequest(
+        namespace=namespace,
+        secret=name,
+        namespaces=tuple(dict.fromkeys([namespace, *(params.get("namespaces") or ())])),
+        generation=generation,
+        expiring_within_s=None if expiring is None else seconds(expiring, "expiring_within"),
+        leaves=leaves,
+        mutual=tuple(dict(given) for given in params.get("mutual_tls") or ()),
+        rereads=tuple(params.get("rereads") or ()),
+        waive=tuple(params.get("waive") or ()),
+        webhooks=bool(params["webhooks"]),
+        key=params.get("key") or SAME,
+        probe_image=params.get("probe_image") or "",
+        overlap_s=seconds(params["overlap"], "overlap"),
+        soak_s=seconds(params["soak"], "soak"),
+        propagation_s=seconds(params["propagation"], "propagation"),
+        reload_wait_s=seconds(params["reload_wait"], "reload_wait"),
+        wait_timeout_s=float(params["wait_timeout"]),
+        keep_previous_s=seconds(params["keep_previous_for"], "keep_previous_for"),
+        destroy_old_key=bool(params["destroy_old_key"]),
+    )
+
+
+def _leaf(given: Mapping[str, Any], namespace: str) -> Leaf:
+    target = Target(
+        namespace=given.get("namespace") or namespace,
+        secret=given["secret"],
+        service=given.get("service") or "",
+        port=given.get("port"),
+        server_name=given.get("server_name") or "",
+        protocol=given.get("protocol") or "http",
+        workloads=tuple(given.get("workloads") or ()),
+    )
+    return Leaf(target, given.get("role") or "server")

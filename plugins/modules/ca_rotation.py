@@ -1,0 +1,465 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ca_rotation
+short_description: Replaces a CA, with both trusted until nothing of the old one is used
+description:
+  - Gives a CA that lives in a Secret a new key under a new name, without a moment in which a client does not trust what
+    a server serves.
+  - The phases are C(BASELINE), C(NEW_CA), C(TRUST_BOTH), C(TRUST_PROVEN), C(ISSUER_SWITCHED), C(LEAVES_REISSUED),
+    C(OLD_UNUSED), C(OLD_DISTRUSTED), C(NEGATIVE_OK) and C(DONE). O(phase) ends a run after one of them, for days if
+    need be. The same task with a later phase, or with none, goes on.
+  - Trust only grows until nothing of the old CA is stored or served, seen twice. The new CA signs only once every
+    consumer of a trust store was seen to have it, as object (T1), as file (T2, read in each pod) and loaded (T3, by a
+    process that began after that, or by a server that lets in a client of the new CA).
+  - Trust stores are the keys of ConfigMaps and Secrets in O(namespaces) and the C(caBundle) of webhooks that hold the
+    CA. The new one is appended, other text is left alone. Leaves are the TLS Secrets there that this CA signed. Each
+    gets its new certificate as M(knowngood.kube.certificate_rotation) gives it, with its proof, clients first.
+  - The old CA is taken out of one store after the other. Where the consumers of one do not come up without it, it is
+    put back there at once.
+  - At the end a client of the old CA has to be turned away and one of the new CA let in, by the bytes of an answer,
+    where O(mutual_tls) names such a server. Elsewhere RV(unproven) says that this was not tried.
+  - M(knowngood.kube.operation) takes it back from any phase, until the old CA's key is destroyed (O(destroy_old_key)).
+  - What it cannot see it names in RV(unproven). Stores in images, outside the cluster or outside O(namespaces) are not
+    seen at all.
+  - Killed at any moment, the same task again goes on with the same CA. No key is ever in an option, a journal, a result
+    or a file.
+version_added: 0.1.0
+author: The knowngood.kube authors (@knowngood)
+options:
+  ca_secret:
+    description:
+      - The Secret with the CA's certificate (C(tls.crt)) and key (C(tls.key)), as C(namespace/name). It has to be a
+        root.
+    type: str
+    required: true
+  namespaces:
+    description: Where trust stores, their consumers and leaves are looked for, beside the CA's own namespace.
+    type: list
+    elements: str
+    default: []
+  generation:
+    description:
+      - The generation that the CA is to have, as in C(CN=shop-ca g2). A name without one counts as generation 1.
+      - When left out, the CA is rotated by its age, see O(expiring_within).
+    type: int
+  expiring_within:
+    description: Rotates the CA when less than this is left of it. When left out, in the last third of its validity.
+    type: str
+  phase:
+    description: The phase to end after.
+    type: str
+    choices:
+      - BASELINE
+      - NEW_CA
+      - TRUST_BOTH
+      - TRUST_PROVEN
+      - ISSUER_SWITCHED
+      - LEAVES_REISSUED
+      - OLD_UNUSED
+      - OLD_DISTRUSTED
+      - NEGATIVE_OK
+      - DONE
+    default: DONE
+  leaves:
+    description:
+      - What is to be known of leaves beyond what is seen. All others that this CA signed are rotated as well.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      secret:
+        description: Name of the Secret.
+        type: str
+        required: true
+      namespace:
+        description: Its namespace. That of the CA when left out.
+        type: str
+      role:
+        description: V(client) leaves are issued before others.
+        type: str
+        choices: [client, server]
+        default: server
+      service:
+        description: The Service through which it is served.
+        type: str
+      port:
+        description: The port on which TLS is spoken.
+        type: int
+      server_name:
+        description: The host name to ask for.
+        type: str
+      protocol:
+        description: As in M(knowngood.kube.certificate_rotation).
+        type: str
+        choices: [http, tls]
+        default: http
+      workloads:
+        description: The workloads that use it, as C(Kind/name).
+        type: list
+        elements: str
+        default: []
+  mutual_tls:
+    description:
+      - Servers that ask clients for a certificate. Each is asked over HTTP, from a pod in the cluster, with short-lived
+        certificates of the old and the new CA.
+      - Statuses 400, 401, 403, 495 and 496, and a connection that ends without an answer, count as turned away.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      service:
+        description: Its Service.
+        type: str
+        required: true
+      namespace:
+        description: Its namespace. That of the CA when left out.
+        type: str
+      port:
+        description: The port of the Service.
+        type: int
+      server_name:
+        description: The host name to ask for. C(<service>.<namespace>.svc) when left out.
+        type: str
+      client_secret:
+        description: A TLS Secret of a client that it lets in. Its names and usages are copied, its key is not used.
+        type: str
+        required: true
+  rereads:
+    description:
+      - Workloads that read their trust anew by themselves, as C(Kind/name) or C(namespace/Kind/name). They are not
+        restarted, and RV(unproven) says that this was declared, not seen.
+    type: list
+    elements: str
+    default: []
+  waive:
+    description:
+      - Consumers, stores and Secrets that are left out, as C(Kind/name), C(Kind namespace/name), or in any words for
+        what is outside. Each is in RV(unproven).
+    type: list
+    elements: str
+    default: []
+  webhooks:
+    description: Whether the C(caBundle) of admission webhooks is looked at.
+    type: bool
+    default: true
+  key:
+    description: The kind of the CA's new key. V(same) makes one like the old one.
+    type: str
+    choices: [same, RSA-2048, RSA-3072, RSA-4096, ECDSA-P-256, ECDSA-P-384, ECDSA-P-521, Ed25519]
+    default: same
+  probe_image:
+    description:
+      - Image of the pods that look from inside the cluster. It needs C(sh), C(sleep) and C(python3).
+    type: str
+  overlap:
+    description: How long the old CA must at least have left, as both are trusted meanwhile.
+    type: str
+    default: 24h
+  soak:
+    description: Time between the two looks that find nothing of the old CA.
+    type: str
+    default: 5s
+  propagation:
+    description: How long a kubelet may take to bring new files to a pod. Waited for only where files cannot be read.
+    type: str
+    default: 90s
+  reload_wait:
+    description: How long servers get to load a new leaf by themselves before they are restarted.
+    type: str
+    default: 5s
+  wait_timeout:
+    description: Seconds that a rollout, or the arrival of files, may take.
+    type: int
+    default: 300
+  keep_previous_for:
+    description: How long the old pairs of leaves are kept for the way back.
+    type: str
+    default: 30d
+  destroy_old_key:
+    description:
+      - Removes the old CA's key at the very end. From then on there is no way back. Can be asked for in a later run.
+    type: bool
+    default: false
+seealso:
+  - module: knowngood.kube.certificate_rotation
+  - module: knowngood.kube.certificate_info
+  - module: knowngood.kube.operation
+extends_documentation_fragment:
+  - knowngood.kube.kube_auth
+  - knowngood.kube.operation
+  - knowngood.kube.operation.live
+  - knowngood.kube.attributes
+  - knowngood.kube.attributes.live
+requirements:
+  - cryptography 42.0.0 or newer (Python library)
+attributes:
+  check_mode:
+    support: full
+    details:
+      - No key is made in check mode.
+  diff_mode:
+    support: full
+    details:
+      - Shows fingerprints.
+  idempotent:
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Trust a second generation everywhere, and stop there
+  knowngood.kube.ca_rotation:
+    ca_secret: shop/shop-ca
+    generation: 2
+    phase: TRUST_PROVEN
+  register: rotated
+
+- name: Days later, all the rest
+  knowngood.kube.ca_rotation:
+    ca_secret: shop/shop-ca
+    generation: 2
+    probe_image: registry.example.com/tools/python:3
+    mutual_tls:
+      - service: storefront
+        client_secret: worker-tls
+
+- name: Back to the CA before
+  knowngood.kube.operation:
+    id: "{{ rotated.operation }}"
+    state: undone
+  when: rotated.operation | length > 0
+"""
+
+RETURN = r"""
+phase:
+  description: The last phase that is complete. Empty before the first.
+  returned: success
+  type: str
+  sample: TRUST_PROVEN
+phases:
+  description: Each phase with how many steps it has, and how many of them are done.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{phase: TRUST_BOTH, steps: 2, done: 2}]
+ca:
+  description: SHA-256 of the certificates of the C(old) CA and of the C(new) one, empty where that is not made.
+  returned: success
+  type: dict
+  sample:
+    old: sha256:6dcf1e2b0f0a4f0c8f5d7e7c1c2f7f8f4c0a1b2c3d4e5f60718293a4b5c6d7e8
+    new: sha256:0b5f8e9a7c6d5e4f3021a0b9c8d7e6f5040302010f0e0d0c0b0a090807060504
+evidence:
+  description: What was seen, in the order in which it was.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    phase:
+      description: The phase that it belongs to.
+      type: str
+      sample: TRUST_PROVEN
+    subject:
+      description: The store, consumer, server or leaf.
+      type: str
+      sample: shop/Deployment/worker
+    level:
+      description: V(T1) the object, V(T2) the file, V(T3) the process.
+      type: str
+      sample: T3
+    how:
+      description:
+        - V(object), V(file), V(start) (of a pod, after the time that a kubelet may take), V(restart), V(application)
+          (bytes of an answer), V(handshake), V(declared) or V(waived).
+      type: str
+      sample: restart
+    ok:
+      description: Whether it held. Null when that could not be seen.
+      type: bool
+      sample: true
+    pods:
+      description: How many pods, connections or ports were seen.
+      type: int
+      sample: 2
+    sha256:
+      description: SHA-256 of the trust store's text.
+      type: str
+      sample: sha256:9c8d7e6f5040302010f0e0d0c0b0a0908070605040b5f8e9a7c6d5e4f3021a0b
+    why:
+      description: What else was seen, or why nothing was.
+      type: str
+      sample: ""
+unproven:
+  description: What could not be seen, so that nothing is known of it.
+  returned: success
+  type: list
+  elements: str
+  sample: ["NEGATIVE_OK T3 shop/Deployment/worker: that it turns the old CA away: no server was declared for it"]
+stores:
+  description: The trust stores, and what they hold.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: V(ConfigMap), V(Secret) or the kind of a webhook configuration.
+      type: str
+      sample: ConfigMap
+    namespace:
+      description: Its namespace, empty for webhooks.
+      type: str
+      sample: shop
+    name:
+      description: Its name.
+      type: str
+      sample: trust
+    key:
+      description: The data key, or the webhook's name.
+      type: str
+      sample: ca.crt
+    state:
+      description: V(old), V(both) or V(new), as the operation has left it.
+      type: str
+      sample: both
+leaves:
+  description: The leaves of this CA.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    target:
+      description: The Secret as C(namespace/name).
+      type: str
+      sample: shop/storefront-tls
+    role:
+      description: V(client) or V(server).
+      type: str
+      sample: server
+    new:
+      description: SHA-256 of the new certificate, empty before it is issued.
+      type: str
+      sample: sha256:0b5f8e9a7c6d5e4f3021a0b9c8d7e6f5040302010f0e0d0c0b0a090807060504
+    operation:
+      description: The operation of kind C(rotation) that issued and proved it.
+      type: str
+      sample: rotation-storefront-tls-3f2a9c1b7d
+    proof:
+      description: As in M(knowngood.kube.certificate_rotation).
+      type: list
+      elements: dict
+      sample: []
+    unproven:
+      description: As in M(knowngood.kube.certificate_rotation).
+      type: list
+      elements: str
+      sample: []
+restarted:
+  description: Workloads that have loaded another trust with new processes, as C(namespace/Kind/name).
+  returned: success
+  type: list
+  elements: str
+  sample: [shop/Deployment/worker]
+failed_handshakes:
+  description: How many connections of this module failed. It is no measure of what other clients saw.
+  returned: success
+  type: int
+  sample: 0
+plan:
+  description: The steps, done or to do.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{name: trust ConfigMap shop/trust ca.crt, touches: [ConfigMap shop/trust], state: todo}]
+plan_hash:
+  description: SHA-256 of the plan, equal in check mode and in the run that follows.
+  returned: success
+  type: str
+  sample: 4f5c0f343b0931126a20f133d67c2b018a3b1c9e0d4f5a6b7c8d9e0f1a2b3c4d
+operation:
+  description: Id of the operation, for M(knowngood.kube.operation). Empty when there is none.
+  returned: success
+  type: str
+  sample: ca-rotation-shop-ca-3f2a9c1b7d
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.knowngood.kube.plugins.module_utils._ansible.args import AUTH_ARGS, COMMON_ARGS
+from ansible_collections.knowngood.kube.plugins.module_utils._ansible.frame import Frame, run_door
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.state import engine
+from ansible_collections.knowngood.kube.plugins.module_utils._core.clock import SystemClock
+from ansible_collections.knowngood.kube.plugins.module_utils._tls.actions import actions
+from ansible_collections.knowngood.kube.plugins.module_utils._tls.ca_plan import DONE, PHASES
+from ansible_collections.knowngood.kube.plugins.module_utils._tls.ca_request import ca_request
+from ansible_collections.knowngood.kube.plugins.module_utils._tls.ca_rotation import rotate_ca
+from ansible_collections.knowngood.kube.plugins.module_utils._tls.keys import KEY_CHOICES
+
+LEAF = {
+    "secret": {"type": "str", "required": True, "no_log": False},
+    "namespace": {"type": "str"},
+    "role": {"type": "str", "choices": ["client", "server"], "default": "server"},
+    "service": {"type": "str"},
+    "port": {"type": "int"},
+    "server_name": {"type": "str"},
+    "protocol": {"type": "str", "choices": ["http", "tls"], "default": "http"},
+    "workloads": {"type": "list", "elements": "str", "default": []},
+}
+MUTUAL = {
+    "service": {"type": "str", "required": True},
+    "namespace": {"type": "str"},
+    "port": {"type": "int"},
+    "server_name": {"type": "str"},
+    "client_secret": {"type": "str", "required": True, "no_log": False},
+}
+ARGUMENTS = {
+    **AUTH_ARGS,
+    **COMMON_ARGS,
+    "ca_secret": {"type": "str", "required": True, "no_log": False},
+    "namespaces": {"type": "list", "elements": "str", "default": []},
+    "generation": {"type": "int"},
+    "expiring_within": {"type": "str"},
+    "phase": {"type": "str", "choices": list(PHASES), "default": DONE},
+    "leaves": {"type": "list", "elements": "dict", "options": LEAF, "default": []},
+    "mutual_tls": {"type": "list", "elements": "dict", "options": MUTUAL, "default": []},
+    "rereads": {"type": "list", "elements": "str", "default": []},
+    "waive": {"type": "list", "elements": "str", "default": []},
+    "webhooks": {"type": "bool", "default": True},
+    "key": {"type": "str", "choices": list(KEY_CHOICES), "default": "same", "no_log": False},
+    "probe_image": {"type": "str"},
+    "overlap": {"type": "str", "default": "24h"},
+    "soak": {"type": "str", "default": "5s"},
+    "propagation": {"type": "str", "default": "90s"},
+    "reload_wait": {"type": "str", "default": "5s"},
+    "wait_timeout": {"type": "int", "default": 300},
+    "keep_previous_for": {"type": "str", "default": "30d"},
+    "destroy_old_key": {"type": "bool", "default": False, "no_log": False},
+}
+
+
+def run(frame: Frame) -> dict[str, object]:
+    asked, phase = ca_request(frame.params), frame.params["phase"]
+    cluster, clock, namespace = frame.connect(), SystemClock(), frame.state_namespace
+    known = actions(cluster, state_namespace=namespace, clock=clock, reporter=frame.reporter)
+    machine = engine(cluster, namespace, known, reporter=frame.reporter, stopping=frame.stopping, clock=clock)
+    found = rotate_ca(cluster, asked, machine, clock=clock, phase=phase, check_mode=frame.check_mode)
+    for what in found["unproven"]:
+        frame.warn(f"not proven, as it could not be seen: {what}")
+    return found
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS,
+        supports_check_mode=True,
+        mutually_exclusive=[("generation", "expiring_within")],
+    )
+    run_door(module, run, requires=("kubernetes", "cryptography"))
+
+
+if __name__ == "__main__":
+    main()

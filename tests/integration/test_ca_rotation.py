@@ -1,0 +1,144 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A CA rotated under clients and servers that judge each other with every connection, and none fails."""
+
+from __future__ import annotations
+
+import base64
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from cryptography import x509
+
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.rbac import manifests
+from tests.cluster.audit import AuditLog
+from tests.cluster.handle import Cluster
+from tests.integration.ca_app import Shop
+from tests.integration.rotation_app import ROOT
+
+OLD, NEW = "CN=web-ca", "CN=web-ca g2"
+
+
+@pytest.fixture
+def shop(cluster: Cluster, namespace: str) -> Shop:
+    return Shop.make(cluster, namespace).deploy()
+
+
+def killed_at(shop: Shop, step: str) -> None:
+    """A run of its own, killed once it has begun that step."""
+    command = [sys.executable, "-m", "tests.integration.ca_worker", str(shop.cluster.kubeconfig), shop.namespace]
+    given = {"PYTHONPATH": f"{ROOT}:{ROOT / '.ac'}", "KNOWNGOOD_IMAGE_WORK": shop.cluster.image()}
+    worker = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **given})
+    journal, end = shop.engine().journal, time.monotonic() + 300
+    try:
+        while time.monotonic() < end and worker.poll() is None:
+            mine = [op for op in journal.list() if op.plan.kind == "ca-rotation"]
+            if mine and mine[0].entry(step).state != "todo":
+                break
+            time.sleep(0.05)
+    finally:
+        assert worker.poll() is None, "it ended before it could be killed"
+        worker.send_signal(signal.SIGKILL)
+        worker.wait()
+
+
+@pytest.mark.rig
+def test_none_of_the_connections_fails_though_it_is_killed_on_the_way(shop: Shop, audit: AuditLog) -> None:
+    shop.wait_counts(10)
+    assert shop.rotate(phase="TRUST_PROVEN")["phase"] == "TRUST_PROVEN"
+    assert shop.trust() == [OLD, NEW]
+    assert shop.leaf("web-ca").subject.rfc4514_string() == OLD
+    killed_at(shop, f"reissue {shop.namespace}/web-tls")
+    found = shop.rotate()
+    counts = shop.wait_counts(20)
+    assert (counts["failed"], counts["why"]) == (0, [])
+    assert found["phase"] == "DONE"
+    assert shop.trust() == [NEW]
+    for name in ("web-tls", "client-tls"):
+        assert shop.leaf(name).issuer.rfc4514_string() == NEW
+    rows = {(row["phase"], row["level"], row["how"], row["ok"]) for row in found["evidence"]}
+    assert ("TRUST_PROVEN", "T2", "file", True) in rows
+    assert ("TRUST_PROVEN", "T3", "restart", True) in rows
+    assert ("TRUST_PROVEN", "T3", "application", True) in rows
+    assert ("NEGATIVE_OK", "T3", "application", True) in rows
+    turned_away = [row for row in found["evidence"] if row["subject"].endswith("old CA turned away")]
+    assert [(row["ok"], row["why"].split()[1]) for row in turned_away] == [(True, "400")]
+    mark, user = audit.mark(), shop.api().whoami()
+    again = shop.rotate()
+    assert (again["changed"], again["plan"], again["operation"]) == (False, [], found["operation"])
+    assert [one for one in audit.writes(user, mark) if one.namespace == shop.namespace] == []
+
+
+@pytest.fixture
+def webhook(cluster: Cluster, shop: Shop) -> Iterator[str]:
+    """The name of a webhook configuration that trusts the CA, and that nothing matches."""
+    text = cluster.get("configmap", "trust", "-n", shop.namespace)["data"]["ca.crt"]
+    rule = {"apiGroups": ["none.example.com"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["none"]}
+    client = {
+        "service": {"name": "web", "namespace": shop.namespace},
+        "caBundle": base64.b64encode(text.encode()).decode(),
+    }
+    one = {
+        "name": "judge.example.com",
+        "clientConfig": client,
+        "rules": [rule],
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+    }
+    kind = "ValidatingWebhookConfiguration"
+    meta = {"name": shop.namespace}
+    cluster.apply({"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": meta, "webhooks": [one]})
+    yield shop.namespace
+    cluster.kubectl("delete", kind, shop.namespace)
+
+
+def bundle_of(cluster: Cluster, webhook: str) -> list[str]:
+    found = cluster.get("validatingwebhookconfiguration", webhook)["webhooks"][0]["clientConfig"]["caBundle"]
+    return [c.subject.rfc4514_string() for c in x509.load_pem_x509_certificates(base64.b64decode(found))]
+
+
+def granted(shop: Shop, name: str) -> list[dict[str, Any]]:
+    """The roles that ``docs/rbac/rotate_ca.yaml`` ships, under names of this test."""
+    made = deepcopy(manifests("rotate_ca", app_namespace=shop.namespace, state_namespace=shop.namespace, user=name))
+    for one in made:
+        one["metadata"]["name"] += f"-{name}"
+        if "roleRef" in one:
+            one["roleRef"]["name"] += f"-{name}"
+    return made
+
+
+@pytest.mark.rig
+def test_taken_back_from_the_middle_and_a_naive_swap_for_the_control(
+    shop: Shop, webhook: str, user: Callable[..., Any]
+) -> None:
+    name = f"u-{shop.namespace}"
+    someone = user(name=name, manifests=granted(shop, name))
+    shop = replace(shop, kubeconfig=str(someone.kubeconfig))
+    before = {name: shop.leaf(name) for name in ("web-ca", "web-tls", "client-tls")}
+    shown = shop.door("ca_rotation", "--check")
+    assert (shown["failed"], shown["changed"], shown["phase"]) == (False, True, "")
+    found = shop.rotate(phase="LEAVES_REISSUED", webhooks=True)
+    assert found["phase"] == "LEAVES_REISSUED"
+    assert found["plan_hash"] == shown["plan_hash"]
+    assert bundle_of(shop.cluster, webhook) == [OLD, NEW]
+    shop.engine().undo(found["operation"])
+    assert {name: shop.leaf(name) for name in before} == before
+    assert shop.trust() == [OLD]
+    assert bundle_of(shop.cluster, webhook) == [OLD]
+    counts = shop.wait_counts(10)
+    assert (counts["failed"], counts["why"]) == (0, [])
+    shop.swap_without_overlap()
+    end = time.monotonic() + 120
+    while shop.counts()["failed"] < 10:
+        assert time.monotonic() < end, shop.counts()
+        time.sleep(0.5)
