@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 from .._core.errors import BadInput
 from .options import MEBIBYTE, ReadOptions
-from .text import visible
+from .text import one_line
 
 MAGIC = b"PK\x03\x04"
 _EMPTY = b"PK\x05\x06"
@@ -88,12 +88,12 @@ def members(path: str, options: ReadOptions) -> tuple[Member, ...]:
 
     Raises BadInput for a damaged archive, one with too many members, and one that names two of them alike.
     """
-    name = visible(path)
+    name = one_line(path)
     try:
         with _Careful(io.FileIO(path)) as file, zipfile.ZipFile(file) as opened:
             entries = opened.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error) as error:
-        raise BadInput("the archive is damaged or cut off", where=name, why=visible(str(error))[:200]) from None
+        raise BadInput("the archive is damaged or cut off", where=name, why=one_line(str(error))[:200]) from None
     if len(entries) > options.max_members:
         why = f"{len(entries)} members, {options.max_members} are allowed"
         raise BadInput("the archive has too many members", where=name, why=why, next="unpack it and name the reports")
@@ -103,7 +103,7 @@ def members(path: str, options: ReadOptions) -> tuple[Member, ...]:
         if member.name in found:
             raise BadInput(
                 "the archive is ambiguous",
-                where=visible(str(member))[:400],
+                where=one_line(str(member))[:400],
                 why="two of its members have one name",
                 next="pack it again",
             )
@@ -120,7 +120,7 @@ def probe(member: Member) -> None:
         with io.FileIO(member.archive) as file:
             next(iter(Content(member, file, 512)), b"")
     except OSError as error:
-        raise BadInput("the archive cannot be read", where=visible(member.archive), why=str(error)) from error
+        raise BadInput("the archive cannot be read", where=one_line(member.archive), why=str(error)) from error
 
 
 def _member(path: str, entry: zipfile.ZipInfo) -> Member:
@@ -203,9 +203,9 @@ class Content:
             raise self._damaged("its data end too early")
 
     def _damaged(self, why: str) -> BadInput:
-        return BadInput("a member of the archive is damaged", where=visible(str(self._member)), why=why)
+        return BadInput("a member of the archive is damaged", where=one_line(str(self._member)), why=why)
 
     def _refused(self, why: str, advice: str) -> BadInput:
         return BadInput(
-            "a member of the archive cannot be read", where=visible(str(self._member)), why=why, next=advice
+            "a member of the archive cannot be read", where=one_line(str(self._member)), why=why, next=advice
         )

@@ -23,7 +23,7 @@ from .._core.errors import BadInput
 from .linehash import LineHashes, hash_lines
 from .options import MEBIBYTE
 from .tally import Tally
-from .text import visible
+from .text import one_line
 
 _BLOCK = 128 * 1024
 _MOST_PARTS = 256
@@ -49,7 +49,7 @@ class Checkout:
         except (OSError, ValueError) as error:
             why = os.strerror(error.errno or 0) if isinstance(error, OSError) else str(error)
             raise BadInput(
-                "the checkout cannot be read", where=visible(str(self.root)), why=why, next="name a directory"
+                "the checkout cannot be read", where=one_line(str(self.root)), why=why, next="name a directory"
             ) from error
 
     def __enter__(self) -> Checkout:
@@ -154,7 +154,7 @@ class SourceLines:
         try:
             return hash_lines(self._checkout.blocks(path))
         except BadInput as error:
-            first = f"{visible(path)[:200]}: {error.why}"
+            first = f"{one_line(path)[:200]}: {error.why}"
             self._tally.warn("source_not_read", "a source file that a finding names could not be read", first)
             return None
 
@@ -203,5 +203,5 @@ def _why(error: OSError) -> str:
 
 def _refused(path: str, why: str) -> BadInput:
     return BadInput(
-        "a source file is not opened", where=visible(path)[:300], why=why, next="give a path inside the checkout"
+        "a source file is not opened", where=one_line(path)[:300], why=why, next="give a path inside the checkout"
     )

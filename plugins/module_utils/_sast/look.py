@@ -15,7 +15,7 @@ from typing import Any
 from .._core.errors import BadInput
 from .markup import Markup
 from .tally import Tally
-from .text import visible
+from .text import one_line
 from .window import Window
 
 JSON, XML, CSV, TEXT = "json", "xml", "csv", "text"
@@ -87,14 +87,14 @@ class Look:
             of = f" of objects with {_listed('name', inside.names)}" if inside and inside.type == "object" else ""
             return f"a JSON {self.json.type or 'document'}{of}"
         if self.container == XML:
-            return f"XML with the root element {visible(self.root)[:60] or '(none)'}"
+            return f"XML with the root element {one_line(self.root)[:60] or '(none)'}"
         if self.container == CSV:
             return f"a table with {_listed('column', self.header)}"
         return "text that is neither JSON, XML nor CSV"
 
 
 def _listed(word: str, names: Any) -> str:
-    shown = [visible(str(name))[:40] for name in list(names)[:_SHOWN]]
+    shown = [one_line(str(name))[:40] for name in list(names)[:_SHOWN]]
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return f"the {word}s {', '.join(shown)}{more}" if shown else f"no {word}s"
 

@@ -32,7 +32,7 @@ from .sarif.read import SarifReader
 from .source import Source
 from .spool import Lines
 from .tally import Tally
-from .text import Cleaner, visible
+from .text import Cleaner, one_line
 from .window import Window
 
 
@@ -90,7 +90,7 @@ def read_report(path: str | os.PathLike[str] | Member, *, options: ReadOptions |
             return _read(path if isinstance(path, Member) else os.fspath(path), options, lines)
     except RecursionError:
         lines.close()
-        raise BadInput("the report is nested too deeply", where=visible(str(path))) from None
+        raise BadInput("the report is nested too deeply", where=one_line(str(path))) from None
     except BaseException:
         lines.close()
         raise

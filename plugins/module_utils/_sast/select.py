@@ -17,7 +17,7 @@ from .archive import Member
 from .options import ReadOptions
 from .read import form_of
 from .source import PROJECT
-from .text import visible
+from .text import one_line
 
 _NAMES = (".sarif", ".sarif.json", ".sarif.gz", ".sarif.json.gz")
 _PERHAPS = (".json", ".xml", ".csv", ".json.gz", ".xml.gz", ".csv.gz")
@@ -68,7 +68,7 @@ def select(paths: Sequence[str], options: ReadOptions) -> Selection:
                 member = report.name if isinstance(report, Member) else ""
                 files.setdefault((os.path.realpath(report), member), report)
     if not files:
-        raise BadInput("there are no reports in the archives", where=", ".join(map(visible, paths))[:400])
+        raise BadInput("there are no reports in the archives", where=", ".join(map(one_line, paths))[:400])
     return Selection(tuple(files.values()), tuple(ignored[:_MOST_IGNORED]), len(ignored))
 
 
@@ -107,12 +107,12 @@ def _opened(path: str, options: ReadOptions, ignored: list[str], *, named: bool)
     if not found and named:
         raise BadInput(
             "there are no reports in the archive",
-            where=visible(path),
+            where=one_line(path),
             why=f"none of its {len(members)} members is named or begins like a report",
             next="name the reports",
         )
     chosen = set(map(id, found))
-    ignored.extend(visible(str(member)) for member in members if id(member) not in chosen)
+    ignored.extend(one_line(str(member)) for member in members if id(member) not in chosen)
     return found
 
 
@@ -124,7 +124,7 @@ def _may_be_report(member: Member) -> bool:
     if lower.endswith((*_ARCHIVES, ".gz")) and (lower.endswith(_ARCHIVES) or lower.endswith((*_NAMES, *_PERHAPS))):
         raise BadInput(
             "an archive inside of an archive is not opened",
-            where=visible(str(member)),
+            where=one_line(str(member)),
             next="unpack the outer one and name what is in it",
         )
     return lower.endswith((*_NAMES, *_PERHAPS))
@@ -136,14 +136,14 @@ def _check_sizes(path: str, candidates: Sequence[Member], options: ReadOptions) 
     if total > options.max_bytes:
         raise BadInput(
             "the archive is too large",
-            where=visible(path),
+            where=one_line(path),
             why=f"its reports take {total} bytes, {options.max_bytes} are allowed",
             next="raise max_bytes if you trust the file",
         )
     if total > max(options.ratio_from, options.max_ratio * stored):
         raise BadInput(
             "the archive looks like a decompression bomb",
-            where=visible(path),
+            where=one_line(path),
             why=f"{stored} bytes would become {total}: over {options.max_ratio} to 1",
             next="unpack it yourself if you trust the file",
         )

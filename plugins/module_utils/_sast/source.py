@@ -20,7 +20,7 @@ from .._core.errors import BadInput
 from . import archive
 from .archive import Content, Member
 from .options import ReadOptions
-from .text import visible
+from .text import one_line
 
 _GZIP = b"\x1f\x8b"
 PROJECT = "audit.fvdl"
@@ -33,7 +33,7 @@ class Source:
 
     def __init__(self, path: str | Member, options: ReadOptions) -> None:
         self.path = path
-        self.name = visible(str(path))
+        self.name = one_line(str(path))
         self._options = options
         self._hash = hashlib.sha256()
         self.size = 0

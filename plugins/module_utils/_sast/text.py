@@ -35,6 +35,11 @@ def _escape(match: re.Match[str]) -> str:
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
+def one_line(text: str) -> str:
+    """The same with its line breaks and tabs, for names in messages."""
+    return _BREAKS.sub(_escape, visible(text))
+
+
 class Cleaner:
     """Cleans strings and counts what it changed."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import __main__ as bench
+from tests.bench import document as page
 from tests.bench.figures import Measure, Section, Target, report, section_text
 from tests.bench.rig import ready_pods
 
@@ -42,9 +42,9 @@ def test_what_was_not_measured_says_so() -> None:
 
 def test_figures_are_put_between_the_marks_of_the_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     document = tmp_path / "benchmarks.md"
-    monkeypatch.setattr(bench, "DOCUMENT", document)
+    monkeypatch.setattr(page, "DOCUMENT", document)
     document.write_text("# by hand\n\n<!-- figures: begin -->\nold\n<!-- figures: end -->\n\nby hand too\n")
-    bench.write("new")
+    page.write("figures", "new")
     assert document.read_text() == (
         "# by hand\n\n<!-- figures: begin -->\n\nnew\n<!-- figures: end -->\n\nby hand too\n"
     )

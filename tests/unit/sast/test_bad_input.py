@@ -178,3 +178,9 @@ def test_the_hash_is_of_the_file_as_stored(read):
     content = gzip.compress(GOOD.encode())
     found = read(content)
     assert (found.scan.sha256, found.scan.bytes) == (hashlib.sha256(content).hexdigest(), len(content))
+
+
+def test_what_a_file_looks_like_is_told_in_one_line(read):
+    with pytest.raises(BadInput) as caught:
+        read('a\tb,"c\x1b[31m",d\n1,2,3\n')
+    assert "the columns a\\u0009b, c\\u001b[31m, d" in caught.value.why
