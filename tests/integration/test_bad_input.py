@@ -344,11 +344,11 @@ CASES = [
         for what, name, says in (
             ("report missing", "gone.sarif", ("there is no such report", "check the path")),
             ("report truncated", "truncated.sarif", ("the report is cut off", "character", "produce the report again")),
-            ("report not SARIF", "other.json", ("the report is JSON but not SARIF", "it has no runs", "SARIF 2.1.0")),
-            ("report not JSON", "text.sarif", ("the report is not JSON", "character 1")),
+            ("report of no format", "other.json", ("no report of a format that we know", "names results, errors")),
+            ("text that is no report", "text.sarif", ("no report of a format that we know", "name the format")),
             ("report empty", "empty.sarif", ("the report is empty",)),
             ("nesting 10^5 deep in a result", "deep.sarif", ("nested too deeply", "character")),
-            ("nesting 10^5 deep from the start", "abyss.sarif", ("nested too deeply", "character 1)")),
+            ("nesting 10^5 deep from the start", "abyss.sarif", ("nested too deeply", "character 5)")),
             ("directory without reports", "nothing", ("there are no reports in the directory", "name the files")),
         )
     ),
