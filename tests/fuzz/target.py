@@ -20,6 +20,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._core.findings impo
 from ansible_collections.knowngood.kube.plugins.module_utils._sast.formats import known
 from ansible_collections.knowngood.kube.plugins.module_utils._sast.options import ReadOptions
 from ansible_collections.knowngood.kube.plugins.module_utils._sast.read import read_report
+from ansible_collections.knowngood.kube.plugins.module_utils._sast.text import visible
 
 CORPUS = Path(__file__).resolve().parents[1] / "corpus" / "sast"
 LONGEST_S = 20.0
@@ -110,7 +111,8 @@ def seeds() -> list[bytes]:
 
 
 def _sound_error(text: str) -> None:
-    assert text.isascii() or all(char.isprintable() or char == "\n" for char in text), ascii(text)
+    assert visible(text) == text, ascii(text)
+    assert "\t" not in text, ascii(text)
     assert len(text) < 20_000
 
 
