@@ -214,7 +214,7 @@ class Recorder:
             descriptor=rule or None,
             help_uri=self._link(draft, secret),
             severity=draft.severity,
-            severity_source=draft.severity_source,
+            severity_source=self.cleaner.label(draft.severity_source, 100),
             native=self._native(draft),
             state=self._finish.state(baseline, draft.suppressions),
             kind=kind,

@@ -264,6 +264,12 @@ def test_the_newer_generic_format_has_the_severity_in_its_rules(read):
     )
 
 
+def test_a_quality_nobody_knows_is_shown_safely(read):
+    rule = {"id": "R1", "name": "Rule", "engineId": "linter", "impacts": [impact("\u202eSPEED\x1b[31m", "HIGH")]}
+    seen = read({"issues": [generic_issue()], "rules": [rule]})
+    assert seen.one.severity_source == "rules.impacts[\\u202eSPEED\\u001b[31m]"
+
+
 def test_several_engines_are_no_tool(read):
     entries = [generic_issue(engineId=name, severity="INFO") for name in ("a", "b", "c")]
     assert read({"issues": entries}).scan.tool == "SonarQube"
