@@ -267,7 +267,7 @@ def test_the_newer_generic_format_has_the_severity_in_its_rules(read):
 def test_a_quality_nobody_knows_is_shown_safely(read):
     rule = {"id": "R1", "name": "Rule", "engineId": "linter", "impacts": [impact("\u202eSPEED\x1b[31m", "HIGH")]}
     seen = read({"issues": [generic_issue()], "rules": [rule]})
-    assert seen.one.severity_source == "rules.impacts[\\u202eSPEED\\u001b[31m]"
+    assert seen.one.severity_source == "rules.impacts[\\u202eSPEED\\u001b[31M]"
 
 
 def test_several_engines_are_no_tool(read):
