@@ -4,7 +4,8 @@
 
 """A sample of the fault matrix: killed anywhere, failed by the API server and by the driver, nothing is lost.
 
-``make matrix`` runs all of it. ``KNOWNGOOD_SEED`` repeats a sample; the seed is printed.
+The sample is the same in every run, so that a failure belongs to the change that was made. ``make matrix`` runs all of
+it and draws its storms anew; ``KNOWNGOOD_SEED`` takes another sample here. The seed is printed.
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ from tests.matrix.rows import Lane, side_by_side
 
 pytestmark = pytest.mark.rig
 LANES, SCHEDULES, CASES = 3, 8, 6
+SEED = 20261121
 
 
 @pytest.fixture
 def seed() -> int:
-    return int(os.environ.get("KNOWNGOOD_SEED") or random.SystemRandom().randrange(2**32))
+    return int(os.environ.get("KNOWNGOOD_SEED") or SEED)
 
 
 @pytest.fixture
