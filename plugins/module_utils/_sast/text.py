@@ -22,7 +22,7 @@ _LONGEST_LABEL = 1024
 
 
 def visible(text: str) -> str:
-    """Each unsafe character as ``\\uXXXX``, a lone surrogate as U+FFFD, "\\r\\n" as a newline."""
+    """Each unsafe character as its escape (``\\u001b``), a lone surrogate as U+FFFD, "\\r\\n" as a newline."""
     if not _UNSAFE.search(text):
         return text
     return _UNSAFE.sub(_escape, text.replace("\r\n", "\n"))

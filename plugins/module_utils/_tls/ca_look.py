@@ -21,7 +21,6 @@ from .authority import authority
 from .ca_issue import self_signed
 from .ca_plan import SERVER, CaObserved, CaRequest, Leaf, due
 from .certificates import Certificate
-from .consumers import RESTARTABLE
 from .mutual import Mutual
 from .observe import Observer
 from .plan import Request, Target
@@ -30,6 +29,7 @@ from .secrets import CRT, KEY, OF, PREVIOUS, ROLE, TlsSecret, must_be_ours_to_wr
 from .services import tls_port
 from .trust_stores import Store, listed, refuse_unwritable, sealed, stores_in
 from .trusters import Truster, scene
+from .workloads import RESTARTABLE
 
 _ROOM = 2048
 """What another CA's certificate may take in a store before it is made, in bytes."""

@@ -12,12 +12,11 @@ PRIVATE to this collection.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from .._cluster.probe import probe_pod
-from .._core.errors import BadInput, Conflict, NotFound, NotProven, TimedOut
+from .._core.errors import BadInput, Conflict, NotProven, TimedOut
 from .._core.operation import AskedOfJournal, Context, Engine, LooksAgain, NothingToUndo
 from .._core.plan import Json, Step, digest
 from .._core.ports import UNDONE
@@ -27,7 +26,7 @@ from .ca_look import issued_by
 from .ca_plan import OLD_UNUSED, leaf_in
 from .certificates import Certificate, read_chain
 from .consumers import look
-from .generation import Stage, issued_in
+from .generation import Stage, issued_in, put_aside
 from .inventory import BEHIND, drift, served_by
 from .issue import Issued, issue
 from .mutual import Answer, Mutual, ask
@@ -35,7 +34,7 @@ from .path import path_problems
 from .plan import KIND as LEAF_KIND
 from .plan import Request, Target
 from .rotation import rotate
-from .secrets import CRT, TlsSecret, must_be_ours_to_write, read_secret, staged
+from .secrets import CRT, TlsSecret, must_be_ours_to_write, read_secret
 from .subject import Subject, Tools
 from .trust import grown, holds, put_back, shrunk
 from .trust_proof import Wanted, arrive, objects, row
@@ -147,12 +146,7 @@ class CaStage(Stage):
             key_format=str(params["key_format"]),
             kind=str(params["key"]),
         )
-        with contextlib.suppress(Conflict):  # created by the request before this one, whose answer was lost
-            subject.cluster.create(staged(secret, subject.context.operation_id, new.chain, new.key))
-        found = subject.staged()
-        if found is None:
-            raise NotFound("the staged Secret has vanished", where=subject.where, next="run the same task again")
-        return found
+        return put_aside(subject, secret, new)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,15 +17,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._cluster.client import Cluster, Object
-from .._cluster.kinds import KINDS
 from .._cluster.owners import top_of
 from .._cluster.templates import secret_uses
-from .._core.errors import Denied
+from .workloads import LISTED, TEMPLATED, listed, pod_spec_of, ref_of
 
 VOLUME, SUB_PATH, ENV, INIT = "volume", "sub_path", "env", "init"
-RESTARTABLE = ("Deployment", "StatefulSet", "DaemonSet")
-_TEMPLATED = (*RESTARTABLE, "CronJob")
-_LISTED = (*_TEMPLATED, "ReplicaSet", "Job")
 _TLS_PORTS = (443, 8443)
 _TLS_WORDS = ("https", "tls", "ssl")
 
@@ -125,26 +121,17 @@ class Namespace:
 
 def look(cluster: Cluster, namespace: str) -> Namespace:
     """Reads a namespace: one list a kind. Kinds that may not be read are taken as absent, pods may not."""
-    objects = [obj for kind in _LISTED for obj in _list(cluster, kind, namespace)]
+    objects = [obj for kind in LISTED for obj in listed(cluster, kind, namespace)]
     return assemble(namespace, objects, cluster.list("Pod", namespace))
-
-
-def _list(cluster: Cluster, kind: str, namespace: str) -> list[Object]:
-    try:
-        return cluster.list(KINDS[kind], namespace)
-    except Denied:
-        if kind in RESTARTABLE or kind == "ReplicaSet":
-            raise
-        return []
 
 
 def assemble(namespace: str, objects: Iterable[Object], pods: Iterable[Object]) -> Namespace:
     """Pure: from the objects."""
     by_uid = {obj["metadata"]["uid"]: obj for obj in objects}
     workloads = {
-        _ref(obj): (obj["metadata"]["uid"], _uses(_template(obj)))
+        ref_of(obj): (obj["metadata"]["uid"], _uses(pod_spec_of(obj)))
         for obj in by_uid.values()
-        if obj["kind"] in _TEMPLATED
+        if obj["kind"] in TEMPLATED
     }
     living = [pod for pod in pods if (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")]
     return Namespace(namespace, workloads, tuple(_pod(pod, by_uid) for pod in sorted(living, key=_name)))
@@ -152,18 +139,6 @@ def assemble(namespace: str, objects: Iterable[Object], pods: Iterable[Object]) 
 
 def _name(obj: Object) -> str:
     return str(obj["metadata"]["name"])
-
-
-def _ref(obj: Mapping[str, Any]) -> str:
-    return f"{obj['kind']}/{obj['metadata']['name']}"
-
-
-def _template(obj: Object) -> Mapping[str, Any]:
-    spec = obj.get("spec") or {}
-    if obj["kind"] == "CronJob":
-        spec = (spec.get("jobTemplate") or {}).get("spec") or {}
-    pod_spec: Mapping[str, Any] = (spec.get("template") or {}).get("spec") or {}
-    return pod_spec
 
 
 def _uses(pod_spec: Mapping[str, Any]) -> tuple[Use, ...]:
@@ -182,7 +157,7 @@ def _pod(pod: Object, by_uid: Mapping[str, Object]) -> PodSeen:
     return PodSeen(
         name=meta["name"],
         uid=meta["uid"],
-        workload=_ref(top),
+        workload=ref_of(top),
         ready=ready,
         leaving=bool(meta.get("deletionTimestamp")),
         uses=_uses(spec),

@@ -77,13 +77,7 @@ class Stage:
         if secret.certificate.fingerprint != subject.params["old"]:
             raise subject.foreign(secret)
         must_be_ours_to_write(secret, subject.copies)
-        new = self._made(subject, secret)
-        with contextlib.suppress(Conflict):  # created by the request before this one, whose answer was lost
-            subject.cluster.create(staged(secret, subject.context.operation_id, new.chain, new.key))
-        found = subject.staged()
-        if found is None:
-            raise NotFound("the staged Secret has vanished", where=subject.where, next="run the same task again")
-        return found
+        return put_aside(subject, secret, self._made(subject, secret))
 
     def _made(self, subject: Subject, secret: TlsSecret) -> Issued:
         """The new pair, from where the plan says."""
@@ -107,6 +101,16 @@ class Stage:
                 details={"waiting": True},
             )
         return pair_from(given, str(subject.params["key_format"]), f"targets: {subject.ref}")
+
+
+def put_aside(subject: Subject, secret: TlsSecret, new: Issued) -> TlsSecret:
+    """The staged Secret with the new pair. What was created before, for an answer that was lost, is what counts."""
+    with contextlib.suppress(Conflict):
+        subject.cluster.create(staged(secret, subject.context.operation_id, new.chain, new.key))
+    found = subject.staged()
+    if found is None:
+        raise NotFound("the staged Secret has vanished", where=subject.where, next="run the same task again")
+    return found
 
 
 def _facts(copy: TlsSecret) -> dict[str, Json]:

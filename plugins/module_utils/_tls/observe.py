@@ -20,7 +20,7 @@ from .._core.errors import BadInput, Denied, NotFound
 from .authority import Authority, authority
 from .certificates import Certificate
 from .certmanager import keeper
-from .consumers import RESTARTABLE, Consumer, Namespace, look
+from .consumers import Consumer, Namespace, look
 from .copies import remakeable
 from .issue import judged_by, key_kind, validity
 from .keys import weakness
@@ -42,6 +42,7 @@ from .secrets import (
 from .services import ServicePort, tls_port
 from .source import CA_SECRET, CERT_MANAGER, CSR, PROVIDED, anchors_for, pair_from
 from .subject import password_in
+from .workloads import RESTARTABLE
 
 
 @dataclass(slots=True)

@@ -18,11 +18,12 @@ from .._cluster.kinds import named
 from .._core.clock import rfc3339
 from .._core.plan import Json, Plan, Step, digest
 from .certificates import Certificate
-from .consumers import RESTARTABLE, Consumer, Use
+from .consumers import Consumer, Use
 from .handshake import HTTP
 from .keys import SAME
 from .services import ServicePort
 from .source import CERT_MANAGER, CSR, Source
+from .workloads import RESTARTABLE
 
 KIND = "rotation"
 RELOAD = "reload"

@@ -15,7 +15,7 @@ from typing import Any
 from .._cluster.amend import Ref, amend
 from .._cluster.client import Cluster, Object
 from .._core.errors import BadInput
-from .consumers import RESTARTABLE
+from .workloads import RESTARTABLE
 
 RESTARTED_FOR = "knowngood.io/restarted-for"
 

@@ -18,12 +18,13 @@ from .._cluster.pods import wait_ready
 from .._core.errors import NotProven
 from .._core.operation import Context, LooksAgain, NothingToUndo
 from .._core.plan import Json, Step
-from .consumers import RESTARTABLE, VOLUME, Consumer, PodSeen, look
+from .consumers import VOLUME, Consumer, PodSeen, look
 from .proof import Proof, failures, glance, prove_pods, prove_service, why_blind
 from .reload import reload
 from .rollout import restart
 from .sights import Sight
 from .subject import Ports, Subject, Tools, as_ports
+from .workloads import RESTARTABLE
 
 _POLL_S = 0.5
 _GATE_S = 20.0

@@ -24,10 +24,11 @@ from .._cluster.pods import wait_ready
 from .._cluster.streams import run_in_pod
 from .._core.errors import KnownGoodError, NotProven
 from .._core.plan import Json
-from .consumers import ENV, INIT, RESTARTABLE, VOLUME
+from .consumers import ENV, INIT, VOLUME
 from .rollout import restart
 from .subject import Tools
 from .trusters import Scene, Truster, TrustPod, TrustUse, scene
+from .workloads import RESTARTABLE
 
 _POLL_S = 0.5
 _LEAVING_S = 60.0

@@ -15,14 +15,11 @@ from typing import Any
 
 from .._cluster.client import Cluster, Object
 from .._cluster.owners import top_of
-from .._core.errors import Denied
 from .._core.plan import Json
-from .consumers import ENV, INIT, RESTARTABLE, SUB_PATH, VOLUME
+from .consumers import ENV, INIT, SUB_PATH, VOLUME
 from .rollout import RESTARTED_FOR
 from .trust_stores import Store
-
-_TEMPLATED = (*RESTARTABLE, "CronJob")
-_LISTED = (*_TEMPLATED, "ReplicaSet", "Job")
+from .workloads import LISTED, TEMPLATED, listed, pod_spec_of, ref_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,36 +120,15 @@ class Scene:
 
 def scene(cluster: Cluster, namespace: str) -> Scene:
     """Reads a namespace: one list a kind. Jobs may be denied, pods and what makes them may not."""
-    objects = [obj for kind in _LISTED for obj in _list(cluster, kind, namespace)]
+    objects = [obj for kind in LISTED for obj in listed(cluster, kind, namespace)]
     by_uid = {obj["metadata"]["uid"]: obj for obj in objects}
-    templates = {_ref(obj): (obj["metadata"]["uid"], _template(obj)) for obj in objects if obj["kind"] in _TEMPLATED}
+    templates = {ref_of(obj): (obj["metadata"]["uid"], pod_spec_of(obj)) for obj in objects if obj["kind"] in TEMPLATED}
     living = [p for p in cluster.list("Pod", namespace) if _phase(p) not in ("Succeeded", "Failed")]
     return Scene(namespace, templates, tuple(_pod(pod, by_uid) for pod in living))
 
 
-def _list(cluster: Cluster, kind: str, namespace: str) -> list[Object]:
-    try:
-        return cluster.list(kind, namespace)
-    except Denied:
-        if kind in ("Job", "CronJob"):
-            return []
-        raise
-
-
 def _phase(pod: Mapping[str, Any]) -> str:
     return str((pod.get("status") or {}).get("phase", ""))
-
-
-def _ref(obj: Mapping[str, Any]) -> str:
-    return f"{obj['kind']}/{obj['metadata']['name']}"
-
-
-def _template(obj: Mapping[str, Any]) -> Mapping[str, Any]:
-    spec = obj.get("spec") or {}
-    if obj["kind"] == "CronJob":
-        spec = (spec.get("jobTemplate") or {}).get("spec") or {}
-    found: Mapping[str, Any] = (spec.get("template") or {}).get("spec") or {}
-    return found
 
 
 def _pod(pod: Object, by_uid: Mapping[str, Object]) -> TrustPod:
@@ -161,7 +137,7 @@ def _pod(pod: Object, by_uid: Mapping[str, Object]) -> TrustPod:
     return TrustPod(
         name=meta["name"],
         uid=meta["uid"],
-        workload=_ref(top_of(pod, by_uid)),
+        workload=ref_of(top_of(pod, by_uid)),
         ready=any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or []),
         leaving=bool(meta.get("deletionTimestamp")),
         mark=str((meta.get("annotations") or {}).get(RESTARTED_FOR, "")),

@@ -16,10 +16,9 @@ from typing import Any
 from .._cluster.client import Cluster, Object
 from .._cluster.kinds import KINDS
 from .._core.errors import Denied
-from .consumers import ENV, INIT, RESTARTABLE, SUB_PATH, VOLUME, Consumer, Namespace, Use, assemble
+from .consumers import ENV, INIT, SUB_PATH, VOLUME, Consumer, Namespace, Use, assemble
+from .workloads import LISTED, NEEDED, TEMPLATED, pod_spec_of, ref_of
 
-_TEMPLATED = (*RESTARTABLE, "CronJob")
-_LISTED = (*_TEMPLATED, "ReplicaSet", "Job")
 _POD_FIELDS = ("name", "namespace", "uid", "labels", "ownerReferences", "deletionTimestamp")
 CSI, POD_CERTIFICATE, TRUST_BUNDLE = "csi", "pod_certificate", "trust_bundle"
 _SECRETS_STORE = "secrets-store.csi.k8s.io"
@@ -55,7 +54,7 @@ def views(cluster: Cluster, namespaces: Iterable[str]) -> dict[str, View]:
     """By namespace; of all where none is named. Raises Denied where pods or workloads may not be read."""
     found: dict[str, tuple[list[Object], list[Object]]] = {}
     for namespace in tuple(namespaces) or (None,):
-        for kind in _LISTED:
+        for kind in LISTED:
             for obj in _listed(cluster, kind, namespace):
                 _slot(found, obj)[0].append(_slim_workload(obj, kind))
         for pod in pages(cluster, "Pod", namespace):
@@ -78,14 +77,14 @@ def _listed(cluster: Cluster, kind: str, namespace: str | None) -> Iterator[Obje
     try:
         yield from pages(cluster, KINDS[kind], namespace)
     except Denied:
-        if kind in RESTARTABLE or kind == "ReplicaSet":
+        if kind in NEEDED:
             raise
 
 
 def _slim_workload(obj: Object, kind: str) -> Object:
     """What the way up and the uses need of it."""
     slim: Object = {"kind": kind, "apiVersion": KINDS[kind].api_version, "metadata": _slim_meta(obj)}
-    return {**slim, "spec": obj.get("spec") or {}} if kind in _TEMPLATED else slim
+    return {**slim, "spec": obj.get("spec") or {}} if kind in TEMPLATED else slim
 
 
 def _slim_pod(pod: Object) -> Object:
@@ -109,9 +108,7 @@ def view(name: str, workloads: Iterable[Object], pods: Iterable[Object]) -> View
     owners, living = list(workloads), list(pods)
     namespace = assemble(name, owners, living)
     top = {pod.name: pod.workload for pod in namespace.pods}
-    specs = [
-        (f"{obj['kind']}/{obj['metadata']['name']}", _template(obj)) for obj in owners if obj["kind"] in _TEMPLATED
-    ]
+    specs = [(ref_of(obj), pod_spec_of(obj)) for obj in owners if obj["kind"] in TEMPLATED]
     specs += [(top[pod["metadata"]["name"]], pod["spec"]) for pod in living if pod["metadata"]["name"] in top]
     secrets: dict[str, dict[str, set[Use]]] = {}
     for ref, uses in _secret_uses(namespace):
@@ -134,14 +131,6 @@ def view(name: str, workloads: Iterable[Object], pods: Iterable[Object]) -> View
         exposes,
         tuple(sorted(given, key=lambda one: (one.workload, one.container, one.path))),
     )
-
-
-def _template(obj: Object) -> Mapping[str, Any]:
-    spec = obj["spec"]
-    if obj["kind"] == "CronJob":
-        spec = (spec.get("jobTemplate") or {}).get("spec") or {}
-    pod_spec: Mapping[str, Any] = (spec.get("template") or {}).get("spec") or {}
-    return pod_spec
 
 
 def _secret_uses(namespace: Namespace) -> Iterator[tuple[str, tuple[Use, ...]]]:

@@ -169,12 +169,12 @@ class TestRejectList:
         return found
 
     def test_keys(self) -> None:
-        self.check("weak_key", tls(pair=pki.leaf(CA, kind="RSA-1024")))
-        self.check("weak_key", tls(pair=pki.leaf(CA, kind="ECDSA-secp256k1")))
-        self.check("key_mismatch", pki.secret("x", LEAF.pem, pki.key_pem(OTHER.key)))
-        self.check("key_mismatch", opaque("x", {"a.crt": LEAF.pem, "a.key": pki.key_pem(OTHER.key)}))
-        self.check("key_unreadable", pki.secret("x", LEAF.pem, b"?"))
-        self.check("key_unreadable", pki.secret("x", LEAF.pem, pki.key_pem(LEAF.key) * 2))
+        assert self.check("weak_key", tls(pair=pki.leaf(CA, kind="RSA-1024")))
+        assert self.check("weak_key", tls(pair=pki.leaf(CA, kind="ECDSA-secp256k1")))
+        assert self.check("key_mismatch", pki.secret("x", LEAF.pem, pki.key_pem(OTHER.key)))
+        assert self.check("key_mismatch", opaque("x", {"a.crt": LEAF.pem, "a.key": pki.key_pem(OTHER.key)}))
+        assert self.check("key_unreadable", pki.secret("x", LEAF.pem, b"?"))
+        assert self.check("key_unreadable", pki.secret("x", LEAF.pem, pki.key_pem(LEAF.key) * 2))
 
     @pytest.mark.parametrize("kind", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
     def test_an_encrypted_key(self, kind: PrivateFormat) -> None:
@@ -186,40 +186,42 @@ class TestRejectList:
 
     def test_signatures(self) -> None:
         path = Path(__file__).with_name("sha1_leaf.pem")
-        self.check("weak_signature", pki.secret("x", path.read_bytes(), None))
+        assert self.check("weak_signature", pki.secret("x", path.read_bytes(), None))
 
     def test_the_ca(self) -> None:
         short = pki.ca("short", end=pki.NOW + pki.DAY)
         kept = opaque("ca", {"ca.crt": short.pem, "ca.key": pki.key_pem(short.key)})
-        self.check("outlives_ca", tls(pair=pki.leaf(short)), kept)  # the CA is in another Secret
+        assert self.check("outlives_ca", tls(pair=pki.leaf(short)), kept)  # the CA is in another Secret
         ended = pki.ca("ended", end=pki.NOW - pki.DAY)
-        self.check("ca_unfit", tls(pair=pki.leaf(ended), more={"ca.crt": ended.pem}))
+        assert self.check("ca_unfit", tls(pair=pki.leaf(ended), more={"ca.crt": ended.pem}))
         early = pki.ca("early", begin=pki.NOW + pki.DAY)
-        self.check("ca_unfit", tls(pair=pki.leaf(early), more={"ca.crt": early.pem}))
+        assert self.check("ca_unfit", tls(pair=pki.leaf(early), more={"ca.crt": early.pem}))
         mute = pki.ca("mute", cert_sign=False)
-        self.check("ca_unfit", tls(pair=pki.leaf(mute), more={"ca.crt": mute.pem}))
-        self.check("ca_unfit", opaque("mute", {"tls.crt": mute.pem}))
+        assert self.check("ca_unfit", tls(pair=pki.leaf(mute), more={"ca.crt": mute.pem}))
+        assert self.check("ca_unfit", opaque("mute", {"tls.crt": mute.pem}))
         none = pki.ca("none", is_ca=False, cert_sign=False)
-        self.check("ca_unfit", tls(pair=pki.leaf(none), more={"ca.crt": none.pem}))
+        assert self.check("ca_unfit", tls(pair=pki.leaf(none), more={"ca.crt": none.pem}))
 
     def test_name_constraints(self) -> None:
         trees = [x509.DNSName("shop.svc"), x509.IPAddress(ipaddress.ip_network("10.0.0.0/8"))]
         bound = pki.ca("bound", constraints=x509.NameConstraints(trees, None))
-        self.check("name_constraints", tls(pair=pki.leaf(bound, ("DNS:evil.example",)), more={"ca.crt": bound.pem}))
+        assert self.check(
+            "name_constraints", tls(pair=pki.leaf(bound, ("DNS:evil.example",)), more={"ca.crt": bound.pem})
+        )
         fine = tls(pair=pki.leaf(bound, ("DNS:web.shop.svc", "IP:10.1.2.3")), more={"ca.crt": bound.pem})
         assert codes(identities(fine)[0]) == set()
 
     def test_broken_blocks_are_named_by_number(self) -> None:
         told = self.check("broken_block", pki.secret("x", LEAF.pem + BROKEN + CA.pem, None))
         assert told["what"].startswith("block 2 (CERTIFICATE): not base64")
-        self.check("broken_block", tls(more={"ca.crt": CA.pem + BROKEN}))
+        assert self.check("broken_block", tls(more={"ca.crt": CA.pem + BROKEN}))
         (row,) = identities(pki.secret("x", BROKEN + CA.pem, None))
         assert codes(row) == {"unreadable"}  # the leaf itself: what comes after is not taken for it
         assert row["fingerprint"] == ""
 
     def test_a_serial_given_twice_and_a_key_used_twice(self) -> None:
         twin = pki.leaf(CA, ("DNS:twin",), private=LEAF.key)
-        self.check("key_reused", tls(), tls("twin", twin))
+        assert self.check("key_reused", tls(), tls("twin", twin))
         builder = x509.CertificateBuilder(
             issuer_name=CA.cert.subject,
             subject_name=pki.name("same"),
@@ -238,7 +240,7 @@ class TestRejectList:
     def test_what_must_not_be_used(self) -> None:
         spki = identities(tls())[0]["spki"]
         for listed in (LEAF.fingerprint, spki, spki.removeprefix("sha256:").upper()):
-            self.check("denied", tls(), denied=(listed,))
+            assert self.check("denied", tls(), denied=(listed,))
 
     def test_the_key_of_a_ca_in_a_pod(self) -> None:
         ca = opaque("ca", {"tls.crt": CA.pem, "tls.key": pki.key_pem(CA.key), "ca.crt": CA.pem})
@@ -247,7 +249,7 @@ class TestRejectList:
         for fine in (mounting("ca", items=("ca.crt",)), mounting("other")):
             assert codes(identities(ca, pod("web-0", fine))[0]) == set()
         env = {"name": "A", "valueFrom": {"secretKeyRef": {"name": "ca", "key": "tls.key"}}}
-        self.check("ca_key_mounted", ca, pod("web-0", {"containers": [{"name": "c", "env": [env]}]}))
+        assert self.check("ca_key_mounted", ca, pod("web-0", {"containers": [{"name": "c", "env": [env]}]}))
 
 
 class TestBundles:

@@ -109,8 +109,12 @@ def test_a_flow_without_issues_failed_and_an_issue_without_a_name_is_dropped(rea
 
 
 @pytest.mark.parametrize("odd", [None, 1, "x", [], {}])
-def test_odd_shapes_are_no_crash(read, odd):
-    read(page(one(), odd, one(data=odd, vulnerabilityDetails=odd, severity=odd, description=odd, comments=odd)))
-    read(report(scanResults=odd, iacScanResults=odd, scaScanResults=odd, scannerOverview=odd, reportFilters=odd))
-    read(report(scanResults={"resultsList": [odd, {"vulnerabilities": [odd]}]}, iacScanResults={"technology": [odd]}))
-    read(flow(odd, {"vulnerability": "X", "details": odd, "additionalDetails": odd}))
+def test_odd_shapes_are_counted_and_no_crash(read, odd):
+    for content in (
+        page(one(), odd, one(data=odd, vulnerabilityDetails=odd, severity=odd, description=odd, comments=odd)),
+        report(scanResults=odd, iacScanResults=odd, scaScanResults=odd, scannerOverview=odd, reportFilters=odd),
+        report(scanResults={"resultsList": [odd, {"vulnerabilities": [odd]}]}, iacScanResults={"technology": [odd]}),
+        flow(odd, {"vulnerability": "X", "details": odd, "additionalDetails": odd}),
+    ):
+        totals = read(content).scan.totals
+        assert totals.results == totals.findings + totals.passed + totals.merged + totals.dropped
