@@ -111,7 +111,7 @@ bench-sast: venv $(BENCH_SAST)/.done ## figures of reading reports beside json.l
 $(FUZZ)/.done: tests/fuzz/requirements.txt
 	@$(TOOLS)/make-venv $(FUZZ) "3.12 3.13 3.14" -r tests/fuzz/requirements.txt
 
-fuzz: venv $(FUZZ)/.done ## damaged reports by the million, FUZZ_MINUTES (10) with each of two engines
+fuzz: venv $(FUZZ)/.done ## damaged reports, FUZZ_MINUTES (10) with each of two engines
 	@$(HERE) $(PYTHON) -m tests.fuzz mutations --minutes $(FUZZ_MINUTES)
 	@$(HERE) $(FUZZ)/bin/python -m tests.fuzz atheris --minutes $(FUZZ_MINUTES)
 
