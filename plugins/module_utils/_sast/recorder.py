@@ -22,7 +22,7 @@ from .identity import Identifier, basis_of
 from .paths import PathResolver
 from .record import Record, ruleset_of, worst
 from .source import Source
-from .spool import Lines, Spool
+from .spool import Lines, Spool, opened
 
 _COMMIT = re.compile(r"[0-9a-fA-F]{7,64}")
 _KINDS = frozenset({"fail", "open", "review", "pass", "notApplicable", "informational"})
@@ -82,7 +82,6 @@ class Recorder:
         self._status: list[ScanStatus] = []
         self._reasons: list[str] = []
         self._keys: dict[int, int] = {}
-        self._encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
     # -- the scan --------------------------------------------------------------------------------------------
 
@@ -167,7 +166,7 @@ class Recorder:
         record = finding.to_dict()
         # Known only at the end, see ReadResult.lines.
         del record["commit"], record["scan"]
-        self._lines.put(self._encode(record).encode("ascii"))
+        self._lines.put(opened(record))
 
     def counted(self, draft: Draft, times: int) -> None:
         """So many entries that count alike, when only totals are asked for: findings, and without a key."""

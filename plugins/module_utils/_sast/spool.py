@@ -6,12 +6,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
-from collections.abc import Iterator
-from typing import IO
+from collections.abc import Iterator, Mapping
+from typing import IO, Any
 
+ENCODE = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _BLOCK = 256 * 1024
+
+
+def opened(record: Mapping[str, Any]) -> str:
+    """A record as ``Lines`` wants it."""
+    return ENCODE(record)[:-1]
 
 
 def _unnamed_file() -> IO[bytes]:
@@ -83,19 +90,19 @@ class Spool:
 
 
 class Lines:
-    """Lines of ASCII text in a spool, many in one record, so that each line costs next to nothing.
+    """JSON objects in ASCII, one a line, in a spool; many in one record, so that each line costs next to nothing.
 
-    Every line ends with a closing brace; what is to stand before that brace may be known only at the end.
+    Lines are put without their closing brace: what is to stand before it may be known only at the end.
     """
 
     def __init__(self, limit: int) -> None:
         self._spool = Spool(limit)
-        self._block: list[bytes] = []
+        self._block: list[str] = []
         self._size = 0
         self.count = 0
 
-    def put(self, line: bytes) -> None:
-        """One line without its end; it must not hold one itself."""
+    def put(self, line: str) -> None:
+        """One line without its closing brace and its end; it must not hold a line end itself."""
         self._block.append(line)
         self._size += len(line)
         self.count += 1
@@ -103,10 +110,11 @@ class Lines:
             self._flush()
 
     def blocks(self, tail: bytes = b"}") -> Iterator[bytes]:
-        """Whole lines with their ends, several at once, the last brace of each replaced by ``tail``."""
+        """Whole lines with their ends, several at once, each closed by ``tail``."""
         self._flush()
+        end = tail + b"\n"
         for block in self._spool:
-            yield block if tail == b"}" else block.replace(b"}\n", tail + b"\n")
+            yield block.replace(b"\n", end)
 
     def close(self) -> None:
         self._block, self._size = [], 0
@@ -114,6 +122,6 @@ class Lines:
 
     def _flush(self) -> None:
         if self._block:
-            self._block.append(b"")
-            self._spool.put(b"\n".join(self._block))
+            self._block.append("")
+            self._spool.put("\n".join(self._block).encode("ascii"))
             self._block, self._size = [], 0

@@ -36,6 +36,7 @@ _COMMA = re.compile(r"[ \t\n\r]*,[ \t\n\r]*(?=\{)")
 _STRING_BODY = re.compile(r'(?:[^"\\]++|\\.)*+', re.DOTALL)
 _HALF_NUMBER = re.compile(r"[.eE+-]{0,2}")
 _HALF_TOKEN = re.compile(r"[-+.eE]{1,3}|\\?u?[0-9a-fA-F]{0,4}")
+_AT_ONCE = 64
 _LITERALS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
 
 
@@ -116,7 +117,7 @@ class Window:
                 self.skip()
         elif first == "[":
             for _position in self.items():
-                for _object in self._objects():
+                while self._objects():
                     pass
                 self.skip()
         else:
@@ -153,27 +154,42 @@ class Window:
                 return
 
     def entries(self, keep: Keep = None) -> Iterator[Any]:
-        """The values of the list at hand, as ``items`` with ``value`` would give them.
+        """The values of the list at hand, as ``items`` with ``value`` would give them."""
+        for batch in self.batches(keep):
+            yield from batch
+
+    def batches(self, keep: Keep = None) -> Iterator[list[Any]]:
+        """The same, several at once where they are small.
 
         Lists of small objects are most of a report. While an object and the comma behind it lie in the window, nothing
         has to be asked twice; all else goes the long way.
         """
         for _position in self.items():
-            yield from self._objects()
-            yield self.value(keep)
+            while batch := self._objects():
+                yield batch
+            yield [self.value(keep)]
 
-    def _objects(self) -> Iterator[Any]:
-        """Objects that lie in the window together with the comma behind them; another value follows."""
-        while True:
-            try:
-                value, end = _SCAN(self._text, self._pos)
-            except (ValueError, StopIteration, RecursionError):
-                return
-            comma = _COMMA.match(self._text, end) if isinstance(value, dict) else None
-            if comma is None:
-                return
-            self._pos = comma.end()
-            yield value
+    def _objects(self) -> list[Any]:
+        """Objects that lie in the window, each with the comma behind it and another one after that."""
+        found: list[Any] = []
+        text, at = self._text, _end(_SPACE, self._text, self._pos)
+        between = ""
+        try:
+            while text.startswith("{", at) and len(found) < _AT_ONCE:
+                value, end = _SCAN(text, at)
+                # What stands between two objects is nearly always the same.
+                if not (between and text.startswith(between, end)):
+                    comma = _COMMA.match(text, end)
+                    if comma is None:
+                        break
+                    between = comma.group()
+                at = end + len(between)
+                self._pos = at
+                found.append(value)
+        except (ValueError, StopIteration, RecursionError):
+            # Cut off by the window, or malformed: the long way tells.
+            pass
+        return found
 
     def finish(self) -> None:
         """Check that nothing but white space follows, and read the source to its end."""

@@ -346,17 +346,15 @@ def _read_results(window: Window, run: RawRun, around: _Around) -> None:
         run.results = "null"
         return
     run.results = "list"
-    for result in window.entries(_RESULT):
-        run.seen += 1
-        if rows.count >= room:
-            run.dropped += 1
-            continue
-        if not isinstance(result, dict):
+    for batch in window.batches(_RESULT):
+        run.seen += len(batch)
+        results = [entry for entry in batch if isinstance(entry, dict)]
+        if len(results) < len(batch):
             tally.warn("result_not_an_object", "an entry of results is not an object and was dropped")
-            run.dropped += 1
-            continue
+        kept = results[: room - rows.count]
+        run.dropped += len(batch) - len(kept)
         try:
-            rows.put(result)
+            rows.put(kept)
         except ValueError:
             raise BadInput("the report is nested too deeply", where=around.name, why="inside a result") from None
     if rows.count >= room and run.dropped:

@@ -23,7 +23,8 @@ HARMLESS_KEY = re.compile(r"[A-Za-z0-9_./-]{1,100}")
 LOOKED_AT = frozenset({*KEYS, *taxa.PROPERTIES, "tags"})
 """The properties of a result that mean something to us."""
 
-_OWN = frozenset({"rule", "provenance", "taxa", "rank", "correlationGuid", "occurrenceCount", "webRequest"})
+_ALONE = frozenset({"rule", "provenance", "taxa", "rank", "correlationGuid", "occurrenceCount", "webRequest"})
+_INSIDE = frozenset({"suppressions", "properties"})
 _REGION = ("startLine", "startColumn", "endLine", "endColumn", "charOffset")
 _WORD = frozenset({str, type(None)})
 _NUMBER = frozenset({int, type(None)})
@@ -40,6 +41,16 @@ Sort = tuple[Any, ...]
 Place = tuple[str, Any]
 Shape = tuple[tuple[str, ...], tuple[str, ...]]
 
+_NONE: dict[str, str] = {}
+
+
+class _NotPlain(Exception):
+    """It goes the general way."""
+
+
+# What the shape promises is taken for granted; where it is not so, one of these comes.
+_OTHERWISE = (_NotPlain, KeyError, TypeError, ValueError, AttributeError)
+
 
 class Tables:
     """What many plain results share: a row has the number of its entry.
@@ -52,88 +63,91 @@ class Tables:
         self.sorts: dict[Sort, int] = {}
         self.places: dict[Place | None, int] = {None: 0}
         self.shapes: dict[Shape, int] = {}
+        self._names: dict[tuple[str, ...], bool] = {}
 
     def row(self, result: dict[str, Any]) -> Row | None:
         """The row of a plain result; None for any other."""
+        try:
+            return self._row(result)
+        except _OTHERWISE:
+            return None
+
+    def _row(self, result: dict[str, Any]) -> Row:
+        if self._has_inside(tuple(result)):
+            _check_inside(result)
         get = result.get
-        if not _OWN.isdisjoint(result) or get("suppressions"):
-            return None
-        properties = get("properties")
-        if properties and not (isinstance(properties, dict) and LOOKED_AT.isdisjoint(properties)):
-            return None
-        words = (get("ruleId"), get("kind"), get("level"), get("baselineState"))
-        sort = (words[0], get("ruleIndex"), *words[1:])
-        message, fingerprints = get("message"), _fingerprints(get("fingerprints"), get("partialFingerprints"))
-        located = _located(get("locations"))
-        if not _WORD.issuperset(map(type, words)) or not _NUMBER.issuperset((type(sort[1]),)):
-            return None
-        if fingerprints is None or located is None or not isinstance(message, dict) or "arguments" in message:
-            return None
-        text, (place, region, snippet), (shape, values) = message.get("text"), located, fingerprints
+        index, message = get("ruleIndex"), result["message"]
+        text = message["text"]
+        if type(index) not in _NUMBER or "arguments" in message or not isinstance(text, str) or len(text) > _LONGEST:
+            raise _NotPlain
+        # What is in a table was looked at when it came there.
+        key = (get("ruleId"), index, get("kind"), get("level"), get("baselineState"))
+        sort = self.sorts.get(key)
+        if sort is None:
+            sort = _numbered(self.sorts, key, _MOST_SORTS, _WORD.issuperset(map(type, (key[0], *key[2:]))))
+        full, partial = get("fingerprints") or _NONE, get("partialFingerprints") or _NONE
+        shape = self._shape((tuple(full), tuple(partial)))
+        values = (*full.values(), *partial.values())
+        for value in values:
+            if not HARMLESS.fullmatch(value):
+                raise _NotPlain
+        locations = get("locations")
+        place, region, snippet = self._located(locations) if locations else (0, (), "")
+        return sort, place, shape, text, snippet, region, values
+
+    def _has_inside(self, names: tuple[str, ...]) -> bool:
+        """Whether a result with these names has any whose content decides if it is plain."""
+        known = self._names.get(names)
+        if known is None:
+            if not _ALONE.isdisjoint(names):
+                raise _NotPlain
+            known = not _INSIDE.isdisjoint(names)
+            if len(self._names) < _MOST_SHAPES:
+                self._names[names] = known
+        return known
+
+    def _shape(self, keys: Shape) -> int:
+        shape = self.shapes.get(keys)
+        if shape is None:
+            names = (*keys[0], *keys[1])
+            harmless = len(names) <= _MOST_FINGERPRINTS and all(HARMLESS_KEY.fullmatch(name) for name in names)
+            shape = _numbered(self.shapes, keys, _MOST_SHAPES, harmless)
+        return shape
+
+    def _located(self, locations: Any) -> tuple[int, tuple[Any, ...], str]:
+        """(number of the place, numbers of the region, snippet) of one place in a file."""
+        (entry,) = locations
+        physical = entry["physicalLocation"]
+        artifact = physical["artifactLocation"]
+        key: Place = (artifact["uri"], artifact.get("uriBaseId"))
+        place = self.places.get(key)
+        if place is None:
+            fit = bool(key[0]) and isinstance(key[0], str) and type(key[1]) in _WORD
+            place = _numbered(self.places, key, _MOST_PLACES, fit)
+        if "logicalLocations" in entry:
+            raise _NotPlain
+        region = physical.get("region")
+        if not region:
+            return place, (), ""
+        numbers = tuple(map(region.get, _REGION))
+        snippet = region.get("snippet")
+        text = snippet["text"] if snippet else ""
+        if not _NUMBER.issuperset(map(type, numbers)) or "byteOffset" in region:
+            raise _NotPlain
         if not isinstance(text, str) or len(text) > _LONGEST:
-            return None
-        known = (
-            _number(self.sorts, sort, _MOST_SORTS),
-            _number(self.places, place, _MOST_PLACES),
-            self._shape(shape),
-        )
-        return None if -1 in known else (*known, text, snippet, region, values)
-
-    def _shape(self, shape: Shape) -> int:
-        if shape not in self.shapes and not all(HARMLESS_KEY.fullmatch(key) for keys in shape for key in keys):
-            return -1
-        return _number(self.shapes, shape, _MOST_SHAPES)
+            raise _NotPlain
+        return place, numbers, text
 
 
-def _number(table: dict[Any, int], entry: Any, most: int) -> int:
-    """The number of an entry, -1 when the table is full."""
-    number = table.get(entry)
-    if number is None:
-        if len(table) >= most:
-            return -1
-        number = table[entry] = len(table)
+def _numbered(table: dict[Any, int], entry: Any, most: int, fit: bool) -> int:
+    """The number of a new entry, if it is fit to be one and there is room."""
+    if not fit or len(table) >= most:
+        raise _NotPlain
+    number = table[entry] = len(table)
     return number
 
 
-def _fingerprints(full: Any, partial: Any) -> tuple[Shape, tuple[str, ...]] | None:
-    """(keys, values) when all of them are harmless."""
-    full, partial = full or {}, partial or {}
-    if not isinstance(full, dict) or not isinstance(partial, dict) or len(full) + len(partial) > _MOST_FINGERPRINTS:
-        return None
-    values = (*full.values(), *partial.values())
-    for value in values:
-        if not isinstance(value, str) or not HARMLESS.fullmatch(value):
-            return None
-    return (tuple(full), tuple(partial)), values
-
-
-def _located(locations: Any) -> tuple[Place | None, tuple[Any, ...], str] | None:
-    """(place, numbers of the region, snippet) of at most one place in a file."""
-    if not locations:
-        return None, (), ""
-    entry = locations[0] if isinstance(locations, list) and len(locations) == 1 else None
-    if not isinstance(entry, dict) or "logicalLocations" in entry:
-        return None
-    physical = entry.get("physicalLocation")
-    artifact = physical.get("artifactLocation") if isinstance(physical, dict) else None
-    if not isinstance(physical, dict) or not isinstance(artifact, dict):
-        return None
-    uri, base = artifact.get("uri"), artifact.get("uriBaseId")
-    if not isinstance(uri, str) or not uri or type(base) not in _WORD:
-        return None
-    place: Place = (uri, base)
-    region = physical.get("region")
-    if not region:
-        return place, (), ""
-    return _with_region(place, region) if isinstance(region, dict) else None
-
-
-def _with_region(place: Place, region: dict[str, Any]) -> tuple[Place, tuple[Any, ...], str] | None:
-    numbers = tuple(map(region.get, _REGION))
-    if "byteOffset" in region:
-        return None
-    snippet = region.get("snippet") or {"text": ""}
-    text = snippet.get("text") if isinstance(snippet, dict) else None
-    if not _NUMBER.issuperset(map(type, numbers)) or not isinstance(text, str) or len(text) > _LONGEST:
-        return None
-    return place, numbers, text
+def _check_inside(result: dict[str, Any]) -> None:
+    properties = result.get("properties")
+    if result.get("suppressions") or properties and not LOOKED_AT.isdisjoint(properties.keys()):
+        raise _NotPlain

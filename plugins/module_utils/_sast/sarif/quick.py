@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from json.encoder import encode_basestring_ascii as encode_text
 from operator import itemgetter
 from typing import Any
 
@@ -19,6 +19,7 @@ from ..counts import NOT_A_FINDING, Counts
 from ..finish import Finish
 from ..identity import Identifier, chosen_key, common_of, normalised
 from ..shape import as_index
+from ..spool import ENCODE, opened
 from ..tally import Counted, Tally
 from ..text import Cleaner
 from .levels import kind_of
@@ -26,7 +27,6 @@ from .locations import Locator, positive
 from .messages import without_links
 from .plain import Row, Shape, Tables
 
-ENCODE = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _SORT = ("ruleId", "ruleIndex", "kind", "level", "baselineState")
 _OWN = ("id", "message", "path", "line", "locations", "fingerprints", "identity", "occurrence", "snippet_sha256")
 _PLACE = ("path", "place", "line", "column", "end_line", "end_column", "char_offset")
@@ -47,12 +47,13 @@ class _Verdict:
 
 @dataclass(frozen=True, slots=True)
 class _Marks:
-    """How fingerprints of one shape are written, and which of them identifies."""
+    """How fingerprints of one shape are written, and which of them identifies: ``before`` its value is its key."""
 
     text: str
     order: Callable[[Sequence[str]], Any] | None
     identity: str
-    chosen: tuple[str, int] | None
+    before: str = ""
+    chosen: int = 0
 
 
 class QuickLines:
@@ -89,16 +90,17 @@ class QuickLines:
             return None
         message = self._cleaner.text(without_links(text) if "](" in text else text)
         message = self._finish.redacted(message, snippet, verdict.secret)
-        path, shown, line, located = self._located(place, region) if place else ("", '""', "null", "[]")
+        path, shown, before = self._paths[place] or self._path(place)
+        line, located = _located(before, region) if path else ("null", "[]")
         marks = self._marks[shape]
-        basis = f"{marks.chosen[0]}={values[marks.chosen[1]]}" if marks.chosen else normalised(message)
+        basis = f"{marks.before}{values[marks.chosen]}" if marks.before else normalised(message)
         identifier, occurrence = self._identifier.numbered(f"{verdict.common}{path}\x1f{basis}")
         fingerprints = marks.text % marks.order(values) if marks.order else "{}"
         hashed = f'"{secrets.snippet_hash(snippet)}"' if snippet and not snippet.isspace() else "null"
         a, b, c, d, e, f, g, h, i, j = verdict.parts
         return (
-            f'{a}"{identifier}"{b}{ENCODE(message)}{c}{shown}{d}{line}{e}{located}{f}{fingerprints}{g}{marks.identity}'
-            f"{h}{occurrence}{i}{hashed}{j}"
+            f'{a}"{identifier}"{b}{encode_text(message)}{c}{shown}{d}{line}{e}{located}{f}{fingerprints}{g}'
+            f"{marks.identity}{h}{occurrence}{i}{hashed}{j}"
         )
 
     def count_into(self, counts: Counts) -> None:
@@ -136,22 +138,19 @@ class QuickLines:
             return kind, None, False
         return kind, *self._judge(row, kind)
 
-    def _located(self, place: int, region: tuple[Any, ...]) -> tuple[str, str, str, str]:
-        """(path, path as JSON, line, list of locations)."""
-        known = self._paths[place]
-        if known is None:
-            path, where = self._locator.path(*self._places[place])
-            known = self._paths[place] = (path, ENCODE(path), ENCODE(where))
-        path, shown, where = known
-        if not path:
-            return "", '""', "null", "[]"
-        a, b, c, d, e, f, g, h = _AROUND_PLACE
-        if not region:
-            return path, shown, "null", f"[{a}{shown}{b}{where}{c}null{d}null{e}null{f}null{g}null{h}]"
-        line, column, end_line, end_column = map(_positive, region[:4])
-        offset = _index(region[4])
-        located = f"[{a}{shown}{b}{where}{c}{line}{d}{column}{e}{end_line}{f}{end_column}{g}{offset}{h}]"
-        return path, shown, line, located
+    def _path(self, place: int) -> tuple[str, str, str]:
+        """(path, path as JSON, list of locations as JSON up to the numbers); all but the last empty for no path."""
+        path, where = self._locator.path(*self._places[place]) if place else ("", "")
+        known = self._paths[place] = path, ENCODE(path), f"[{_P0}{ENCODE(path)}{_P1}{ENCODE(where)}{_P2}"
+        return known
+
+
+def _located(before: str, region: tuple[Any, ...]) -> tuple[str, str]:
+    """(line, list of locations) as JSON."""
+    if not region:
+        return "null", f"{before}null{_P3}null{_P4}null{_P5}null{_P6}null{_P7}}}]"
+    line, column, end_line, end_column = map(_positive, region[:4])
+    return line, f"{before}{line}{_P3}{column}{_P4}{end_line}{_P5}{end_column}{_P6}{_index(region[4])}{_P7}}}]"
 
 
 @lru_cache(maxsize=4096)
@@ -174,19 +173,18 @@ def _marks_of(shape: Shape) -> _Marks:
         chosen = chosen_key(sorted(keys))
         if chosen is not None:
             key, name = chosen
-            return _Marks(
-                text, itemgetter(*where.values()), ENCODE(f"fingerprint:{key}"), (key, keys.index(name) + offset)
-            )
-    return _Marks(text, itemgetter(*where.values()) if where else None, '"message"', None)
+            identity = ENCODE(f"fingerprint:{key}")
+            return _Marks(text, itemgetter(*where.values()), identity, f"{key}=", keys.index(name) + offset)
+    return _Marks(text, itemgetter(*where.values()) if where else None, '"message"')
 
 
 def _parts(record: dict[str, Any], names: Sequence[str]) -> tuple[str, ...]:
-    """The JSON of a record around the values of ``names``, which stand there in this order."""
-    text, parts = ENCODE({**record, **{name: f"\0{name}" for name in names}}), []
+    """The JSON of a record around the values of ``names``, which stand there in this order; it stays open at the end."""
+    text, parts = opened({**record, **{name: f"\0{name}" for name in names}}), []
     for name in names:
         before, _mark, text = text.partition(ENCODE(f"\0{name}"))
         parts.append(before)
     return (*parts, text)
 
 
-_AROUND_PLACE = _parts(Location("").to_dict(), _PLACE)
+_P0, _P1, _P2, _P3, _P4, _P5, _P6, _P7 = _parts(Location("").to_dict(), _PLACE)

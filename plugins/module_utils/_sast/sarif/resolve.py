@@ -19,7 +19,7 @@ from ..identity import Identifier, basis_of
 from ..options import ReadOptions
 from ..paths import Base, PathResolver
 from ..shape import as_dict, as_index, as_int, as_list, as_str
-from ..spool import Lines
+from ..spool import Lines, opened
 from ..tally import Tally
 from ..text import Cleaner
 from . import provenance, taxa
@@ -27,7 +27,7 @@ from .levels import Overrides, kind_of, level_of, severity_of
 from .locations import Locator, snippet_of
 from .messages import message_of
 from .plain import HARMLESS, HARMLESS_KEY
-from .quick import ENCODE, QuickLines
+from .quick import QuickLines
 from .rows import EachResult, SortsOfResults
 from .rules import Resolution, Rule, RuleBook
 from .run import RawRun
@@ -87,7 +87,7 @@ class RunResolver:
         self.tool_version = cleaner.label(driver.version, 100)
 
     def resolve_into(self, sink: Lines, rows: EachResult) -> None:
-        """Resolve all rows and put each finding as one line of JSON (ASCII, without ``scan``) into ``sink``."""
+        """Resolve all rows and put each finding as one line of JSON (without ``scan``) into ``sink``."""
         self._count_entries()
         quick = QuickLines(
             rows.tables,
@@ -101,7 +101,7 @@ class RunResolver:
         for row in rows:
             line = quick.line(row) if isinstance(row, tuple) else self._line(row)
             if line is not None:
-                sink.put(line.encode("ascii"))
+                sink.put(line)
         quick.count_into(self._counts)
 
     def _line(self, row: dict[str, Any]) -> str | None:
@@ -115,7 +115,7 @@ class RunResolver:
         record = finding.to_dict()
         # The hash of the file is known only at its end, see ReadResult.lines.
         del record["scan"]
-        return ENCODE(record)
+        return opened(record)
 
     def count(self, rows: SortsOfResults) -> None:
         """Count all rows and keep none."""

@@ -11,7 +11,7 @@ report of many thousand results has a few hundred sorts, so that each is resolve
 from __future__ import annotations
 
 import marshal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..severity import KEYS
@@ -30,7 +30,8 @@ _RARE = ("rule", "properties", "suppressions", "provenance")
 class EachResult:
     """Every result in the report's order: as a plain row, or as itself, reduced to the ``wanted`` keys.
 
-    ``count`` is the number of results put in. ``put`` raises ValueError for a result nested too deeply.
+    ``count`` is the number of results put in. ``put`` takes several at once, and raises ValueError for one nested too
+    deeply.
     """
 
     def __init__(self, wanted: frozenset[str], limit: int, *, plain: bool = True) -> None:
@@ -41,15 +42,16 @@ class EachResult:
         self.tables = Tables()
         self.count = 0
 
-    def put(self, result: dict[str, Any]) -> None:
-        self.count += 1
-        row = self.tables.row(result) if self._look_for_plain else None
-        if row is None:
-            self._flush()
-            wanted = self._wanted
-            self._spool.put(marshal.dumps({key: result[key] for key in result if key in wanted}))
-            return
-        self._plain.append(row)
+    def put(self, results: Sequence[dict[str, Any]]) -> None:
+        self.count += len(results)
+        for result in results:
+            row = self.tables.row(result) if self._look_for_plain else None
+            if row is None:
+                self._flush()
+                wanted = self._wanted
+                self._spool.put(marshal.dumps({key: result[key] for key in result if key in wanted}))
+            else:
+                self._plain.append(row)
         if len(self._plain) >= _AT_ONCE:
             self._flush()
 
@@ -86,18 +88,20 @@ class SortsOfResults:
         self._others: dict[bytes, int] = {}
         self.count = 0
 
-    def put(self, result: dict[str, Any]) -> None:
-        self.count += 1
-        get = result.get
-        if not ("properties" in result or "suppressions" in result or "rule" in result or "provenance" in result):
+    def put(self, results: Sequence[dict[str, Any]]) -> None:
+        self.count += len(results)
+        plain = self._plain
+        for result in results:
+            get = result.get
+            if "properties" in result or "suppressions" in result or "rule" in result or "provenance" in result:
+                self._put_other(result)
+                continue
             key = (get("ruleId"), get("ruleIndex"), get("kind"), get("level"), get("baselineState"))
             try:
-                self._plain[key] = self._plain.get(key, 0) + 1
+                plain[key] = plain.get(key, 0) + 1
             except TypeError:  # one of them is a list or an object
                 self._put_other(result)
-        else:
-            self._put_other(result)
-        if len(self._plain) + len(self._others) > _MOST_SORTS:
+        if len(plain) + len(self._others) > _MOST_SORTS:
             self._spill()
 
     def __iter__(self) -> Iterator[tuple[dict[str, Any], int]]:
