@@ -103,10 +103,11 @@ sast-table: venv $(PEERS)/.done ## what other readers make of our corpus of repo
 	@$(HERE) $(PYTHON) -m tests.corpus.compare $(PEERS)
 
 $(BENCH_SAST)/.done: tests/bench/sast-peers.txt
-	@$(TOOLS)/make-venv $(BENCH_SAST) "3.12 3.13 3.14" -r tests/bench/sast-peers.txt
+	@$(TOOLS)/make-venv $(BENCH_SAST) "3.11" -r tests/bench/sast-peers.txt
 
-bench-sast: venv $(BENCH_SAST)/.done ## figures of reading reports beside json.load and sarif-tools, no cluster (BENCH_ARGS="--megabytes 20")
-	@$(HERE) PATH="$(CURDIR)/$(NEWEST)/bin:$$PATH" $(PYTHON) -m tests.bench.sast $(BENCH_ARGS)
+# All readers on the same Python, the oldest that we support.
+bench-sast: $(LOWEST)/.done $(LINK) $(BENCH_SAST)/.done ## figures of reading reports beside json.load and sarif-tools, no cluster (BENCH_ARGS="--megabytes 20")
+	@$(HERE) PATH="$(CURDIR)/$(LOWEST)/bin:$$PATH" $(LOWEST)/bin/python -m tests.bench.sast $(BENCH_ARGS)
 
 $(FUZZ)/.done: tests/fuzz/requirements.txt
 	@$(TOOLS)/make-venv $(FUZZ) "3.12 3.13 3.14" -r tests/fuzz/requirements.txt

@@ -6,14 +6,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from .._core.errors import BadInput
-from .markup import Markup
 from .tally import Tally
 from .text import one_line
 from .window import Window
@@ -23,6 +20,8 @@ HEAD = 1024 * 1024
 """Bytes of a file that are looked at."""
 
 _DEPTH = 4
+_TELLING = "runs"
+"""Only SARIF has a list of them; most of a report stands in it and need not be looked at twice."""
 _MOST_NAMES = 200
 _SHOWN = 12
 _CHILDREN = 20
@@ -120,11 +119,17 @@ def _look_at_json(text: str, *, complete: bool, name: str) -> Look:
     try:
         _peek(window, outer, _DEPTH)
         window.finish()
+    except _Enough:
+        complete = False
     except BadInput as error:
         problem = error if complete else None
     except RecursionError:
         problem = BadInput("the report is nested too deeply", where=name)
     return Look(JSON, complete, json=outer, problem=problem)
+
+
+class _Enough(Exception):
+    """What was seen tells the format."""
 
 
 def _peek(window: Window, into: Peek, depth: int) -> None:
@@ -136,6 +141,9 @@ def _peek(window: Window, into: Peek, depth: int) -> None:
                 window.skip()
                 continue
             into.names[name] = Peek()
+            if depth == _DEPTH and name == _TELLING and window.peek() in ("[", "n"):
+                into.names[name].type = _WORDS[window.peek()]
+                raise _Enough
             _peek(window, into.names[name], depth - 1)
     elif into.type == "list" and depth:
         for position in window.items():
@@ -151,6 +159,8 @@ def _peek(window: Window, into: Peek, depth: int) -> None:
 
 
 def _look_at_xml(head: bytes, *, complete: bool, name: str) -> Look:
+    from .markup import Markup
+
     markup = Markup(iter((head,)), wanted=(), name=name, tally=Tally(), limit=HEAD)
     children: list[str] = []
     problem = None
@@ -168,6 +178,9 @@ def _look_at_xml(head: bytes, *, complete: bool, name: str) -> Look:
 
 def _header(text: str) -> tuple[str, ...]:
     """The cells of the first line, when it can be a header: all of them short names."""
+    import csv
+    import io
+
     line = text.partition("\n")[0][:8192].strip("\r")
     try:
         cells = next(csv.reader(io.StringIO(line)), [])

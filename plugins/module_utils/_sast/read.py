@@ -15,25 +15,25 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._core.errors import BadInput
 from .._core.findings import Finding, Scan
 from .archive import Member
 from .collector import collector_paused
-from .columns import Columns
 from .formats.form import SARIF, Form
 from .look import CSV, HEAD, XML, Look, look
-from .markup import Markup
 from .options import ReadOptions
 from .record import Record
-from .recorder import Recorder
 from .sarif.read import SarifReader
 from .source import Source
 from .spool import Lines
 from .tally import Tally
 from .text import Cleaner, one_line
 from .window import Window
+
+if TYPE_CHECKING:
+    from .recorder import Recorder
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +117,8 @@ def _read(path: str | Member, options: ReadOptions, lines: Lines) -> ReadResult:
         window = Window(source.text(blocks), name=record.name, tally=tally, limit=options.window)
         scan = SarifReader(record, lines).read(window, source)
         return ReadResult(scan, lines, _tail(scan))
+    from .recorder import Recorder
+
     recorder = Recorder(record, lines, beside=source.beside)
     try:
         _read_form(form, source, blocks, recorder)
@@ -162,6 +164,8 @@ def _first_look(source: Source) -> tuple[Look, Iterator[bytes]]:
 def _read_form(form: Form, source: Source, blocks: Iterator[bytes], recorder: Recorder) -> None:
     options, name = recorder.options, recorder.name
     if form.container == XML:
+        from .markup import Markup
+
         hollow = form.counted if options.totals_only else ()
         markup = Markup(
             blocks,
@@ -174,6 +178,8 @@ def _read_form(form: Form, source: Source, blocks: Iterator[bytes], recorder: Re
         )
         form.read(markup, recorder)
     elif form.container == CSV:
+        from .columns import Columns
+
         form.read(Columns(source.text(blocks), name=name, tally=recorder.tally, limit=options.window), recorder)
     else:
         window = Window(source.text(blocks), name=name, tally=recorder.tally, limit=options.window)

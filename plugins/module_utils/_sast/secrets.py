@@ -69,13 +69,7 @@ def _may_hold_a_secret(text: str) -> bool:
         return True
     if ("_" in text or "-" in text) and any(hint in text for hint in _JOINED_HINTS):
         return True
-    if "bearer" in lowered or "basic" in lowered:
-        return True
-    # Asked for every text of a report; a generator would cost more than what it looks for.
-    for hint in _HINTS:  # noqa
-        if hint in text:
-            return True
-    return False
+    return "bearer" in lowered or "basic" in lowered or any(hint in text for hint in _HINTS)
 
 
 def snippet_hash(snippet: str) -> str | None:

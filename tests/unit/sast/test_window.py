@@ -87,6 +87,41 @@ def test_skipping_ends_at_the_same_place_whatever_fits_the_window(value, sizes, 
     source.finish()
 
 
+BLANKS = st.sampled_from(["", " ", "\n", "\r\n\t ", "   "])
+SMALL = st.dictionaries(st.sampled_from("abc"), SCALARS, max_size=2)
+LISTS = st.lists(st.tuples(BLANKS, SMALL | SMALL | SMALL | SCALARS, BLANKS), max_size=150)
+ANY_SIZES = SIZES | st.just([1 << 20])
+
+
+def listed(entries: list[tuple[str, Any, str]]) -> str:
+    return "[" + ",".join(f"{before}{json.dumps(value)}{after}" for before, value, after in entries) + "]"
+
+
+@given(LISTS, ANY_SIZES)
+def test_entries_come_in_batches_as_they_stand_there(entries, sizes):
+    source = window(listed(entries), sizes)
+    assert [value for batch in source.batches() for value in batch] == [value for _before, value, _after in entries]
+    source.finish()
+
+
+@given(LISTS, ANY_SIZES, st.data())
+def test_a_damaged_list_is_refused_as_the_standard_library_does(entries, sizes, data):
+    text = listed(entries)
+    at = data.draw(st.integers(0, len(text) - 1))
+    damaged = text[:at] + data.draw(st.sampled_from(["", ",", "{", "]", "1", '"'])) + text[at + 1 :]
+    try:
+        wanted = json.loads(damaged)
+    except ValueError:
+        wanted = None
+    source = window(damaged, sizes)
+    try:
+        found = list(source.entries())
+        source.finish()
+    except BadInput:
+        found = None
+    assert found == wanted
+
+
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), st.text("xyz", max_size=9), max_size=3), max_size=8), SIZES)
 def test_a_value_longer_than_the_window_is_pruned_to_what_is_wanted(value, sizes):
     found = window(json.dumps(value), sizes, limit=40).value({"a": None})

@@ -76,7 +76,7 @@ _RESULT: dict[str, Keep] = {
     "webRequest": _REQUEST,
 }
 _WANTED = frozenset(_RESULT)
-_RULE: Keep = {
+_RULE: dict[str, Keep] = {
     "id": None,
     "guid": None,
     "deprecatedIds": None,
@@ -90,12 +90,12 @@ _RULE: Keep = {
     "relationships": {"target": _REFERENCE, "kinds": None},
     "messageStrings": None,
 }
-_ARTIFACT: Keep = {"location": {"uri": None, "uriBaseId": None}, "parentIndex": None}
-_LOGICAL: Keep = {"fullyQualifiedName": None, "name": None}
-_TAXON: Keep = {"id": None, "guid": None}
+_ARTIFACT: dict[str, Keep] = {"location": {"uri": None, "uriBaseId": None}, "parentIndex": None}
+_LOGICAL: dict[str, Keep] = {"fullyQualifiedName": None, "name": None}
+_TAXON: dict[str, Keep] = {"id": None, "guid": None}
 _NOTIFICATION: Keep = {"level": None, "message": {"text": None, "id": None}, "descriptor": _REFERENCE}
 _OVERRIDES: Keep = {"descriptor": _REFERENCE, "configuration": {"level": None, "rank": None}}
-_INVOCATION: Keep = {
+_INVOCATION: dict[str, Keep] = {
     "executionSuccessful": None,
     "exitCode": None,
     "exitSignalName": None,
@@ -107,7 +107,7 @@ _INVOCATION: Keep = {
     "toolExecutionNotifications": _NOTIFICATION,
     "toolConfigurationNotifications": _NOTIFICATION,
 }
-_COMPONENT_LISTS: dict[str, Keep] = {"rules": _RULE, "taxa": _TAXON, "notifications": _RULE}
+_COMPONENT_LISTS = {"rules": _RULE, "taxa": _TAXON, "notifications": _RULE}
 _COMPONENT_VALUES = frozenset({"name", "guid", "version", "semanticVersion", "globalMessageStrings"})
 _RUN_VALUES: dict[str, Keep] = {
     "originalUriBaseIds": None,
@@ -400,29 +400,17 @@ def _component(window: Window, tally: Tally) -> dict[str, Any]:
     return component
 
 
-def _listed(window: Window, keep: Keep, tally: Tally, what: str) -> list[Any]:
-    """The entries of a list, each pruned to ``keep``; anything but a list counts as empty."""
+def _listed(window: Window, keep: dict[str, Keep], tally: Tally, what: str) -> list[Any]:
+    """The entries of a list, their members those of ``keep``; anything but a list counts as empty."""
     if window.peek() != "[":
         window.skip()
         return []
     found: list[Any] = []
     seen = 0
-    for entry in window.entries(keep):
-        seen += 1
-        if seen <= _MOST_ENTRIES:
-            found.append(_pruned(entry, keep))
+    for entries in window.batches(keep):
+        seen += len(entries)
+        for entry in entries[: _MOST_ENTRIES - len(found)]:
+            found.append({key: entry[key] for key in entry if key in keep} if isinstance(entry, dict) else entry)
     if seen > len(found):
         tally.cut(what, len(found), seen)
     return found
-
-
-def _pruned(value: Any, keep: Keep) -> Any:
-    """What a value that fitted the window keeps of itself: the same keys as one that did not."""
-    if keep is None:
-        return value
-    if isinstance(value, list):
-        return [_pruned(entry, keep) for entry in value]
-    if not isinstance(value, dict):
-        return value
-    inner = ((key, keep[key]) for key in value if key in keep)
-    return {key: value[key] if wanted is None else _pruned(value[key], wanted) for key, wanted in inner}

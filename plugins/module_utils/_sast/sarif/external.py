@@ -140,7 +140,7 @@ class Parts:
         if content.results == "list":
             run.results = "list"
             for row in content.rows:
-                run.rows.put(as_dict(row))
+                run.rows.put([as_dict(row)])
             run.seen += content.seen
             run.dropped += content.dropped
         if content.tool.get("driver"):

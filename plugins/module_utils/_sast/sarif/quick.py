@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as encode_text
 from operator import itemgetter
@@ -41,7 +41,7 @@ class _Verdict:
     secret: bool
     common: str
     parts: tuple[str, ...]
-    repeats: Counted
+    repeats: Counted = field(default_factory=dict)
     times: int = 0
 
 
@@ -86,6 +86,8 @@ class QuickLines:
         sort, place, shape, text, snippet, region, values = row
         verdict = self._verdicts[sort] or self._verdict(sort)
         verdict.times += 1
+        if verdict.times == 2:
+            self._repeat(verdict, sort)
         if not verdict.parts:
             return None
         message = self._cleaner.text(without_links(text) if "](" in text else text)
@@ -109,18 +111,14 @@ class QuickLines:
             if verdict is None:
                 continue
             counts.kind(verdict.kind, verdict.times)
-            # It was judged twice already.
-            self._tally.repeat(verdict.repeats, verdict.times - 2)
+            # The first two were judged themselves.
+            self._tally.repeat(verdict.repeats, max(verdict.times - 2, 0))
             if verdict.finding is not None:
                 one = verdict.finding
                 counts.add(one.state, one.native, one.baseline, one.severity, verdict.times)
 
     def _verdict(self, number: int) -> _Verdict:
-        """Judged twice: what is counted for the first result of a rule alone is not counted in the second."""
-        self._judged(number)
-        marks = self._tally.marks()
         kind, finding, secret = self._judged(number)
-        repeats = self._tally.since(marks)
         parts: tuple[str, ...] = ()
         common = ""
         if finding is not None:
@@ -128,8 +126,14 @@ class QuickLines:
             # The hash of the file is known only at its end.
             del record["scan"]
             parts, common = _parts(record, _OWN), common_of(finding.tool, finding.rule)
-        verdict = self._verdicts[number] = _Verdict(kind, finding, secret, common, parts, repeats)
+        verdict = self._verdicts[number] = _Verdict(kind, finding, secret, common, parts)
         return verdict
+
+    def _repeat(self, verdict: _Verdict, number: int) -> None:
+        """Judge again: what is counted for the first result of a rule alone is not counted for the second."""
+        marks = self._tally.marks()
+        self._judged(number)
+        verdict.repeats = self._tally.since(marks)
 
     def _judged(self, number: int) -> tuple[str, Finding | None, bool]:
         row = dict(zip(_SORT, self._sorts[number], strict=True))
@@ -179,7 +183,7 @@ def _marks_of(shape: Shape) -> _Marks:
 
 
 def _parts(record: dict[str, Any], names: Sequence[str]) -> tuple[str, ...]:
-    """The JSON of a record around the values of ``names``, which stand there in this order; it stays open at the end."""
+    """The JSON of a record around the values of ``names``, in this order; it stays open at its end."""
     text, parts = opened({**record, **{name: f"\0{name}" for name in names}}), []
     for name in names:
         before, _mark, text = text.partition(ENCODE(f"\0{name}"))

@@ -11,7 +11,6 @@ from contextlib import ExitStack
 from typing import Any
 
 from ..._core.findings import Scan, ScanStatus
-from ..checkout import Checkout
 from ..identity import Identifier
 from ..record import Record, ruleset_of
 from ..source import Source
@@ -52,6 +51,8 @@ class SarifReader:
         options = self._record.options
         if not options.external_files or not isinstance(source.path, str):
             return None
+        from ..checkout import Checkout
+
         folder = os.path.dirname(os.path.abspath(source.path))
         checkout = stack.enter_context(Checkout(folder, max_bytes=options.max_bytes))
         return lambda path: source.text(checkout.blocks(path))
