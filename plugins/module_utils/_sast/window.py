@@ -32,7 +32,7 @@ Keep: TypeAlias = "dict[str, Keep] | None"
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 # A comma and the brace of the next object: whatever follows, one more entry has to be read.
-_COMMA = re.compile(r"[ \t\n\r]*,[ \t\n\r]*(?=\{)")
+_COMMA = re.compile(r"[ \t\n\r]*,[ \t\n\r]*\{")
 _STRING_BODY = re.compile(r'(?:[^"\\]++|\\.)*+', re.DOTALL)
 _HALF_NUMBER = re.compile(r"[.eE+-]{0,2}")
 _HALF_TOKEN = re.compile(r"[-+.eE]{1,3}|\\?u?[0-9a-fA-F]{0,4}")
@@ -173,22 +173,25 @@ class Window:
         """Objects that lie in the window, each with the comma behind it and another one after that."""
         found: list[Any] = []
         text, at = self._text, _end(_SPACE, self._text, self._pos)
-        between = ""
+        # What stands between two objects is nearly always the same.
+        between, step = ",{", 1
+        if not text.startswith("{", at):
+            return found
         try:
-            while text.startswith("{", at) and len(found) < _AT_ONCE:
+            while len(found) < _AT_ONCE:
                 value, end = _SCAN(text, at)
-                # What stands between two objects is nearly always the same.
-                if not (between and text.startswith(between, end)):
+                if not text.startswith(between, end):
                     comma = _COMMA.match(text, end)
                     if comma is None:
                         break
                     between = comma.group()
-                at = end + len(between)
-                self._pos = at
+                    step = len(between) - 1
+                at = end + step
                 found.append(value)
         except (ValueError, StopIteration, RecursionError):
             # Cut off by the window, or malformed: the long way tells.
             pass
+        self._pos = at
         return found
 
     def finish(self) -> None:

@@ -73,7 +73,8 @@ class Tables:
             return None
 
     def _row(self, result: dict[str, Any]) -> Row:
-        if self._has_inside(tuple(result)):
+        names = tuple(result)
+        if self._names.get(names, True) and self._has_inside(names):
             _check_inside(result)
         get = result.get
         index, message = get("ruleIndex"), result["message"]
