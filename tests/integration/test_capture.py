@@ -429,6 +429,27 @@ def test_killed_after_any_write_the_same_task_makes_one_point(files: App) -> Non
     assert number > 8, "so many writes a capture has"
 
 
+def test_killed_while_it_takes_itself_back_the_same_task_ends_that_and_makes_the_point(files: App) -> None:
+    hold = {"name": "lock", "workload": "Deployment/files", "command": ["touch", "/tmp/held"], "holds": True}
+    let_go = {**hold, "command": ["rm", "-f", "/tmp/held"], "holds": False}
+    broken = Hooks.from_dict({"pre": [hold, {**let_go, "name": "gone", "command": ["/none"]}], "post": [let_go]})
+    for number in (6, 7):
+        with pytest.raises(Killed):
+            capture(dying_after(files.house(), number), files.spec, CaptureWish(broken), None)
+        (last, *_others) = files.house().engine.journal.list(files.spec.target)
+        assert last.state == "undoing", f"killed after write {number}"
+        files.cluster.exec(files.namespace, "deploy/files", "touch", "/tmp/held")  # as if it had not been let go yet
+
+        done = files.capture(hooks={"pre": [hold], "post": [let_go]})
+
+        assert (len(done["recovery_points"]), done["operation"] != last.id) == (1, True)
+        assert [op.state for op in files.house().engine.journal.list(files.spec.target)][:2] == ["finished", "undone"]
+        assert files.cluster.exec(files.namespace, "deploy/files", "sh", "-c", "ls /tmp/held || true") == ""
+    points = files.house().store.points(files.spec.target)
+    handles = {item["status"]["snapshotHandle"] for item in contents_of(files.cluster, files.namespace)}
+    assert handles == {point.volumes[0]["snapshot_handle"] for point in points}
+
+
 def test_killed_after_any_write_giving_up_goes_on(files: App) -> None:
     number, killed = 3 - KILL_EVERY, True
     while killed:

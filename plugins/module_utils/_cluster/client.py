@@ -31,6 +31,8 @@ Objects = list[Object]
 Headers = list[tuple[str, str]]
 PAGE = 500
 MERGE = "application/merge-patch+json"
+# The part of our patience that the server has for a write.
+_SERVER_S = 0.9
 
 
 class Gone(KnownGoodError):
@@ -301,8 +303,12 @@ class Cluster:
         content: str = "application/json",
         where: str = "",
     ) -> Object:
-        """One request, its JSON answer. Every refusal becomes one of our errors."""
-        response = self._ask(method, path, query or {}, body, content, self._timeout)
+        """One request, its JSON answer. Every refusal becomes one of our errors.
+
+        A server that is late with a write gives it up before we do: what was given up does not happen afterwards.
+        """
+        limit = {} if method == "GET" else {"timeout": f"{_SERVER_S * self._timeout:g}s"}
+        response = self._ask(method, path, {**(query or {}), **limit}, body, content, self._timeout)
         if response.status >= 400:
             raise self._error(response.status, response.data, where or path)
         return json.loads(response.data) if response.data else {}

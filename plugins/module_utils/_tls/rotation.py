@@ -154,7 +154,7 @@ def _one(
 ) -> Part:
     lease, key = request.lease(targets), request.plan_key(targets)
     observer = Observer(cluster, request, clock.now(), denied)
-    marked = engine.mark(lease)
+    marked = engine.settled(KIND, lease, key, planning=check_mode)
     ended = marked.ended(KIND, key) if request.incident else None
     if ended is not None:  # once for an incident: what has become of it since is said, not changed
         nothing = Plan(KIND, lease, key)

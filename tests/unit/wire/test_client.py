@@ -54,6 +54,12 @@ class TestRequests:
         body = script.seen[0].body
         assert body["preconditions"] == {"uid": "u1", "resourceVersion": "5"}
 
+    def test_the_server_gives_up_a_write_before_we_do(self) -> None:
+        with serving(Answer(), pods()) as (cluster, script):
+            cluster.delete("Pod", "p", "n", uid="u")
+            cluster.list("Pod", "n")
+        assert [request.query.get("timeout") for request in script.seen] == ["27s", None]
+
     def test_a_delete_of_what_is_gone_is_fine(self) -> None:
         with serving(failure(404)) as (cluster, script):
             cluster.delete("Pod", "p", "n", uid="u")
