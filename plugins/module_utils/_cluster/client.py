@@ -213,8 +213,8 @@ class Cluster:
                     code = int(event["object"].get("code", 0))
                     raise self._error(code, json.dumps(event["object"]).encode(), f"watch {resource.plural}")
                 yield Event(event["type"], event["object"])
-        except self._transport_errors():
-            return  # the stream broke or idled out: the caller lists again
+        except (*self._transport_errors(), json.JSONDecodeError):
+            return  # the stream broke, in the middle of an event perhaps, or idled out: the caller lists again
         finally:
             response.release_conn()
             response.close()

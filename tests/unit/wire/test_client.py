@@ -140,6 +140,11 @@ class TestAgain:
             cluster.create(POD)
         assert len(script.seen) == 1
 
+    def test_a_watch_that_breaks_off_in_an_event_ends_there(self) -> None:
+        event = {"type": "ADDED", "object": POD}
+        with serving(Answer(lines=[event, b'{"type": "MODIFIED", "obj'])) as (cluster, _script):
+            assert [found.type for found in cluster.watch("Pod", "n", timeout_s=5)] == ["ADDED"]
+
     def test_a_watch_that_is_refused_is_begun_again(self) -> None:
         event = {"type": "ADDED", "object": POD}
         with serving(failure(503), Answer(lines=[event])) as (cluster, script):
