@@ -30,7 +30,8 @@ fi
 echo "ALTER USER root@localhost IDENTIFIED BY '$MARIADB_ROOT_PASSWORD';" >/tmp/init.sql
 chmod 644 /tmp/init.sql
 if [ "$REPLICATED" = yes ]; then
-  set -- --server-id=$((${HOSTNAME##*-} + 1)) --log-bin=/data/my/binlog --sync-binlog=1 --bind-address=0.0.0.0
+  set -- --server-id=$((${HOSTNAME##*-} + 1)) --log-bin=/data/my/binlog --bind-address=0.0.0.0 --sync-binlog=1 \
+    --sync-master-info=1 --sync-relay-log=1 --sync-relay-log-info=1 --relay-log-recovery=1
 else
   set -- --skip-networking
 fi

@@ -237,9 +237,8 @@ class TestDatabases:
         there = int(mariadb(bare, COUNT))
         assert 2 <= there < written, "it was written on after the cut"
         mariadb(bare, "INSERT INTO test.marks VALUES (NULL)")
-        # A replica that was ahead of its primary would never follow it again.
+        # A replica that was ahead of its primary would not follow it again.
         cluster.wait("it follows", lambda: mariadb(bare, COUNT, pod="my-1") == str(there + 1))
-        assert mariadb(bare, BROKEN, pod="my-1") == ""
 
     @pytest.mark.rig
     def test_a_server_that_lost_its_lock_while_it_was_cut_counts_for_nothing(self, bare: App, faults: Faults) -> None:
@@ -307,7 +306,6 @@ def transactions(app: App) -> dict[int, tuple[int, int]]:
 
 
 COUNT = "SELECT COUNT(*) FROM test.marks"
-BROKEN = "SELECT MESSAGE FROM performance_schema.replication_applier_status_by_worker WHERE LAST_ERROR_NUMBER <> 0"
 
 
 def mariadb(app: App, *statements: str, pod: str = "my-0") -> str:
