@@ -203,6 +203,7 @@ class Cluster:
             timeoutSeconds=max(1, int(timeout_s + 0.999)),
         )
         resource = self._kind(kind)
+        broken: tuple[type[Exception], ...] = (*self._transport_errors(), json.JSONDecodeError)
         response = self._ask("GET", resource.path(namespace), query, None, "", timeout_s + 5.0, stream=True)
         try:
             if response.status >= 400:
@@ -213,7 +214,7 @@ class Cluster:
                     code = int(event["object"].get("code", 0))
                     raise self._error(code, json.dumps(event["object"]).encode(), f"watch {resource.plural}")
                 yield Event(event["type"], event["object"])
-        except (*self._transport_errors(), json.JSONDecodeError):
+        except broken:
             return  # the stream broke, in the middle of an event perhaps, or idled out: the caller lists again
         finally:
             response.release_conn()
