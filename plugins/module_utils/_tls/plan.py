@@ -26,7 +26,10 @@ from .source import CERT_MANAGER, CSR, Source
 from .workloads import RESTARTABLE
 
 KIND = "rotation"
-RELOAD = "reload"
+RESTART, RELOAD, CANARY, BLUE_GREEN = "restart", "reload", "canary", "blue_green"
+ROLLOUTS = (RESTART, RELOAD, CANARY, BLUE_GREEN)
+TRIED = (CANARY, BLUE_GREEN)
+"""Rollouts that show the new generation on pods of our own before it is in the Secret."""
 WORDS = ("baseline", "stage", "check", "commit", "deliver", "restart", "prove", "clean")
 """The steps of a target whose certificate a CA Secret issues and whose servers reload by themselves or restart."""
 WAVES = ("1", "10%", "100%")
@@ -57,13 +60,25 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Canary:
+    """How a new generation is tried: ``pods`` for each workload, watched under real traffic for ``watch_s`` seconds.
+
+    ``leave_out``: workloads (``Kind/name``) of which no pod may run beside its own.
+    """
+
+    pods: int = 1
+    watch_s: float = 10.0
+    leave_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """What the caller asks for, all of it. Times in seconds; ``expiring_within`` None: a third of the validity.
 
     ``waves``: how many targets at a time, as numbers or percentages of all; the last one counts for what is left.
     ``at_once``: how many of a wave side by side. ``failures_allowed``: how many may fail before no new wave is begun.
     ``new_issuer``: the CA is another one than the one that issued what is there, which only a rotation of the CA may
-    ask for: it has proven that every user trusts both.
+    ask for: it has proven that every user trusts both. ``soak_s``: how long what was proven is watched.
     """
 
     targets: tuple[Target, ...]
@@ -78,7 +93,9 @@ class Request:
     wait_timeout_s: float = 300.0
     keep_previous_s: float = 86400.0
     source: Source = field(default_factory=Source)
-    rollout: str = "restart"
+    rollout: str = RESTART
+    canary: Canary = field(default_factory=Canary)
+    soak_s: float = 0.0
     emergency: bool = False
     purge: tuple[str, ...] = ()
     accept_downtime: bool = False
@@ -113,7 +130,7 @@ class Observed:
     ``due`` says why it is to be rotated, empty where it is not. ``ca``: fingerprint of the certificate that will sign;
     ``anchors``: PEM of what clients trust; ``expired_archives``: names and uids of copies whose time is over.
     ``kept``: the Certificate of cert-manager behind it; ``given``: fingerprint of what is handed over; ``copies``:
-    other data keys that hold the pair again.
+    other data keys that hold the pair again; ``trials``: the workloads that are tried with the new generation first.
     """
 
     target: Target
@@ -132,6 +149,7 @@ class Observed:
     kept: Mapping[str, Json] | None = None
     given: str = ""
     copies: tuple[str, ...] = ()
+    trials: tuple[Consumer, ...] = ()
 
 
 def due(certificate: Certificate, rotated_for: str, request: Request, now: dt.datetime) -> str:
@@ -159,7 +177,12 @@ def _steps(request: Request, seen: Observed) -> tuple[Step, ...]:
         return purge
     params = _params(request, seen)
     made = "renew" if request.source.kind == CERT_MANAGER else "commit"
-    until = {"baseline": made, "request": made, "stage": made, "check": made, "deliver": "restart", "reload": "restart"}
+    until = {
+        **dict.fromkeys(("baseline", "request", "stage", "check", "canary"), made),
+        **dict.fromkeys(("deliver", "reload"), "restart"),
+        "green": "switch",
+        "switch": "switch_back",
+    }
     steps = [
         Step(
             step_name(word, seen.target.ref),
@@ -177,10 +200,13 @@ def words(request: Request) -> tuple[str, ...]:
     """The steps of a target in their order, by who issues and how servers get the new certificate."""
     kind, emergency = request.source.kind, request.emergency
     made = {CERT_MANAGER: ("renew",), CSR: ("request", *WORDS[1:4])}.get(kind, WORDS[1:4])
+    tried = {CANARY: ("canary",), BLUE_GREEN: ("green", "switch")}.get(request.rollout, ())
     told = ("reload",) if request.rollout == RELOAD and not emergency else ()
-    after = ("restart", "prove", *(() if kind == CERT_MANAGER else ("clean",)))
+    back = ("switch_back", "remove") if request.rollout == BLUE_GREEN else ()
+    soak = ("soak",) if request.soak_s else ()
+    after = ("restart", "prove", *back, *soak, *(() if kind == CERT_MANAGER else ("clean",)))
     first, last = (("deny",), ("leaks",)) if emergency else ((), ())
-    return ("baseline", *first, *made, "deliver", *told, *after, *last)
+    return ("baseline", *first, *made[:-1], *tried, made[-1], "deliver", *told, *after, *last)
 
 
 def step_name(word: str, ref: str) -> str:
@@ -218,6 +244,12 @@ def _touched(word: str, seen: Observed) -> tuple[str, ...]:
         return tuple(named(c.kind, c.name, namespace) for c in seen.consumers if c.kind in RESTARTABLE)
     if word == "clean":
         return (named("Secret", f"{secret}-next-*", namespace),)
+    if word == "canary":
+        return tuple(named("Pod", f"{c.name}-canary-*", namespace) for c in seen.trials)
+    if word in ("green", "remove"):
+        return tuple(named("Deployment", f"{c.name}-green-*", namespace) for c in seen.trials)
+    if word in ("switch", "switch_back") and seen.service:
+        return (named("Service", seen.service.service, namespace),)
     return ()
 
 
@@ -255,6 +287,9 @@ def _params(request: Request, seen: Observed) -> dict[str, Json]:
         "emergency": request.emergency,
         "purge": list(request.purge),
         "old_spki": seen.certificate.spki,
+        "trials": [{"ref": c.ref, "uid": c.uid} for c in seen.trials],
+        "canary": {"pods": request.canary.pods, "watch_s": request.canary.watch_s},
+        "soak_s": request.soak_s,
         **_source(request.source, seen),
     }
 
@@ -284,6 +319,7 @@ def _service(service: ServicePort | None) -> dict[str, Json] | None:
         "port": service.port,
         "target": service.target,
         "selector": dict(sorted(service.selector.items())),
+        "uid": service.uid,
     }
 
 
@@ -306,7 +342,13 @@ def service_in(params: Mapping[str, Any]) -> ServicePort | None:
     if found is None:
         return None
     return ServicePort(
-        found["name"], found["namespace"], found["address"], found["port"], found["target"], found["selector"]
+        found["name"],
+        found["namespace"],
+        found["address"],
+        found["port"],
+        found["target"],
+        found["selector"],
+        found.get("uid", ""),
     )
 
 

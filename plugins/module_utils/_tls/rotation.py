@@ -301,6 +301,8 @@ def report(parts: Sequence[Part]) -> dict[str, Json]:
             {_who(row) for row in proof if row["ok"] is None}
             | {str(what) for _part, results in ran for what in _copies(results, "unsearched")}
         ),
+        "trial": [dict(row) for _part, results in ran for row in _trial(results)],
+        "soak": [dict(result) for _part, results in ran for result in _soaked(results)],
         "restarted": sorted({ref for _part, results in ran for ref in _restarted(results)}),
         "reloaded": sorted({pod for _part, results in ran for pod in _reloaded(results)}),
         "copies": [row for _part, results in ran for row in _copies(results, "copies")],
@@ -349,6 +351,16 @@ def _proof(part: Part, results: Mapping[str, Mapping[str, Json]]) -> list[dict[s
     if not part.changed:
         return []
     return [dict(row) for name, result in results.items() if name.startswith("prove ") for row in result["proof"]]
+
+
+def _trial(results: Mapping[str, Mapping[str, Json]]) -> list[Mapping[str, Json]]:
+    """What was proven on pods of our own, by the steps around the write."""
+    words = tuple(f"{word} " for word in ("canary", "green", "switch", "switch_back"))
+    return [row for name, result in results.items() if name.startswith(words) for row in result.get("proof", ())]
+
+
+def _soaked(results: Mapping[str, Mapping[str, Json]]) -> list[Mapping[str, Json]]:
+    return [result for name, result in results.items() if name.startswith("soak ") and result]
 
 
 def _restarted(results: Mapping[str, Mapping[str, Json]]) -> list[str]:

@@ -72,16 +72,22 @@ class Baseline:
         subject = Subject.of(self.tools, step, context)
         if not subject.result("commit").get("put_back"):
             return None
-        old, ports = str(subject.params["old"]), as_ports(subject.result("baseline").get("ports"))
-        delivered = deliver(subject, ports, old)
-        if subject.reloads:
-            with contextlib.suppress(NotProven):  # what takes no reload is restarted: the way back has to end
-                reload(subject, ports, old)
-        renewed = renew(subject, ports, old, f"{context.operation_id}.undo")
-        proof = gate(subject, ports, old, strict=False)
+        found = bring_back(subject)
         subject.drop(subject.archive())
-        failed = int(delivered["failed"]) + proof.failed
-        return {"restarted": renewed, "proof": list(proof.rows), "failed": failed}
+        return found
+
+
+def bring_back(subject: Subject) -> dict[str, Json]:
+    """The old generation, which is in the Secret again, into service: delivered, loaded, proven. Twice does no harm."""
+    old, ports = str(subject.params["old"]), as_ports(subject.result("baseline").get("ports"))
+    delivered = deliver(subject, ports, old)
+    if subject.reloads:
+        with contextlib.suppress(NotProven):  # what takes no reload is restarted: the way back has to end
+            reload(subject, ports, old)
+    renewed = renew(subject, ports, old, f"{subject.context.operation_id}.undo")
+    proof = gate(subject, ports, old, strict=False)
+    failed = int(delivered["failed"]) + proof.failed
+    return {"restarted": renewed, "proof": list(proof.rows), "failed": failed}
 
 
 _TRIES_BEFORE = 4
