@@ -214,7 +214,7 @@ options:
       - V(canary) tries the new certificate before it is in the Secret, on pods like those of the workloads behind the
         Service (O(canary)). They are kept out of the Service until each of them was seen to serve it, then they get
         their share of the traffic. Where one fails the Secret was never touched, and none of them is left. What is
-        behind after the write is restarted.
+        behind after the write is restarted, or told to reload where O(reload) says how.
       - V(blue_green) is for one Deployment behind one Service. A second Deployment with the new certificate is started
         and proven, the Service is switched to it by its selector, the first Deployment is renewed while nobody
         connects to it, the Service is switched back, and the second one removed. It needs room for as many pods again,
@@ -252,7 +252,9 @@ options:
     type: str
     default: 0s
   reload:
-    description: With O(rollout=reload), how servers are told to reload. Give C(signal) or C(command).
+    description:
+      - With O(rollout=reload), how servers are told to reload. Give C(signal) or C(command). With O(rollout=canary) it
+        may be given.
     type: dict
     suboptions:
       signal:
@@ -275,6 +277,8 @@ options:
     description:
       - How many targets are rotated before the next are begun, as numbers and percentages of all; the last one is used
         for what is left. The targets of a wave are rotated side by side, those with a workload in common one by one.
+      - Workloads that use the same Secret are restarted in such waves, too. Those of a wave are proven before the next
+        is begun.
     type: list
     elements: str
     default: ["1", "10%", "100%"]

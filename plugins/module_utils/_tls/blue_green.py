@@ -17,7 +17,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import Any
 
-from .._cluster.amend import Ref, amend, read
+from .._cluster.amend import Ref, amend, read, read_or_none
 from .._cluster.client import Object
 from .._core.errors import Conflict, KnownGoodError, NotProven
 from .._core.operation import Context, LooksAgain, NothingToUndo
@@ -86,8 +86,8 @@ class Switch:
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         """The first Deployment is brought back to the old generation before clients are led to it again."""
         subject = Subject.of(self.tools, step, context)
-        switched = _selector(read(subject.cluster, _service(subject))).get(TRIAL) == Trial(subject).id
-        if not switched:
+        service = read_or_none(subject.cluster, _service(subject))
+        if service is None or _selector(service).get(TRIAL) != Trial(subject).id:
             return None
         found = bring_back(subject) if subject.result("commit").get("put_back") else {}
         _back_to_blue(subject)

@@ -40,12 +40,25 @@ def candidates(
             why="none does, or more than one",
             next="name it with service in targets, or choose rollout: restart",
         )
+    _refuse_early(cluster, request, target, service)
     running = {pod.workload for pod in namespace.pods if not pod.leaving}
     found = [c for c in consumers if c.ref in running and c.kind not in _NOT_RUN]
     chosen = {pod.workload for pod in namespace.pods if service.chooses(pod)}
     if request.rollout == CANARY:
         return _canaries(cluster, request, target, [c for c in found if c.ref in chosen])
     return _blue(cluster, target, found, chosen, service)
+
+
+def _refuse_early(cluster: Cluster, request: Request, target: Target, service: ServicePort) -> None:
+    """A Service that leads to pods before they are ready would lead to those that are not proven yet."""
+    found = cluster.get("Service", service.service, service.namespace)
+    if (found.get("spec") or {}).get("publishNotReadyAddresses"):
+        raise BadInput(
+            f"rollout {request.rollout} needs a Service that waits until pods are ready",
+            where=f"targets: {target.ref}",
+            why=f"{service.service} has publishNotReadyAddresses",
+            next="name another service in targets, or choose rollout: restart",
+        )
 
 
 def _canaries(cluster: Cluster, request: Request, target: Target, found: Sequence[Consumer]) -> tuple[Consumer, ...]:

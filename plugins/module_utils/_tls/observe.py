@@ -26,7 +26,7 @@ from .copies import remakeable
 from .issue import judged_by, key_kind, validity
 from .keys import weakness
 from .path import name_problems, time_problems
-from .plan import BLUE_GREEN, RELOAD, Observed, Request, Target, due
+from .plan import BLUE_GREEN, Observed, Request, Target, due
 from .rollout import interrupts, obstacle
 from .secrets import (
     KEPT_UNTIL,
@@ -273,7 +273,7 @@ class Observer:
             if consumer.ref not in running or consumer.kind in ("Job", "CronJob"):
                 continue
             needed = self.request.emergency or not consumer.delivered
-            if consumer.kind in RESTARTABLE and (needed or self.request.rollout != RELOAD):
+            if consumer.kind in RESTARTABLE and (needed or not self.request.reloads(target)):
                 self._refuse_obstacle(target, consumer, needed=needed)
             elif needed and consumer.kind not in RESTARTABLE and not self.request.emergency:
                 why = f"no controller of ours to restart a {consumer.kind}"

@@ -75,7 +75,8 @@ class Canary:
 class Request:
     """What the caller asks for, all of it. Times in seconds; ``expiring_within`` None: a third of the validity.
 
-    ``waves``: how many targets at a time, as numbers or percentages of all; the last one counts for what is left.
+    ``waves``: how many targets (and of a target, workloads) at a time, as numbers or percentages of all; the last one
+    counts for what is left.
     ``at_once``: how many of a wave side by side. ``failures_allowed``: how many may fail before no new wave is begun.
     ``new_issuer``: the CA is another one than the one that issued what is there, which only a rotation of the CA may
     ask for: it has proven that every user trusts both. ``soak_s``: how long what was proven is watched.
@@ -104,6 +105,10 @@ class Request:
     at_once: int = 4
     failures_allowed: int = 0
     new_issuer: bool = False
+
+    def reloads(self, target: Target) -> bool:
+        """Are its servers told to load new files, rather than restarted?"""
+        return self.rollout == RELOAD or (self.rollout == CANARY and bool(target.reload))
 
     def plan_key(self, targets: Sequence[Target]) -> str:
         """What makes asking again the same operation. Not what was found: that changes while it runs."""
@@ -191,17 +196,17 @@ def _steps(request: Request, seen: Observed) -> tuple[Step, ...]:
             params,
             step_name(until[word], seen.target.ref) if word in until else "",
         )
-        for word in words(request)
+        for word in words(request, reloads=request.reloads(seen.target))
     ]
     return (*steps, *purge)
 
 
-def words(request: Request) -> tuple[str, ...]:
+def words(request: Request, *, reloads: bool) -> tuple[str, ...]:
     """The steps of a target in their order, by who issues and how servers get the new certificate."""
     kind, emergency = request.source.kind, request.emergency
     made = {CERT_MANAGER: ("renew",), CSR: ("request", *WORDS[1:4])}.get(kind, WORDS[1:4])
     tried = {CANARY: ("canary",), BLUE_GREEN: ("green", "switch")}.get(request.rollout, ())
-    told = ("reload",) if request.rollout == RELOAD and not emergency else ()
+    told = ("reload",) if reloads and not emergency else ()
     back = ("switch_back", "remove") if request.rollout == BLUE_GREEN else ()
     soak = ("soak",) if request.soak_s else ()
     after = ("restart", "prove", *back, *soak, *(() if kind == CERT_MANAGER else ("clean",)))
@@ -283,13 +288,14 @@ def _params(request: Request, seen: Observed) -> dict[str, Json]:
         "keep_s": 0.0 if request.emergency else request.keep_previous_s,
         "copies": list(seen.copies),
         "keystore_password": dict(target.keystore_password) if target.keystore_password and seen.copies else None,
-        "reload": dict(target.reload) if target.reload and request.rollout == RELOAD else None,
+        "reload": dict(target.reload) if target.reload and request.reloads(target) else None,
         "emergency": request.emergency,
         "purge": list(request.purge),
         "old_spki": seen.certificate.spki,
         "trials": [{"ref": c.ref, "uid": c.uid} for c in seen.trials],
         "canary": {"pods": request.canary.pods, "watch_s": request.canary.watch_s},
         "soak_s": request.soak_s,
+        "waves": list(request.waves),
         **_source(request.source, seen),
     }
 

@@ -12,7 +12,7 @@ PRIVATE to this collection.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,12 +67,14 @@ def failures(sights: Iterable[Sight]) -> int:
     return sum(not sight.served.fingerprint for sight in sights)
 
 
-def prove_pods(subject: Subject, ports: Ports, expected: str, *, strict: bool) -> Proof:
+def prove_pods(
+    subject: Subject, ports: Ports, expected: str, *, strict: bool, refs: Collection[str] | None = None
+) -> Proof:
     """Every pod: the expected certificate on each of several fresh connections, with application bytes.
 
-    ``strict`` also wants chain and host name to hold against the CA.
+    ``strict`` also wants chain and host name to hold against the CA. ``refs``: only the pods of these workloads.
     """
-    pods = subject.pods()
+    pods = [pod for pod in subject.pods() if refs is None or pod.workload in refs]
     unknown = [_unknown(subject, pod, ports, expected) for pod in pods if not (pod.ready and ports.get(pod.workload))]
     wanted = [TlsPort(pod.name, port) for pod in pods if pod.ready for port in ports.get(pod.workload, ())]
     seen = prove_ports(subject, wanted, expected, strict=strict)

@@ -18,7 +18,7 @@ from .._core.application import ApplicationSpec
 from .._core.durations import seconds
 from .._core.errors import BadInput
 from .keys import SAME
-from .plan import RELOAD, RESTART, TRIED, WAVES, Canary, Request, Target
+from .plan import CANARY, RELOAD, RESTART, TRIED, WAVES, Canary, Request, Target
 from .source import CERT_MANAGER, CSR, PROVIDED, SOURCES, Given, Source
 from .waves import checked
 
@@ -130,7 +130,13 @@ def _canary(given: Mapping[str, Any]) -> Canary:
 
 
 def _with_reload(targets: tuple[Target, ...], common: Any, rollout: str) -> tuple[Target, ...]:
-    """Each target with how its servers reload: its own way, else the common one. Only where that is asked for."""
+    """Each target with how its servers reload: its own way, else the common one. Only where that is asked for.
+
+    After a canary it may be said; what it is not said of is restarted.
+    """
+    if rollout == CANARY:
+        ways = [(target, target.reload or common) for target in targets]
+        return tuple(replace(target, reload=_reload(way, target) if way else None) for target, way in ways)
     if rollout != RELOAD:
         return tuple(replace(target, reload=None) for target in targets)
     return tuple(replace(target, reload=_reload(target.reload or common, target)) for target in targets)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Canary, blue and green, and the soak: from beginning to end, killed anywhere, failing anywhere, on a cluster in memory.
+"""Canary, blue and green, and the soak: from beginning to end, killed and failing anywhere, on a cluster in memory.
 
 Every write is looked at: clients always have a server, and nothing but what was tried for it serves a certificate that
 is not in the Secret. ``KNOWNGOOD_KILL_EVERY=1`` kills after (and before) every write, not only after a sample of them.
@@ -10,12 +10,16 @@ is not in the Secret. ``KNOWNGOOD_KILL_EVERY=1`` kills after (and before) every 
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import (
     BadInput,
@@ -24,10 +28,12 @@ from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import
     NotProven,
 )
 from ansible_collections.knowngood.kube.plugins.module_utils._core.plan import canonical
-from ansible_collections.knowngood.kube.plugins.module_utils._core.ports import UNDONE
+from ansible_collections.knowngood.kube.plugins.module_utils._core.ports import OPEN, UNDONE
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.clones import green_deployment, with_secret
+from ansible_collections.knowngood.kube.plugins.module_utils._tls.consumers import PodSeen
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.plan import Canary, Target
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.request import request
+from ansible_collections.knowngood.kube.plugins.module_utils._tls.watching import Watch
 
 from ..core.memory import Died
 from . import pki
@@ -407,6 +413,103 @@ class TestKilled:
         assert "clients have no server" not in guard.wrong
 
 
+@settings(max_examples=12, deadline=None)
+@given(st.sampled_from(KINDS), st.lists(st.tuples(st.integers(0, 45), st.booleans()), max_size=4), st.booleans())
+def test_however_often_it_is_killed_it_ends_well(kind: str, kills: list[tuple[int, bool]], back: bool) -> None:
+    """Killed again while it goes on, and again; then it ends, or is undone (and killed once more while it is)."""
+    patch = pytest.MonkeyPatch()
+    try:
+        at = Desk(world(), patch)
+        was, guard = copy.deepcopy(at.world.objects), Guard(at.world)
+        for number, (write, before) in enumerate(kills):
+            at.world.fuse.left, at.world.fuse.before = write, before
+            with contextlib.suppress(Died):
+                at.rotate(holder=f"run-{number}", **asked(kind))
+        at.world.fuse.left = 10**9
+        known = at.journal.list()
+        if back and known and known[0].state == OPEN:
+            at.world.fuse.left = kills[0][0]
+            with contextlib.suppress(Died):
+                at.engine("undo").undo(known[0].id)
+            at.world.fuse.left = 10**9
+            at.engine("undo again").undo(known[0].id)
+            assert_untouched(at, was)
+        else:
+            at.rotate(holder="last", **asked(kind))
+            assert_rotated(at)
+            assert unmade(at.world) == []
+        assert "clients have no server" not in guard.wrong
+    finally:
+        patch.undo()
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.booleans(), st.sampled_from(["new", "old", ""])), max_size=3),
+    st.lists(st.floats(0.5, 30.0), min_size=1, max_size=6),
+)
+def test_what_a_watch_calls_trouble(pods: list[tuple[int, bool, str]], pauses: list[float]) -> None:
+    """Restarts and another certificate at once; what may pass when it has lasted; and nothing without a reason."""
+    first = [PodSeen(f"p{n}", f"u{n}", "Deployment/web", True, False) for n in range(3)]
+    seen = Watch({pod.uid: pod for pod in first})
+    assert seen.trouble(0.0, first, []) == ""
+    now_there = [replace(first[n], restarts=r, ready=ready) for n, (r, ready, _served) in enumerate(pods)]
+    rows = [
+        {"pod": f"p{n}", "port": 1, "fingerprint": served, "expected": "new", "ok": served == "new", "why": "reset"}
+        for n, (_restarts, ready, served) in enumerate(pods)
+        if ready
+    ]
+    at_once = any(r for r, _ready, _served in pods) or any(row["fingerprint"] == "old" for row in rows)
+    passing = any(not ready for _r, ready, _served in pods) or any(not row["ok"] for row in rows)
+    passing = passing or not any(ready for _r, ready, _served in pods)
+    now = 0.0
+    for pause in pauses:
+        now += pause
+        why = seen.trouble(now, now_there, rows)
+        lasted = now - pauses[0] >= 10.0
+        assert bool(why) == (at_once or (passing and lasted))
+    if not at_once:
+        assert seen.trouble(now + 1, first, []) == ""
+
+
+class TestWavesOfWorkloads:
+    """Two Deployments with one Secret."""
+
+    def two(self, at: Desk) -> list[str]:
+        web = at.world.objects["Deployment", "shop", "web"]
+        api = copy.deepcopy(web)
+        api["metadata"].update(name="api", uid="a")
+        api["spec"]["template"]["metadata"]["labels"] = {"app": "api"}
+        at.world.objects["Deployment", "shop", "api"] = api
+        at.world.roll("api")
+        rolled: list[str] = []
+        roll = at.world.roll
+        at.world.roll = lambda name="web": (rolled.append(name), roll(name))[1]  # type: ignore[method-assign]
+        return rolled
+
+    def test_one_by_one_each_proven_before_the_next(self, desk: Open) -> None:
+        at = desk()
+        rolled = self.two(at)
+        assert at.rotate(waves=("1",))["restarted"] == ["Deployment/api", "Deployment/web"]
+        assert rolled == ["api", "web"]
+        assert_rotated(at)
+
+    def test_after_one_that_does_not_serve_it_no_other_is_begun(self, desk: Open) -> None:
+        at = desk(works_only=ORIGINAL.fingerprint)
+        rolled = self.two(at)
+        with pytest.raises(NotProven):
+            at.rotate(waves=("1",), on_failure="hold")
+        assert rolled == ["api"]
+
+
+def test_after_a_canary_servers_may_be_told_to_reload(desk: Open) -> None:
+    at = desk()
+    target = Target("shop", "web-tls", reload={"signal": "HUP"})
+    found = at.rotate(target, **asked("canary"))
+    assert len(found["reloaded"]) == 2
+    assert (found["restarted"], at.world.restarts) == ([], 0)
+    assert unmade(at.world) == []
+
+
 @pytest.mark.parametrize("kind", KINDS)
 class TestAlways:
     def test_check_mode_shows_the_steps_that_run_and_writes_nothing(self, desk: Open, kind: str) -> None:
@@ -472,6 +575,9 @@ class TestRefused:
         assert "a DaemonSet would take it for its own" in told
 
     def test_a_service_that_leads_elsewhere_as_well_or_has_no_address(self, desk: Open) -> None:
+        at = desk()
+        at.world.objects["Service", "shop", "web"]["spec"]["publishNotReadyAddresses"] = True
+        assert "waits until pods are ready" in self.refusal(at, rollout="canary")
         at = desk()
         at.world._start("other-0", {"metadata": {"labels": {"app": "web"}}, "spec": SPEC}, OTHER)
         assert "one workload behind the Service" in self.refusal(at, rollout="blue_green")

@@ -170,7 +170,7 @@ class World:
     def _react(self, before: dict[str, Any] | None, obj: dict[str, Any]) -> None:
         if obj["kind"] == "Deployment" and before and before["spec"] != obj["spec"]:
             self.restarts += 1
-            self.roll()
+            self.roll(obj["metadata"]["name"])
         if obj["kind"] == "Deployment" and not before:
             for number in range(obj["spec"]["replicas"]):
                 self._start(f"{obj['metadata']['name']}-{number}", obj["spec"]["template"], obj)
@@ -223,12 +223,12 @@ class World:
         self.loaded[pod] = self.stored
         return ExecResult(0, "", "")
 
-    def roll(self) -> None:
+    def roll(self, name: str = "web") -> None:
         """New pods, which load what the Secret holds now."""
-        deployment = self.objects["Deployment", "shop", "web"]
-        self._end_pods("web")
+        deployment = self.objects["Deployment", "shop", name]
+        self._end_pods(name)
         for number in range(2):
-            self._start(f"web-{self.restarts}-{number}", deployment["spec"]["template"], deployment)
+            self._start(f"{name}-{self.restarts}-{number}", deployment["spec"]["template"], deployment)
         good = not self.crashes or self.stored == ORIGINAL.fingerprint
         deployment["status"]["readyReplicas"] = 2 if good else 0
 
