@@ -77,10 +77,10 @@ class Canary(AskedOfJournal):
 
 
 def _run(subject: Subject, manifest: Object) -> None:
-    """Makes the pod. That of an earlier run is taken, unless it has ended by itself."""
+    """Makes the pod. That of an earlier run is taken, unless it has ended by itself or is about to."""
     pod = made_once(subject, manifest)
-    if (pod.get("status") or {}).get("phase") in _ENDED:
-        meta = pod["metadata"]
+    meta = pod["metadata"]
+    if meta.get("deletionTimestamp") or (pod.get("status") or {}).get("phase") in _ENDED:
         drop_ours(subject, "Pod", meta["name"])
         timeout_s, clock = float(subject.params["timeout_s"]), subject.tools.clock
         wait_gone(

@@ -185,7 +185,7 @@ class TestCanary:
                 at.world.objects["Pod", "shop", name]["status"]["containerStatuses"][0]["restartCount"] += 1
             return see(cluster, namespace, ports, **given)
 
-        at.world.see = bitten  # type: ignore[method-assign]
+        at.world.see = bitten
         with pytest.raises(NotProven, match="did not stand as a canary.*was restarted"):
             at.rotate(**asked("canary"))
         assert_untouched(at, before)
@@ -327,7 +327,7 @@ class TestSoak:
     @pytest.mark.parametrize(("what", "told"), [("restarted", "was restarted"), ("unready", "is not ready any more")])
     def test_trouble_brings_the_old_one_back(self, desk: Open, what: str, told: str) -> None:
         at = desk()
-        at.world.see = self.trouble(at, getattr(self, what))  # type: ignore[method-assign]
+        at.world.see = self.trouble(at, getattr(self, what))
         with pytest.raises(NotProven, match=f"did not stand the soak.*{told}") as caught:
             at.rotate(soak_s=60.0)
         assert caught.value.details["undone"] is True
@@ -338,11 +338,11 @@ class TestSoak:
     def test_or_holds_and_soaks_anew(self, desk: Open) -> None:
         at = desk()
         see = at.world.see
-        at.world.see = self.trouble(at, self.restarted)  # type: ignore[method-assign]
+        at.world.see = self.trouble(at, self.restarted)
         with pytest.raises(NotProven, match="did not stand the soak"):
             at.rotate(soak_s=60.0, on_failure="hold")
         assert at.world.stored != ORIGINAL.fingerprint
-        at.world.see = see  # type: ignore[method-assign]
+        at.world.see = see
         assert at.rotate(soak_s=60.0)["soak"][0]["watched_s"] >= 60.0
         assert_rotated(at)
 
@@ -366,8 +366,8 @@ class TestSoak:
             found: list[dict[str, Any]] = pod["status"]["conditions"]
             return found
 
-        self.unready = unready  # type: ignore[method-assign,assignment]
-        at.world.see = self.trouble(at, blink)  # type: ignore[method-assign]
+        self.unready = unready
+        at.world.see = self.trouble(at, blink)
         at.rotate(soak_s=30.0)
         assert_rotated(at)
 
@@ -375,7 +375,7 @@ class TestSoak:
         at = desk()
         theirs = pki.leaf(CA)
         data = pki.secret("web-tls", theirs.pem, pki.key_pem(theirs.key))["data"]
-        at.world.see = self.trouble(at, lambda pod: at.world.secret["data"].update(data))  # type: ignore[method-assign]
+        at.world.see = self.trouble(at, lambda pod: at.world.secret["data"].update(data))
         with pytest.raises(Conflict, match="somebody else changed the certificate"):
             at.rotate(soak_s=60.0)
         assert at.world.stored == theirs.fingerprint
@@ -483,7 +483,7 @@ class TestWavesOfWorkloads:
         at.world.roll("api")
         rolled: list[str] = []
         roll = at.world.roll
-        at.world.roll = lambda name="web": (rolled.append(name), roll(name))[1]  # type: ignore[method-assign]
+        at.world.roll = lambda name="web": (rolled.append(name), roll(name))[1]
         return rolled
 
     def test_one_by_one_each_proven_before_the_next(self, desk: Open) -> None:
