@@ -190,6 +190,29 @@ class TestCanary:
             at.rotate(**asked("canary"))
         assert_untouched(at, before)
 
+    @pytest.mark.parametrize("what", [{"metadata": {"deletionTimestamp": "now"}}, {"status": {"phase": "Failed"}}])
+    def test_a_pod_of_a_killed_run_that_ends_is_made_anew(self, desk: Open, what: dict[str, Any]) -> None:
+        for write in range(total_writes("canary")):
+            at = desk()
+            at.world.fuse.left = write
+            with pytest.raises(Died):
+                at.rotate(**asked("canary"))
+            if unmade(at.world):
+                break
+        at.world.fuse.left = 10**9
+        pod = at.world.objects["Pod", "shop", unmade(at.world)[0]]
+        before = pod["metadata"]["uid"]
+        for part, values in what.items():
+            pod[part].update(values)
+        uids: list[str] = []
+        at.world.after = lambda: uids.extend(
+            o["metadata"]["uid"] for (_k, _n, name), o in at.world.objects.items() if name == pod["metadata"]["name"]
+        )
+        at.rotate(**asked("canary"))
+        assert before != uids[-1]
+        assert_rotated(at)
+        assert unmade(at.world) == []
+
     def test_workloads_opt_out(self, desk: Open) -> None:
         told = "there is no workload to try"
         with pytest.raises(BadInput, match=told):

@@ -105,7 +105,9 @@ class World:
         return self.list(kind, namespace, **more), str(self.version)
 
     def watch(self, kind: Any, namespace: str | None = None, **more: Any) -> Iterator[Any]:
-        """Nothing happens while one looks."""
+        """Nothing happens while one looks, but that what is ending is gone."""
+        for key in [k for k, o in self.objects.items() if o["metadata"].get("deletionTimestamp")]:
+            del self.objects[key]
         return iter(())
 
     def create(self, obj: dict[str, Any]) -> dict[str, Any]:
@@ -170,7 +172,8 @@ class World:
     def _react(self, before: dict[str, Any] | None, obj: dict[str, Any]) -> None:
         if obj["kind"] == "Deployment" and before and before["spec"] != obj["spec"]:
             self.restarts += 1
-            self.roll(obj["metadata"]["name"])
+            name = obj["metadata"]["name"]
+            self.roll(*([] if name == "web" else [name]))
         if obj["kind"] == "Deployment" and not before:
             for number in range(obj["spec"]["replicas"]):
                 self._start(f"{obj['metadata']['name']}-{number}", obj["spec"]["template"], obj)
