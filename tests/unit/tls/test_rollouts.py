@@ -466,6 +466,7 @@ def test_however_often_it_is_killed_it_ends_well(kind: str, kills: list[tuple[in
         patch.undo()
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 3), st.booleans(), st.sampled_from(["new", "old", ""])), max_size=3),
     st.lists(st.floats(0.5, 30.0), min_size=1, max_size=6),
