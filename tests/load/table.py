@@ -1,0 +1,61 @@
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The table of figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tests.load.scene import Counts
+
+HEAD = ("what", "connections", "TLS 1.2", "TLS 1.3", "old served", "new served", "failed", "longest gap", "took")
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What one run came to. ``naive`` and ``single``: failures are what is shown.
+
+    ``news``: it has to have seen a new certificate.
+    """
+
+    what: str
+    counts: Counts
+    old: frozenset[str]
+    seconds: float
+    naive: bool = False
+    single: bool = False
+    news: bool = True
+
+    @property
+    def wrong(self) -> list[str]:
+        """What speaks against it, one line each."""
+        if self.naive:
+            return [] if self.counts.failed else [f"{self.what}: the control did not fail"]
+        if self.single:
+            return []
+        found = [f"{self.what}: {why}" for why in self.counts.why] if self.counts.failed else []
+        seen = bool(set(self.counts.served) - self.old)
+        return found if seen or not self.news else [*found, f"{self.what}: nothing new was served"]
+
+    def cells(self) -> tuple[str, ...]:
+        counts, served = self.counts, self.counts.served
+        old = sum(count for fingerprint, count in served.items() if fingerprint in self.old)
+        return (
+            self.what,
+            f"{counts.ok + counts.failed:,}",
+            f"{counts.version('TLS 1.2'):,}",
+            f"{counts.version('TLS 1.3'):,}",
+            f"{old:,}",
+            f"{counts.ok - old:,}",
+            f"{counts.failed:,}",
+            f"{counts.gap_ms / 1000:.1f} s",
+            f"{self.seconds:.0f} s",
+        )
+
+
+def markdown(rows: Sequence[Figures]) -> str:
+    lines = ["| " + " | ".join(HEAD) + " |", "|---|" + "---:|" * (len(HEAD) - 1)]
+    return "\n".join([*lines, *("| " + " | ".join(row.cells()) + " |" for row in rows)])
