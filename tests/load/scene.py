@@ -18,8 +18,9 @@ from tests.load.servers import CONFIG, FILES, PROGRAM, Manifest, Server
 
 COUNTER = "counts"
 THREADS = 8
+PROTOCOL_VERSIONS = ("TLS 1.2", "TLS 1.3")
 # Of a thread between two connections: a load, not a flood that would starve the cluster's own parts on two cores.
-PAUSE_MS = 5
+PAUSE_MS = 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.load.scene import Counts
+from tests.load.scene import PROTOCOL_VERSIONS, Counts
 
-HEAD = ("what", "connections", "TLS 1.2", "TLS 1.3", "old served", "new served", "failed", "longest gap", "took")
+HEAD = ("what", "connections", *PROTOCOL_VERSIONS, "old served", "new served", "failed", "longest gap", "took")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,7 @@ class Figures:
         return (
             self.what,
             f"{counts.ok + counts.failed:,}",
-            f"{counts.version('TLS 1.2'):,}",
-            f"{counts.version('TLS 1.3'):,}",
+            *(f"{counts.version(name):,}" for name in PROTOCOL_VERSIONS),
             f"{old:,}",
             f"{counts.ok - old:,}",
             f"{counts.failed:,}",
