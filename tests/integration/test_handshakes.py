@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A sample of the rotations under load: not one connection fails, and the naive way is seen to fail in the same harness.
+"""A sample of the rotations under load: no connection fails, and the same harness sees the naive way fail.
 
 ``make handshakes`` runs every kind of server, a whole rotation of a CA, and at least 10,000 connections of each.
 """
