@@ -19,8 +19,8 @@ CONFIG = "load"
 """The ConfigMap with :data:`FILES`, mounted at ``/etc/load``."""
 PROGRAM = "/usr/local/bin/tlsload"
 _POSTGRES_GROUP = 5432
-# New connections stop coming a moment after a pod begins to end, not at once.
-_LEAVING_S = 5
+# New connections stop coming a moment after a pod begins to end, not at once; on a busy machine it is a long one.
+_LEAVING_S = 10
 
 FILES = {
     "nginx.conf": """
@@ -183,7 +183,7 @@ class Server:
             "readinessProbe": {**ready, "periodSeconds": 1},
             "lifecycle": {"preStop": {"exec": {"command": ["sleep", str(_LEAVING_S)]}}},
         }
-        spec: Manifest = {"containers": [container], "volumes": self._volumes(), "terminationGracePeriodSeconds": 20}
+        spec: Manifest = {"containers": [container], "volumes": self._volumes(), "terminationGracePeriodSeconds": 40}
         return {**spec, "securityContext": {"fsGroup": program.group}} if program.group else spec
 
     def _environment(self) -> list[Manifest]:
