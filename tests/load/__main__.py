@@ -16,8 +16,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import KnownGoodError
 from tests.bench.document import facts, put
 from tests.cluster import lifecycle
+from tests.cluster.errors import ClusterError
 from tests.cluster.handle import Cluster
 from tests.cluster.instance import Instance
 from tests.integration.rotation_app import ROOT
@@ -43,19 +45,17 @@ def arguments() -> argparse.Namespace:
 
 
 def runs(given: argparse.Namespace) -> Iterator[Run]:
-    """Each on a namespace of its own."""
+    """In the order of the parts; each on a namespace of its own."""
     most, few = given.connections, given.connections // 5
-    if "leaf" in given.parts:
-        for case in leaf.CASES:
-            if given.only in case.name:
-                yield lambda cluster, namespace, case=case: [leaf.rotated(cluster, namespace, case, most)]
-    if "ca" in given.parts:
-        yield lambda cluster, namespace: authority.rotated(cluster, namespace, most)
-    if "single" in given.parts:
-        for kind in leaf.SINGLES:
-            yield lambda cluster, namespace, kind=kind: [leaf.single(cluster, namespace, kind, few)]
-    if "control" in given.parts:
-        yield lambda cluster, namespace: [leaf.naive(cluster, namespace, few)]
+    chosen = [case for case in leaf.CASES if given.only in case.name]
+    known: dict[str, list[Run]] = {
+        "leaf": [lambda cluster, name, case=case: [leaf.rotated(cluster, name, case, most)] for case in chosen],
+        "ca": [lambda cluster, name: authority.rotated(cluster, name, most)],
+        "single": [lambda cluster, name, kind=kind: [leaf.single(cluster, name, kind, few)] for kind in leaf.SINGLES],
+        "control": [lambda cluster, name: [leaf.naive(cluster, name, few)]],
+    }
+    for part in given.parts:
+        yield from known[part]
 
 
 @contextmanager
@@ -76,22 +76,34 @@ def main() -> int:
     lifecycle.up(instance)
     cluster = Cluster(instance.kubeconfig(), instance)
     rows: list[Figures] = []
+    wrong: list[str] = []
     try:
         for run in runs(given):
-            with namespace(cluster) as name:
-                found = run(cluster, name)
+            try:
+                with namespace(cluster) as name:
+                    found = run(cluster, name)
+            except (KnownGoodError, ClusterError) as error:
+                print(error, file=sys.stderr, flush=True)
+                wrong.append(str(error))
+                continue
             rows += found
             print("\n".join(" | ".join(one.cells()) for one in found), file=sys.stderr, flush=True)
+            if given.write:
+                # After each: what a later one breaks off loses nothing.
+                write(rows)
     finally:
         if not was_up:
             lifecycle.down(instance)
     print(markdown(rows))
-    wrong = [text for row in rows for text in row.wrong]
+    wrong += [text for row in rows for text in row.wrong]
     print("\n".join(wrong) or "no connection failed that was to succeed")
-    if given.write:
-        told = "\n".join(f"{name}: {value}  " for name, value in facts("tests.load", sys.argv[1:]).items())
-        put(DOCUMENT, "figures", f"{told}\n\n{markdown(rows)}\n")
     return 1 if wrong else 0
+
+
+def write(rows: list[Figures]) -> None:
+    """Puts the table into the page, with what it was made by and on."""
+    told = "\n".join(f"- {name}: {value}" for name, value in facts("tests.load", sys.argv[1:]).items())
+    put(DOCUMENT, "figures", f"{told}\n\n{markdown(rows)}\n")
 
 
 if __name__ == "__main__":
