@@ -64,47 +64,63 @@ func trust(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// load runs threads over the targets, each with one version of TLS, until it is told to end; then each ends the
-// connection it has, and the last counts are told.
-func load(arguments []string, ended <-chan os.Signal) error {
+// asking is who asks: what it trusts and shows, whom it asks and how often, and whom it tells.
+type asking struct {
+	config  *tls.Config
+	targets []*target
+	threads int
+	pause   time.Duration
+	counts  string
+}
+
+func parseLoad(arguments []string) (*asking, error) {
+	who := &asking{config: &tls.Config{}}
 	flags := flag.NewFlagSet("load", flag.ExitOnError)
 	ca := flags.String("ca", "", "file of trusted CAs; TRUST, where it is set, is taken instead")
 	cert := flags.String("cert", "", "file of the client's certificate, for servers that ask for one")
 	key := flags.String("key", "", "file of its key")
-	threads := flags.Int("threads", 8, "connections at a time")
-	pause := flags.Duration("pause", 0, "of a thread between two connections")
-	counts := flags.String("counts", "", "URL of the counter")
+	flags.IntVar(&who.threads, "threads", 8, "connections at a time")
+	flags.DurationVar(&who.pause, "pause", 0, "of a thread between two connections")
+	flags.StringVar(&who.counts, "counts", "", "URL of the counter")
 	_ = flags.Parse(arguments)
-	config := &tls.Config{}
 	var err error
-	if config.RootCAs, err = trust(*ca); err != nil {
-		return err
+	if who.config.RootCAs, err = trust(*ca); err != nil {
+		return nil, err
 	}
 	if *cert != "" {
 		pair, err := tls.LoadX509KeyPair(*cert, *key)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		config.Certificates = []tls.Certificate{pair}
+		who.config.Certificates = []tls.Certificate{pair}
 	}
-	var targets []*target
 	for _, text := range flags.Args() {
 		one, err := parseTarget(text)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		targets = append(targets, one)
+		who.targets = append(who.targets, one)
+	}
+	return who, nil
+}
+
+// load runs threads over the targets, each with one version of TLS, until it is told to end; then each ends the
+// connection it has, and the last counts are told.
+func load(arguments []string, ended <-chan os.Signal) error {
+	who, err := parseLoad(arguments)
+	if err != nil {
+		return err
 	}
 	seen := newTally()
 	var stop atomic.Bool
 	var group sync.WaitGroup
-	for number := range *threads {
-		version := []uint16{tls.VersionTLS12, tls.VersionTLS13}[number/len(targets)%2]
-		group.Go(func() { ask(targets[number%len(targets)], config, version, *pause, &stop, seen) })
+	for number := range who.threads {
+		version := []uint16{tls.VersionTLS12, tls.VersionTLS13}[number/len(who.targets)%2]
+		group.Go(func() { ask(who.targets[number%len(who.targets)], who.config, version, who.pause, &stop, seen) })
 	}
 	over := make(chan struct{})
 	told := make(chan struct{})
-	go func() { seen.tellUntil(over, *counts); close(told) }()
+	go func() { seen.tellUntil(over, who.counts); close(told) }()
 	<-ended
 	stop.Store(true)
 	group.Wait()
