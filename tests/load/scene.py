@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -164,22 +164,19 @@ class Scene:
             tuple(sorted(gaps.items())),
         )
 
-    def wait_ok(self, wanted: int, client: str = "", limit_s: float = 600) -> Counts:
+    def wait_ok(self, wanted: int, client: str = "", limit_s: float = 900) -> Counts:
         """Once that many connections have succeeded."""
+        return self._wait(f"{wanted} connections", lambda found: found.ok >= wanted, client, limit_s)
 
-        def enough() -> Counts | None:
-            found = self.counts(client)
-            return found if found.ok >= wanted else None
-
-        found: Counts = self.cluster.wait(f"{wanted} connections", enough, limit_s)
-        return found
-
-    def wait_failed(self, wanted: int, client: str = "", limit_s: float = 180) -> Counts:
+    def wait_failed(self, wanted: int, client: str = "", limit_s: float = 300) -> Counts:
         """Once that many have failed."""
+        return self._wait(f"{wanted} failures", lambda found: found.failed >= wanted, client, limit_s)
 
-        def enough() -> Counts | None:
+    def _wait(self, what: str, enough: Callable[[Counts], bool], client: str, limit_s: float) -> Counts:
+        def look() -> Counts | None:
             found = self.counts(client)
-            return found if found.failed >= wanted else None
+            return found if enough(found) else None
 
-        found: Counts = self.cluster.wait(f"{wanted} failures", enough, limit_s)
+        # Asking costs a process and a connection: not so often that it would be a load of its own.
+        found: Counts = self.cluster.wait(what, look, limit_s, every_s=1)
         return found
