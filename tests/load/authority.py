@@ -33,7 +33,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._tls.ca_rotation im
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.plan import Target
 from tests.cluster.handle import Cluster
 from tests.integration.ca_app import Shop
-from tests.load.scene import Counts, Scene
+from tests.load.scene import PAUSE_MS, Counts, Scene
 from tests.load.servers import ENV, SUB_PATH, Server
 from tests.load.table import Figures
 from tests.unit.tls import pki
@@ -59,7 +59,9 @@ class Realm:
     servers: tuple[Server, ...]
 
     @classmethod
-    def made(cls, cluster: Cluster, namespace: str, servers: tuple[Server, ...] = SERVERS) -> Realm:
+    def made(
+        cls, cluster: Cluster, namespace: str, servers: tuple[Server, ...] = SERVERS, pause_ms: int = PAUSE_MS
+    ) -> Realm:
         now = dt.datetime.now(dt.UTC).replace(microsecond=0)
         ca = pki.ca("web-ca", begin=now - pki.DAY, end=now + 900 * pki.DAY)
         times = {"begin": now - pki.DAY, "end": now + 30 * pki.DAY}
@@ -75,7 +77,7 @@ class Realm:
             {**trust, "data": {"ca.crt": ca.pem.decode()}},
             namespace=namespace,
         )
-        scene = Scene.make(cluster, namespace)
+        scene = Scene.make(cluster, namespace, pause_ms)
         scene.serve(*servers)
         old = frozenset(leaf.fingerprint for leaf in leaves.values())
         return cls(scene, Shop(cluster, namespace), ca, old, servers)

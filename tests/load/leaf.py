@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tests.cluster.handle import Cluster
 from tests.integration.rotation_app import Web
-from tests.load.scene import Scene
+from tests.load.scene import PAUSE_MS, Scene
 from tests.load.servers import ENV, SUB_PATH, VOLUME, Server
 from tests.load.table import Figures
 from tests.unit.tls import pki
@@ -57,8 +57,8 @@ class Stage:
     server: Server
 
     @classmethod
-    def made(cls, cluster: Cluster, namespace: str, server: Server) -> Stage:
-        web, scene = Web.make(cluster, namespace), Scene.make(cluster, namespace)
+    def made(cls, cluster: Cluster, namespace: str, server: Server, pause_ms: int = PAUSE_MS) -> Stage:
+        web, scene = Web.make(cluster, namespace), Scene.make(cluster, namespace, pause_ms)
         scene.serve(server)
         scene.ask(CLIENT, [server], web.ca.pem)
         return cls(scene, web, server)

@@ -19,7 +19,7 @@ from tests.load.servers import CONFIG, FILES, PROGRAM, Manifest, Server
 COUNTER = "counts"
 THREADS = 8
 PROTOCOL_VERSIONS = ("TLS 1.2", "TLS 1.3")
-# Of a thread between two connections: a load, not a flood that would starve the cluster's own parts on two cores.
+# A load, not a flood that would starve the cluster's own parts on two cores.
 PAUSE_MS = 20
 
 
@@ -62,16 +62,21 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A namespace with servers, clients and the counter. ``image`` is the work image with the load program."""
+    """A namespace with servers, clients and the counter. ``image`` is the work image with the load program.
+
+    ``pause_ms``: of a thread between two connections.
+    """
 
     cluster: Cluster
     namespace: str
     image: str
+    pause_ms: int
 
     @classmethod
-    def make(cls, cluster: Cluster, namespace: str) -> Scene:
+    def make(cls, cluster: Cluster, namespace: str, pause_ms: int = PAUSE_MS) -> Scene:
         program = assets.resolve(["tlsload"])["tlsload"].path.read_bytes()
-        scene = cls(cluster, namespace, cluster.build_image("load", {PROGRAM: program}, executable=[PROGRAM]))
+        image = cluster.build_image("load", {PROGRAM: program}, executable=[PROGRAM])
+        scene = cls(cluster, namespace, image, pause_ms)
         config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": CONFIG}, "data": FILES}
         container = {"name": COUNTER, "image": scene.image, "command": [PROGRAM, "count"]}
         labels = {"app": COUNTER}
@@ -133,7 +138,7 @@ class Scene:
         self.cluster.wait_ready(self.namespace, f"deployment/{name}", limit_s=120)
 
     def _client(self, servers: Sequence[Server], threads: int, *more: str) -> Manifest:
-        command = [PROGRAM, "load", "-threads", str(threads), "-pause", f"{PAUSE_MS}ms"]
+        command = [PROGRAM, "load", "-threads", str(threads), "-pause", f"{self.pause_ms}ms"]
         command += ["-counts", f"http://{COUNTER}:8000", *more, *(server.target for server in servers)]
         return {"name": "client", "image": self.image, "command": command}
 

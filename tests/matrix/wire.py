@@ -33,6 +33,8 @@ from tests.unit.tls import pki
 
 SOME = 100
 """So many connections are let through wherever a row stands still: at a kill, and at its end."""
+# Rows run side by side, and what is looked for is not the one connection in ten thousand.
+PAUSE_MS = 100
 OURS = "app.kubernetes.io/managed-by=knowngood"
 
 
@@ -154,13 +156,13 @@ def _namespace(cluster: Cluster) -> str:
 
 def leaf(cluster: Cluster, doors: Doors) -> Wire:
     """Two pods of nginx with a mounted leaf; their clients trust its CA, which stays."""
-    stage = Stage.made(cluster, _namespace(cluster), Server("web", "nginx"))
+    stage = Stage.made(cluster, _namespace(cluster), Server("web", "nginx"), PAUSE_MS)
     return Wire(stage.scene, stage.web, doors, "rotation", ("web-tls",))
 
 
 def authority(cluster: Cluster, doors: Doors) -> Wire:
     """Two pods of nginx that ask clients for certificates, and clients that show one; both sides trust one store."""
-    realm = Realm.made(cluster, _namespace(cluster), (Server("web", "nginx", trusts=True),))
+    realm = Realm.made(cluster, _namespace(cluster), (Server("web", "nginx", trusts=True),), PAUSE_MS)
     realm.scene.follow(FOLLOWS, realm.servers, "client-tls")
     nobody = pki.ca()
     web = Web(cluster, realm.scene.namespace, nobody, nobody)
