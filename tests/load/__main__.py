@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import KnownGoodError
-from tests.bench.document import facts, put
+from tests.bench.document import put
 from tests.cluster import lifecycle
 from tests.cluster.errors import ClusterError
 from tests.cluster.handle import Cluster
@@ -101,9 +101,9 @@ def main() -> int:
 
 
 def write(rows: list[Figures]) -> None:
-    """Puts the table into the page, with what it was made by and on."""
-    told = "\n".join(f"- {name}: {value}" for name, value in facts("tests.load", sys.argv[1:]).items())
-    put(DOCUMENT, "figures", f"{told}\n\n{markdown(rows)}\n")
+    """Puts the rows into the page's table, in place of those of the same name."""
+    before = "\n".join(line for line in DOCUMENT.read_text().splitlines() if line.startswith("|"))
+    put(DOCUMENT, "figures", f"{markdown(rows, before)}\n")
 
 
 if __name__ == "__main__":

@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.load.scene import PROTOCOL_VERSIONS, Counts
 
-HEAD = ("what", "connections", *PROTOCOL_VERSIONS, "old served", "new served", "failed", "longest gap", "took")
+HEAD = ("what", "connections", *PROTOCOL_VERSIONS, "old served", "new served", "failed", "longest gap", "took", "day")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +53,14 @@ class Figures:
             f"{counts.failed:,}",
             f"{counts.gap_ms / 1000:.1f} s",
             f"{self.seconds:.0f} s",
+            dt.datetime.now(dt.UTC).strftime("%Y-%m-%d"),
         )
 
 
-def markdown(rows: Sequence[Figures]) -> str:
-    lines = ["| " + " | ".join(HEAD) + " |", "|---|" + "---:|" * (len(HEAD) - 1)]
-    return "\n".join([*lines, *("| " + " | ".join(row.cells()) + " |" for row in rows)])
+def markdown(rows: Sequence[Figures], before: str = "") -> str:
+    """The table. Of ``before``, an earlier one, the rows stay that were not measured again."""
+    lines = {line.split(" | ")[0]: line for line in before.splitlines()[2:]}
+    made = ["| " + " | ".join(row.cells()) + " |" for row in rows]
+    lines |= {line.split(" | ")[0]: line for line in made}
+    head = ["| " + " | ".join(HEAD) + " |", "|---|" + "---:|" * (len(HEAD) - 1)]
+    return "\n".join([*head, *lines.values()])
