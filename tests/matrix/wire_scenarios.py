@@ -202,7 +202,7 @@ def _ca_undone(wire: Wire, task: Task) -> tuple[str, list[str]]:
 
 
 ROTATIONS = (
-    Scenario("rotation of a leaf", leaf, 31, _rotate, _rotated, _rotation_undone),
+    Scenario("rotation of a leaf", leaf, 30, _rotate, _rotated, _rotation_undone),
     Scenario("undo of a leaf's rotation", leaf, 16, _undo, _undo_resumed, _undo_again),
     Scenario("rotation of a CA", authority, 90, _rotate_ca, _ca_rotated, _ca_undone),
 )
