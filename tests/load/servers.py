@@ -21,6 +21,9 @@ PROGRAM = "/usr/local/bin/tlsload"
 _POSTGRES_GROUP = 5432
 # New connections stop coming a moment after a pod begins to end, not at once; on a busy machine it is a long one.
 _LEAVING_S = 10
+# Who answers late is ready all the same. Were a busy machine to take both pods out of the Service, connections would be
+# refused that no rotation had touched.
+_PATIENT = {"periodSeconds": 1, "timeoutSeconds": 20, "failureThreshold": 6}
 
 FILES = {
     "nginx.conf": """
@@ -180,7 +183,7 @@ class Server:
             "ports": [{"containerPort": program.port}],
             "env": self._environment(),
             "volumeMounts": self._mounts(),
-            "readinessProbe": {**ready, "periodSeconds": 1},
+            "readinessProbe": {**ready, **_PATIENT},
             "lifecycle": {"preStop": {"exec": {"command": ["sleep", str(_LEAVING_S)]}}},
         }
         spec: Manifest = {"containers": [container], "volumes": self._volumes(), "terminationGracePeriodSeconds": 40}
