@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help venv cluster cluster-down lint shellcheck sanity sanity-2.19 sanity-2.21 unit unit-2.19 unit-2.21 integration \
-        matrix bench sast-table test demo demo-shell demo-clean build clean
+        matrix handshakes bench sast-table test demo demo-shell demo-clean build clean
 
 NEWEST := .venv/a221-py312
 LOWEST := .venv/a219-py311
@@ -79,6 +79,9 @@ integration: venv ## tests on real clusters, CLUSTERS of them side by side
 
 matrix: venv ## the whole fault matrix: kills after every write, API and driver faults (MATRIX="kills --lanes 2")
 	@$(HERE) PATH="$(CURDIR)/$(NEWEST)/bin:$$PATH" $(PYTHON) -m tests.matrix $(MATRIX)
+
+handshakes: venv ## rotations of certificates and CAs under load, every connection counted (HANDSHAKES="leaf --only nginx")
+	@$(HERE) PATH="$(CURDIR)/$(NEWEST)/bin:$$PATH" $(PYTHON) -m tests.load $(HANDSHAKES)
 
 test: ## everything
 	@$(MAKE) --no-print-directory lint

@@ -30,8 +30,12 @@ def facts(program: str, arguments: Sequence[str]) -> dict[str, str]:
 
 def write(part: str, text: str) -> None:
     """Put ``text`` between the marks of ``part``."""
+    put(DOCUMENT, part, text)
+
+
+def put(document: Path, part: str, text: str) -> None:
+    """The same in another page."""
     begin, end = f"<!-- {part}: begin -->", f"<!-- {part}: end -->"
-    document = DOCUMENT.read_text()
-    before, rest = document.split(begin)
+    before, rest = document.read_text().split(begin)
     _old, after = rest.split(end)
-    DOCUMENT.write_text(f"{before}{begin}\n\n{text}\n{end}{after}")
+    document.write_text(f"{before}{begin}\n\n{text}\n{end}{after}")

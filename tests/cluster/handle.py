@@ -60,7 +60,7 @@ class Cluster:
         chosen = ("-c", container) if container else ()
         return self.kubectl("exec", "-n", namespace, pod, *chosen, "--", *command, check=check).stdout
 
-    def wait(self, what: str, test: Callable[[], Any], limit_s: float = 60) -> Any:
+    def wait(self, what: str, test: Callable[[], Any], limit_s: float = 60, every_s: float = 0.1) -> Any:
         """Poll until ``test`` gives something true, and return that; an error of kubectl counts as not yet."""
         end, last = time.monotonic() + limit_s, ""
         while time.monotonic() < end:
@@ -69,7 +69,7 @@ class Cluster:
                     return found
             except ClusterError as problem:
                 last = str(problem)
-            time.sleep(0.1)
+            time.sleep(every_s)
         raise ClusterError(f"{what}: not within {limit_s:.0f} s. {last}")
 
     def wait_ready(self, namespace: str, *names: str, limit_s: float = 60) -> None:

@@ -31,6 +31,7 @@ SUITE = "bookworm"
 WORK_PACKAGES = (
     "ca-certificates",
     "curl",
+    "haproxy",
     "mariadb-client-core",
     "mariadb-server-core",
     "nginx-light",

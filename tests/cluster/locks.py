@@ -81,6 +81,7 @@ BINARIES: dict[str, Binary] = {
             "github.com/coredns/coredns/coremain.GitCommit=github.com/coredns/coredns",
         ),
         Binary("certmanager", "certmanager", "."),
+        Binary("tlsload", "load", "."),
         Binary("versitygw", "s3", f"{_VERSITY}/cmd/versitygw", f"main.Version={_VERSITY}"),
         Binary("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", "sigs.k8s.io/kwok/pkg/consts.Version=sigs.k8s.io/kwok"),
         Binary(
@@ -136,6 +137,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "velero": ("versitygw", "velero", "velero-plugin-for-aws", "velero-crds"),
     "kwok": ("kwok", "kwok-stages"),
     "sanity": ("csi-sanity",),
+    "load": ("tlsload",),
 }
 
 
@@ -184,7 +186,8 @@ def linker_flags(binary: Binary, go_mod: str) -> str:
 def lock_hash(lock: str, folder: Path = paths.GO) -> str:
     """Twelve hex digits over everything that decides what a set builds, the Go version aside."""
     digest = hashlib.sha256(repr((FLAGS, sorted(ENVIRONMENT.items()))).encode())
-    sources = [folder / lock / "go.mod", folder / lock / "go.sum", *sorted((folder / lock).rglob("*.go"))]
+    sums = [path for path in [folder / lock / "go.sum"] if path.exists()]  # none where nothing is required
+    sources = [folder / lock / "go.mod", *sums, *sorted((folder / lock).rglob("*.go"))]
     for path in sources:
         digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes() + b"\0")
     items: list[Binary | Files] = [*BINARIES.values(), *FILES.values()]

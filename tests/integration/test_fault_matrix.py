@@ -58,6 +58,21 @@ def test_killed_or_failed_anywhere_it_goes_on_or_back(
     assert table.problems(rows) == []
 
 
+def test_rotations_killed_or_failed_go_on_or_back_and_no_connection_fails(
+    cluster: Cluster, tmp_path: Path, seed: int, say: Callable[[str], None]
+) -> None:
+    """A kill in the rotation of a leaf, one in its undo, and a schedule of API faults, under clients that count."""
+    leaves = [points.scenario("rotation of a leaf"), points.scenario("undo of a leaf's rotation")]
+    storm = next(one for one in points.tls_storms(seed, 3) if one.scenario is leaves[0])
+    chosen = [*points.some_kills(seed, 1, leaves), storm]
+
+    rows = side_by_side(cluster, tmp_path, LANES, chosen, lambda row: None)
+
+    say(table.shown(rows))
+    assert len(rows) == len(chosen)
+    assert table.problems(rows) == []
+
+
 def test_a_driver_that_fails_loses_nothing_and_leaves_nothing(
     cluster: Cluster, tmp_path: Path, faults: Faults, seed: int, say: Callable[[str], None]
 ) -> None:

@@ -5,7 +5,8 @@
 """``python -m tests.matrix``: the whole matrix on the test cluster, which is started where it is not up.
 
 Parts: ``kills`` (SIGKILL after every write), ``ansible`` (kills of real Ansible runs), ``storms`` (API faults),
-``driver`` (driver faults). All of them, unless some are named.
+``driver`` (driver faults), ``tls-kills`` and ``tls-storms`` (the same for rotations of certificates and CAs). All of
+them, unless some are named.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from tests.cluster.instance import Instance
 from tests.matrix import driver, points, table
 from tests.matrix.rows import Lane, Point, Row, side_by_side
 from tests.matrix.scenarios import SCENARIOS
+from tests.matrix.wire_scenarios import ROTATIONS
 
-PARTS = ("kills", "ansible", "storms", "driver")
+PARTS = ("kills", "ansible", "storms", "driver", "tls-kills", "tls-storms")
 
 
 def arguments() -> argparse.Namespace:
@@ -38,6 +40,7 @@ def arguments() -> argparse.Namespace:
         "--minutes", type=float, default=0, help="begin no row of a part after so long; drawn with the seed"
     )
     parser.add_argument("--storms", type=int, default=300, help="so many schedules")
+    parser.add_argument("--tls-storms", type=int, default=60, help="so many schedules of rotations")
     parser.add_argument("--only", default="", help="scenarios with this in their name")
     given = parser.parse_args()
     given.parts = given.parts or list(PARTS)
@@ -87,7 +90,10 @@ def wanted(part: str, cluster: Cluster, folder: Path, given: argparse.Namespace)
         return points.by_ansible()
     if part == "storms":
         return points.storms(given.seed, given.storms)
-    chosen = [one for one in SCENARIOS if given.only in one.name]
+    if part == "tls-storms":
+        return points.tls_storms(given.seed, given.tls_storms)
+    known = ROTATIONS if part == "tls-kills" else SCENARIOS
+    chosen = [one for one in known if given.only in one.name]
     return points.kills(points.writes(cluster, folder, chosen))
 
 

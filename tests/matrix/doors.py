@@ -62,7 +62,7 @@ class Doors:
         )
 
     def run(
-        self, door: str, options: dict[str, Any], *, die_at: int = 0, timeout_s: float = 30, limit_s: int = 240
+        self, door: str, options: dict[str, Any], *, die_at: int = 0, timeout_s: float = 30, limit_s: int = 600
     ) -> Ran:
         """``timeout_s``: after which a request is given up; ``limit_s``: after which the process is ended."""
         out, log = self._folder / "out", self._folder / "log"

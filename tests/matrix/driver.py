@@ -19,7 +19,8 @@ from tests.cluster.faults import Fault, Faults
 from tests.matrix import invariants
 from tests.matrix.doors import Ran
 from tests.matrix.invariants import Guard
-from tests.matrix.scenarios import GOOD, HOOKS, Bench, Task, again, prepare_prune, prepare_restore, settled
+from tests.matrix.scenarios import GOOD, HOOKS, Bench, prepare_prune, prepare_restore, settled
+from tests.matrix.tasks import Task, again
 from tests.matrix.troubles import clear_error
 
 FIRE, AWAY, FULL = "disk on fire", "not now", "no room"

@@ -7,23 +7,27 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from tests.cluster.handle import Cluster
-from tests.matrix.rows import WAYS, Lane, Point
-from tests.matrix.scenarios import RESUME, SCENARIOS, UNDO, Scenario
+from tests.matrix.rows import Lane, Point
+from tests.matrix.scenarios import SCENARIOS
+from tests.matrix.tasks import RESUME, UNDO, WAYS, Scenario
 from tests.matrix.troubles import AnsibleKill, Kill, Storm
+from tests.matrix.wire_scenarios import ROTATIONS
 
 # Scenarios that bad weather comes over, in turn.
 STORMY = ("capture, three claims", "restore, one claim", "restore, three claims")
 # After which writes Ansible's own runs are killed: in the staging, while it is stopped, in the swap, at the end.
 _BY_ANSIBLE = (3, 9, 17, 22, 25, 29)
 _ALONE = (3, 17, 25)
+# Rotations that it comes over, in turn, with about how many requests each makes.
+_ROTATING = (("rotation of a CA", 600), ("rotation of a leaf", 150), ("undo of a leaf's rotation", 120))
 
 
 def scenario(name: str) -> Scenario:
-    return next(one for one in SCENARIOS if one.name == name)
+    return next(one for one in (*SCENARIOS, *ROTATIONS) if one.name == name)
 
 
 def writes(cluster: Cluster, folder: Path, chosen: Iterable[Scenario]) -> Iterator[tuple[Scenario, int]]:
@@ -54,11 +58,20 @@ def storms(seed: int, count: int) -> list[Point]:
     return [Point(scenario(STORMY[n % 3]), Storm(seed, n), WAYS[n // 3 % 2]) for n in range(1, count + 1)]
 
 
-def some_kills(seed: int, each: int) -> list[Point]:
+def tls_storms(seed: int, count: int) -> list[Point]:
+    """The same over rotations."""
+    found = []
+    for number in range(1, count + 1):
+        name, requests = _ROTATING[number % 3]
+        found.append(Point(scenario(name), Storm(seed, number, requests), WAYS[number // 3 % 2]))
+    return found
+
+
+def some_kills(seed: int, each: int, scenarios: Sequence[Scenario] = SCENARIOS) -> list[Point]:
     """``each`` kills of every scenario at points that the seed draws, the ways in turn."""
     chance = random.Random(seed)
     return [
         Point(one, Kill(chance.randint(1, one.writes)), WAYS[(index + number) % 2])
-        for index, one in enumerate(SCENARIOS)
+        for index, one in enumerate(scenarios)
         for number in range(each)
     ]

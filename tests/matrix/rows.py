@@ -15,15 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.cluster.handle import Cluster
 from tests.matrix.doors import Doors
-from tests.matrix.invariants import Guard
-from tests.matrix.scenarios import RESUME, UNDO, Bench, Scenario
-from tests.matrix.tiny import Tiny
+from tests.matrix.tasks import RESUME, Place, Scenario
 from tests.matrix.troubles import Site, Trouble
-
-WAYS = (RESUME, UNDO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +50,24 @@ class Row:
 
 
 class Lane:
-    """One application of each size, in namespaces of their own, and the processes that work on them."""
+    """One application of each kind, in namespaces of their own, and the processes that work on them."""
 
     def __init__(self, cluster: Cluster, folder: Path) -> None:
         self._cluster = cluster
         self._doors = Doors(folder)
         self._site = Site(cluster)
-        self._benches: dict[int, Bench] = {}
+        self._benches: dict[Callable[[Cluster, Doors], Any], Any] = {}
 
-    def bench(self, scenario: Scenario) -> Bench:
-        """The application for the scenario; rows of one size share one."""
-        if scenario.claims not in self._benches:
-            self._benches[scenario.claims] = Bench(Tiny.deployed(self._cluster, scenario.claims), self._doors)
-        return self._benches[scenario.claims]
+    def bench(self, scenario: Scenario) -> Any:
+        """The application for the scenario (a :class:`Place`); rows of one kind share one."""
+        if scenario.made not in self._benches:
+            self._benches[scenario.made] = scenario.made(self._cluster, self._doors)
+        return self._benches[scenario.made]
 
     def drop(self) -> None:
         """A row went wrong: the next one finds new applications."""
         while self._benches:
-            self._benches.popitem()[1].tiny.remove()
+            self._benches.popitem()[1].remove()
 
     def close(self) -> None:
         try:
@@ -91,15 +88,15 @@ class Lane:
         began = time.monotonic()
         hit, what, outcome, looks = False, "", "", 0
         try:
-            bench = self.bench(point.scenario)
+            bench: Place = self.bench(point.scenario)
             task = point.scenario.prepare(bench, _mark())
-            with Guard(bench.tiny, task.words) as guard:
+            with bench.guard(task) as guard:
                 hit, what, problems = point.trouble.strike(self._site, bench, task)
                 way = point.scenario.resumed if point.way == RESUME else point.scenario.undone
                 outcome, wrong = way(bench, task)
             problems = [*problems, *wrong, *guard.broken[:3]]
             looks = guard.looked
-            bench.tiny.clear()
+            bench.clear()
         except Exception as error:
             problems = [f"{type(error).__name__}: {error}"]
         if problems:

@@ -10,30 +10,18 @@ the same task was run again or the operation was undone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.knowngood.kube.plugins.module_utils._core.ports import FINISHED, Operation
+from tests.cluster.handle import Cluster
 from tests.matrix import invariants
 from tests.matrix.doors import Doors, Ran
+from tests.matrix.invariants import Guard
+from tests.matrix.tasks import NOTHING, THERE, WENT_ON, Scenario, Task, again, put_back
 from tests.matrix.tiny import HOOKS, Tiny
 
 GOOD = "good"
-RESUME, UNDO = "resume", "undo"
-NOTHING, WENT_ON, PUT_BACK, THERE = "nothing was begun", "went on", "put back", "it was done already"
-
-
-@dataclass(slots=True)
-class Task:
-    """A door with its options, and what was there before. ``words``: the data that must not be lost meanwhile."""
-
-    door: str
-    options: dict[str, Any]
-    words: tuple[str, ...]
-    before: dict[str, Any]
-    operations: frozenset[str]
-    facts: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -59,38 +47,26 @@ class Bench:
         new = [op for op in self.tiny.journal.list(self.tiny.target) if op.id not in task.operations]
         return new[0] if new else None
 
+    def operation(self, state: str, identity: str) -> Ran:
+        given = {key: task for key, task in self.tiny.options().items() if key != "app"}
+        return self.doors.run("operation", {**given, "state": state, "id": identity})
 
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """``prepare`` a task; ``resumed`` and ``undone`` go on after the kill: the outcome, and what is wrong.
+    def guard(self, task: Task) -> Guard:
+        return Guard(self.tiny, task.words)
 
-    ``writes`` is about how many the task has: what a sample is drawn from. The whole matrix counts them.
-    """
+    def clear(self) -> None:
+        self.tiny.clear()
 
-    name: str
-    claims: int
-    writes: int
-    prepare: Callable[[Bench, str], Task]
-    resumed: Callable[[Bench, Task], tuple[str, list[str]]]
-    undone: Callable[[Bench, Task], tuple[str, list[str]]]
+    def remove(self) -> None:
+        self.tiny.remove()
 
 
-def again(bench: Bench, task: Task) -> Ran:
-    return bench.doors.run(task.door, task.options)
+def one_claim(cluster: Cluster, doors: Doors) -> Bench:
+    return Bench(Tiny.deployed(cluster, 1), doors)
 
 
-def operation(bench: Bench, state: str, identity: str) -> Ran:
-    given = {key: task for key, task in bench.tiny.options().items() if key != "app"}
-    return bench.doors.run("operation", {**given, "state": state, "id": identity})
-
-
-def put_back(bench: Bench, task: Task) -> tuple[str, list[str]]:
-    """Undoes what the task began."""
-    begun = bench.begun(task)
-    if begun is None:
-        return NOTHING, []
-    ran = operation(bench, "undone", begun.id)
-    return PUT_BACK, [] if ran.ok else [f"undo: {ran.problem()}"]
+def three_claims(cluster: Cluster, doors: Doors) -> Bench:
+    return Bench(Tiny.deployed(cluster, 3), doors)
 
 
 # -- capture
@@ -226,13 +202,13 @@ def _undo_ended(bench: Bench, task: Task, state: str) -> tuple[str, list[str]]:
     identity = task.facts["operation"]
     found = bench.tiny.journal.get(identity)
     assert found is not None
-    ran = operation(bench, state, identity)
+    ran = bench.operation(state, identity)
     if not ran.ok:
         return WENT_ON, [ran.problem()]
     if found.state == FINISHED and state == "resumed":
         # The kill came before the undo was begun: nothing was unfinished, so it stands as it was restored.
         outcome, wrong = NOTHING, [*invariants.data_is(bench.tiny, task.words[1]), *settled(bench, task)]
-        ran = operation(bench, "undone", identity)
+        ran = bench.operation("undone", identity)
         return outcome, wrong + ([] if ran.ok else [ran.problem()]) + _as_before(bench, task)
     return (WENT_ON if found.unfinished else THERE), _as_before(bench, task)
 
@@ -282,10 +258,10 @@ def _prune_undone(bench: Bench, task: Task) -> tuple[str, list[str]]:
 
 
 SCENARIOS = (
-    Scenario("capture, three claims", 3, 18, _capture, _captured, _capture_undone),
-    Scenario("restore, one claim", 1, 36, prepare_restore, _restored, _restore_undone),
-    Scenario("restore, three claims", 3, 72, prepare_restore, _restored, _restore_undone),
-    Scenario("undo, one claim", 1, 34, _undo, _undo_resumed, _undo_again),
-    Scenario("undo, three claims", 3, 60, _undo, _undo_resumed, _undo_again),
-    Scenario("prune", 1, 12, prepare_prune, _pruned, _prune_undone),
+    Scenario("capture, three claims", three_claims, 18, _capture, _captured, _capture_undone),
+    Scenario("restore, one claim", one_claim, 36, prepare_restore, _restored, _restore_undone),
+    Scenario("restore, three claims", three_claims, 72, prepare_restore, _restored, _restore_undone),
+    Scenario("undo, one claim", one_claim, 34, _undo, _undo_resumed, _undo_again),
+    Scenario("undo, three claims", three_claims, 60, _undo, _undo_resumed, _undo_again),
+    Scenario("prune", one_claim, 12, prepare_prune, _pruned, _prune_undone),
 )

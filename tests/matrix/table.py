@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tests.matrix.rows import WAYS, Row
+from tests.matrix.rows import Row
+from tests.matrix.tasks import WAYS
 
 _WIDTH = 120
 
@@ -37,7 +38,7 @@ def summary(name: str, rows: Sequence[Row]) -> str:
             missed = len(mine) - sum(row.hit for row in mine)
             aside = f", {missed} met nothing" if missed else ""
             parts.append(f"{way} {good} of {len(mine)} ({100 * good // len(mine)} %{aside})")
-    return f"{name}: {', '.join(parts)}; volumes looked at {sum(row.looks for row in rows)} times"
+    return f"{name}: {', '.join(parts)}; looked at {sum(row.looks for row in rows)} times"
 
 
 def problems(rows: Sequence[Row]) -> list[str]:

@@ -14,15 +14,16 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from tests.cluster.faultproxy import FaultProxy
 from tests.cluster.handle import Cluster
 from tests.cluster.strikes import Calm, Request, Schedule, Strike
 from tests.integration.volumes_app import App
 from tests.matrix.doors import Ran
-from tests.matrix.scenarios import Bench, Task
-from tests.matrix.weather import draw
+from tests.matrix.scenarios import Bench
+from tests.matrix.tasks import Place, Task
+from tests.matrix.weather import REQUESTS, draw
 
 Struck = tuple[bool, str, list[str]]
 _UNIQUE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<=-)[0-9a-f]{6,}\b")
@@ -36,7 +37,7 @@ class Trouble(Protocol):
     @property
     def title(self) -> str: ...
 
-    def strike(self, site: Site, bench: Bench, task: Task) -> Struck: ...
+    def strike(self, site: Site, bench: Any, task: Task) -> Struck: ...
 
 
 class Site:
@@ -67,7 +68,7 @@ class Kill:
     def title(self) -> str:
         return f"{self.number:>3}"
 
-    def strike(self, site: Site, bench: Bench, task: Task) -> Struck:
+    def strike(self, site: Site, bench: Place, task: Task) -> Struck:
         del site
         ran = bench.doors.run(task.door, task.options, die_at=self.number)
         problems = [] if ran.killed or ran.ok else [f"it failed before it was killed: {ran.problem()}"]
@@ -76,17 +77,18 @@ class Kill:
 
 @dataclass(frozen=True, slots=True)
 class Storm:
-    """The API server fails requests of the task by schedule ``number`` of the seed."""
+    """The API server fails requests of the task, of about ``requests``, by schedule ``number`` of the seed."""
 
     seed: int
     number: int
+    requests: int = REQUESTS
 
     @property
     def title(self) -> str:
         return f"schedule {self.number}"
 
-    def strike(self, site: Site, bench: Bench, task: Task) -> Struck:
-        proxy = site.proxy(draw(self.seed, self.number))
+    def strike(self, site: Site, bench: Place, task: Task) -> Struck:
+        proxy = site.proxy(draw(self.seed, self.number, self.requests))
         known, before = len(proxy.log), len(proxy.strikes)
         options = {**task.options, "kubeconfig": str(proxy.kubeconfig)}
         ran = bench.doors.run(task.door, options, timeout_s=_PATIENCE_S)

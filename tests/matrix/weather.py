@@ -11,7 +11,7 @@ import random
 from tests.cluster.strikes import KINDS, Request, Seeded, Strike
 
 # A capture asks the API server about half as often as this, a restore of three claims twice as often.
-_REQUESTS = 80
+REQUESTS = 80
 
 
 class Weather:
@@ -26,7 +26,7 @@ class Weather:
         return self.seeded.strike(request) if self._seen > self.fine else None
 
 
-def draw(seed: int, number: int) -> Weather:
+def draw(seed: int, number: int, requests: int = REQUESTS) -> Weather:
     """Schedule ``number`` of a seed: a drizzle of all kinds, a shower of few, or a storm that outlasts every retry."""
     chance = random.Random(f"{seed}:{number}")
     kinds = KINDS if chance.random() < 0.5 else tuple(chance.sample(KINDS, chance.randint(1, 4)))
@@ -41,4 +41,4 @@ def draw(seed: int, number: int) -> Weather:
         most=chance.choice([0, 0, 4]),
         seconds=seconds,
     )
-    return Weather(chance.choice([0, chance.randint(0, _REQUESTS)]), seeded)
+    return Weather(chance.choice([0, chance.randint(0, requests)]), seeded)

@@ -30,7 +30,7 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.client import Cluster
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.state import LeaseStore
 
-DOORS = ("recovery_point", "restore", "operation")
+DOORS = ("recovery_point", "restore", "operation", "certificate_rotation", "ca_rotation")
 _MODULES = "ansible_collections.knowngood.kube.plugins.modules"
 _WRITING = ("POST", "PUT", "PATCH", "DELETE")
 # Its renewals come with the clock, not with the work: they would make the count of a run a matter of luck.

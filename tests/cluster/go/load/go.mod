@@ -1,0 +1,3 @@
+module knowngood/tests/cluster/load
+
+go 1.26.0
