@@ -465,7 +465,6 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.knowngood.kube.plugins.module_utils._ansible.application import APP_ARGS, spec_of
 from ansible_collections.knowngood.kube.plugins.module_utils._ansible.args import AUTH_ARGS, COMMON_ARGS
 from ansible_collections.knowngood.kube.plugins.module_utils._ansible.frame import Frame, run_door
-from ansible_collections.knowngood.kube.plugins.module_utils._ansible.giving_up import absent
 from ansible_collections.knowngood.kube.plugins.module_utils._core.durations import seconds
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.capture import capture
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.capture_plan import CaptureWish, limits
@@ -524,6 +523,8 @@ def present(frame: Frame) -> dict[str, object]:
 
 
 def gone(frame: Frame) -> dict[str, object]:
+    from ansible_collections.knowngood.kube.plugins.module_utils._ansible.giving_up import absent
+
     return absent(frame, tools(frame))
 
 

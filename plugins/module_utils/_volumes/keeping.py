@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from types import TracebackType
 
@@ -39,6 +39,7 @@ class Keeper:
         self._labels = labels
         self._early = early
         self._pool = ThreadPoolExecutor(AT_ONCE)
+        self._begun: list[Future[None]] = []
         self._taken: set[str] = set()
         self._earliest: dt.datetime | None = None
 
@@ -49,6 +50,9 @@ class Keeper:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._pool.shutdown(wait=True, cancel_futures=error is not None)
+        if error is None:
+            for one in self._begun:
+                one.result()
 
     def seen(self, content: Object) -> None:
         """A content as it is while the wave is cut; kept when the driver is done with it."""
@@ -63,7 +67,7 @@ class Keeper:
         self._taken.add(uid)
         cut = parse_time(moment)
         self._earliest = min(cut, self._earliest or cut)
-        self._pool.submit(self._keep, content, self._labels(self._earliest))
+        self._begun.append(self._pool.submit(self._keep, content, self._labels(self._earliest)))
 
     def _keep(self, content: Object, labels: Mapping[str, str]) -> None:
         with suppress(KnownGoodError):
