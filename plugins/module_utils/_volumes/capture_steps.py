@@ -76,6 +76,7 @@ class Wave:
             return _marks(context, point_id(name, cut, context.operation_id))
 
         held = bool(runner.hooks.holding or runner.hooks.velero_hooks)
+        cutter.look()
         with Keeper(self._tools, marks, early=not held) as cutter.keeper:
             try:
                 runner.before()

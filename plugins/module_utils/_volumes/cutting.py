@@ -62,6 +62,7 @@ class Cutter:
     made: dict[str, Object] = field(default_factory=dict)
     contents: dict[str, Object] = field(default_factory=dict)
     grouped: list[_Grouped] = field(default_factory=list)
+    version: str = ""
 
     @property
     def selector(self) -> str:
@@ -76,6 +77,11 @@ class Cutter:
                 gone += 1
                 groups.free(self.tools, self.group.api, group)
         return gone + snapshots.discard(self.tools, self.namespace, self.selector)
+
+    def look(self) -> None:
+        """Where to look for contents from: what can be asked before the writers are held need not be asked later."""
+        if not self.group:
+            self.version = position(self.tools.cluster, snapshots.CONTENT)
 
     def cut(self, claims: Sequence[str], timeout_s: float) -> None:
         """Snapshots of these claims, all at once; returns as soon as the driver has cut the last one.
@@ -165,7 +171,7 @@ class _Singles:
         tools = self._cutter.tools
         deadline = tools.clock.monotonic() + timeout_s
         # Whatever is made after this position is seen from here on: older contents are never read.
-        version = position(tools.cluster, snapshots.CONTENT)
+        version = self._cutter.version or position(tools.cluster, snapshots.CONTENT)
         self._make()
         while self._left:
             left = deadline - tools.clock.monotonic()
