@@ -54,8 +54,8 @@ options:
         writers until the C(post) hook of the same name lets them go. That one has to be harmless when it runs twice.
       - C(kind=session) keeps C(command) running from before the freeze until the cut. It holds once it has printed a
         line with C(ready). It lets go when it reads C(release), or the end of its stdin.
-      - C(kind=fsfreeze) freezes the filesystem at C(path), or of C(claim), in a container that has C(fsfreeze) and
-        CAP_SYS_ADMIN. A Btrfs is not frozen, as that would stop all volumes of its pool.
+      - C(kind=fsfreeze) freezes the filesystem at C(path), of C(claim), or of all C(claims) side by side. Its container
+        needs C(fsfreeze) and CAP_SYS_ADMIN. A Btrfs is not frozen, as that would stop all volumes of its pool.
       - C(profile) is V(postgresql), V(mysql), V(mariadb), V(redis) or V(mongodb), and knows what to do. Its C(options)
         are C(user), C(host) (or the path of a socket), C(port), C(database), C(password_env) (the name of a variable in
         the container) and C(password_file) (a path in it). Replicas are held before primaries. The commands for MySQL
@@ -465,7 +465,6 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.knowngood.kube.plugins.module_utils._ansible.application import APP_ARGS, spec_of
 from ansible_collections.knowngood.kube.plugins.module_utils._ansible.args import AUTH_ARGS, COMMON_ARGS
 from ansible_collections.knowngood.kube.plugins.module_utils._ansible.frame import Frame, run_door
-from ansible_collections.knowngood.kube.plugins.module_utils._ansible.giving_up import absent
 from ansible_collections.knowngood.kube.plugins.module_utils._core.durations import seconds
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.capture import capture
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.capture_plan import CaptureWish, limits
@@ -524,6 +523,8 @@ def present(frame: Frame) -> dict[str, object]:
 
 
 def gone(frame: Frame) -> dict[str, object]:
+    from ansible_collections.knowngood.kube.plugins.module_utils._ansible.giving_up import absent
+
     return absent(frame, tools(frame))
 
 

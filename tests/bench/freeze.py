@@ -12,47 +12,35 @@ from .figures import Measure, Section, Target
 from .floor import capture as floor
 from .rig import Bench, loads
 
-_MARK = "date +%s.%N >> /tmp/marks"
-
 
 def window(bench: Bench, count: int, rounds: int) -> Section:
     section = Section(
         f"Freeze window of {count} volumes",
-        "One pod freezes its ext4 volumes (a loop device each) in a pre hook and thaws them in a post hook. The window "
-        "is taken by the pod's own clock, from the first freeze to the last thaw. The driver's cut time is that of the "
-        "floor: all VolumeSnapshots created at once, until the last content has its handle.",
+        "One pod has its ext4 volumes (a loop device each) frozen by one hook. The window is what the point states as "
+        "freeze_ms: from before the freeze is sent into the pod until the thaw of the last volume is answered, so it "
+        "contains the time that writers waited. The driver's cut time is that of the floor: all VolumeSnapshots "
+        "created at once, until the last content has its handle.",
     )
     with loads(section):
         namespace = bench.namespace("bench-freeze")
         claims = bench.claims(namespace, count, "local-ext4")
         bench.cluster.apply(_deployment(bench.image, claims), namespace=namespace)
         bench.cluster.wait_ready(namespace, "deployment/app", limit_s=180)
-        folders = " ".join(f"/{one}" for one in claims)
-        hooks = {
-            "pre": [_hook(f"{_MARK}; for d in {folders}; do fsfreeze --freeze $d || exit 1; done", True)],
-            "post": [_hook(f"for d in {folders}; do fsfreeze --unfreeze $d; done; {_MARK}", False)],
-        }
-        cuts, windows, said = [], [], []
+        freeze = {"name": "disks", "workload": "Deployment/app", "kind": "fsfreeze", "claims": claims}
+        options = {"app": {"name": "freeze", "namespace": namespace}, "hooks": {"pre": [freeze]}}
+        cuts, windows = [], []
         for _round in range(rounds):
             cuts.append(floor(bench.kubeconfig, namespace, claims, "local", cuts=True).cut_s)
-            bench.cluster.exec(namespace, "deploy/app", "rm", "-f", "/tmp/marks")
-            application = {"name": "freeze", "namespace": namespace}
-            done = bench.task("recovery_point", {"app": application, "hooks": hooks, "snapshot_class": "local"})
-            if not done.result.get("recovery_points"):
-                raise RuntimeError(f"no point: {done.result.get('msg')}")
-            marks = [float(line) for line in bench.cluster.exec(namespace, "deploy/app", "cat", "/tmp/marks").split()]
-            windows.append(marks[-1] - marks[0])
-            said.append(max(done.result["recovery_points"][0]["freeze_ms"].values()) / 1000)
+            done = bench.task("recovery_point", {**options, "snapshot_class": "local"})
+            (point,) = done.result.get("recovery_points") or [{}]
+            if point.get("consistency") != "application":
+                raise RuntimeError(f"not frozen through all cuts: {done.result.get('msg') or point}")
+            windows.append(max(point["freeze_ms"].values()) / 1000)
         bench.delete(namespace)
     cut, own = Measure("driver's cut time", tuple(cuts)), Measure("freeze window", tuple(windows))
-    section.measures = [cut, own, Measure("freeze_ms as the point states it", tuple(said))]
+    section.measures = [cut, own]
     section.targets = [Target("window beyond the cut time", (own.value - cut.value) * 1000, most=300, unit="ms")]
     return section
-
-
-def _hook(script: str, holds: bool) -> dict[str, object]:
-    hook: dict[str, object] = {"name": "freeze", "workload": "Deployment/app", "command": ["sh", "-c", script]}
-    return {**hook, "holds": True} if holds else hook
 
 
 def _deployment(image: str, claims: list[str]) -> dict[str, object]:

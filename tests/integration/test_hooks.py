@@ -24,6 +24,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._volumes.capture_pl
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.hooks import Hooks
 from tests.cluster.faults import Fault, Faults
 from tests.cluster.handle import Cluster
+from tests.cluster.objects import claim
 from tests.integration import databases
 from tests.integration.volumes_app import App, Killed, dying_after
 
@@ -381,6 +382,25 @@ class TestHolding:
         assert "the budget of 1 s was exceeded" in late["consistency_reason"]
         assert late["freeze_ms"]["files"] < 5000
         in_files(frozen, "echo thawed > /files/note")
+        assert processes(frozen) == []
+
+    @pytest.mark.rig
+    def test_several_disks_of_a_pod_are_frozen_by_one_hook(self, frozen: App) -> None:
+        frozen.cluster.apply(claim("more", "local-ext4"), namespace=frozen.namespace)
+        container = {"name": "files", "volumeMounts": [{"name": "more", "mountPath": "/more"}]}
+        volume = {"name": "more", "persistentVolumeClaim": {"claimName": "more"}}
+        patch = {"spec": {"template": {"spec": {"containers": [container], "volumes": [volume]}}}}
+        frozen.cluster.kubectl("patch", "deployment", "files", "-n", frozen.namespace, "-p", json.dumps(patch))
+        frozen.cluster.kubectl("rollout", "status", "-n", frozen.namespace, "deployment/files", "--timeout=120s")
+        selector = ("-n", frozen.namespace, "-l", "app=files")
+        frozen.cluster.wait("one pod", lambda: len(frozen.cluster.get("pods", *selector)["items"]) == 1)
+
+        both = {"name": "disks", "workload": FILES, "kind": "fsfreeze", "claims": ["files", "more"]}
+        point = captured(frozen, {"pre": [both]})
+
+        assert said(point) == ("application", "filesystems were frozen through all cuts")
+        assert point["freeze_ms"]["files"] == point["freeze_ms"]["more"] > 0
+        in_files(frozen, "echo thawed > /files/note && echo thawed > /more/note")
         assert processes(frozen) == []
 
     @pytest.mark.rig

@@ -90,14 +90,15 @@ class OfOneObject:
         return None
 
 
-def amend(cluster: Cluster, ref: Ref, change: Callable[[Object], Object | None]) -> Object:
+def amend(cluster: Cluster, ref: Ref, change: Callable[[Object], Object | None], seen: Object | None = None) -> Object:
     """Patches the object with what ``change`` makes of it (a merge patch; None: nothing to do); returns it.
 
     Each patch carries uid and resourceVersion, so it only meets the object that ``change`` saw; when a controller was
-    faster, it is read and decided anew. Raises NotFound and Conflict as :func:`read`.
+    faster, it is read and decided anew. ``seen``: the object as it was read a moment ago. Raises NotFound and Conflict
+    as :func:`read`.
     """
     for attempt in range(_TRIES):
-        obj = read(cluster, ref)
+        obj = seen if seen and not attempt and seen["metadata"]["uid"] == ref.uid else read(cluster, ref)
         patch = change(obj)
         if patch is None:
             return obj

@@ -15,6 +15,9 @@ from typing import Any
 
 from .._core.errors import BadInput
 
+CONNECTIONS = 24
+"""Connections that are kept open: as many as are used at once. One above that costs a handshake for each request."""
+
 
 @dataclass(frozen=True, slots=True)
 class AuthOptions:
@@ -69,6 +72,7 @@ def configuration(auth: AuthOptions) -> Any:
         if path and not os.path.isfile(path):
             raise BadInput("a certificate or key file of the cluster's access is missing", where=str(path))
     config.retries = False
+    config.connection_pool_maxsize = CONNECTIONS
     return config
 
 

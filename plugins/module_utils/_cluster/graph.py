@@ -12,6 +12,7 @@ PRIVATE to this collection.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -29,6 +30,7 @@ RESTING_REPLICAS = "knowngood.io/resting-replicas"
 _LISTED = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "ReplicationController")
 _SCALED = ("Deployment", "StatefulSet", "ReplicaSet", "ReplicationController")
 _SINGLE_READS = 8
+_AT_ONCE = 8
 
 
 def resolve(cluster: Cluster, spec: ApplicationSpec, *, strict: bool = True) -> Application:
@@ -61,7 +63,8 @@ class Observed:
 
 def _observe(cluster: Cluster, spec: ApplicationSpec) -> Observed:
     kinds = ("Pod", *_LISTED, "HorizontalPodAutoscaler", "PersistentVolumeClaim")
-    seen = Observed({kind: cluster.list(kind, spec.namespace) for kind in kinds})
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        seen = Observed(dict(zip(kinds, pool.map(lambda kind: cluster.list(kind, spec.namespace), kinds), strict=True)))
     seen.objects[SCALED_OBJECT] = _scaled_objects(cluster, spec.namespace)
     seen.owners = _foreign_owners(cluster, seen)
     seen.volumes = _volumes(cluster, seen.of("PersistentVolumeClaim"))
@@ -107,10 +110,10 @@ def _fetch(cluster: Cluster, reference: Mapping[str, Any], namespace: str) -> Ob
 
 def _volumes(cluster: Cluster, claims: Iterable[Object]) -> dict[str, Object]:
     """The volumes that the claims are bound to, by name: singly while they are few, else one list."""
-    names = sorted({c["spec"]["volumeName"] for c in claims if c["spec"].get("volumeName")})
+    names = {c["spec"]["volumeName"] for c in claims if c["spec"].get("volumeName")}
     if len(names) > _SINGLE_READS:
         return {v["metadata"]["name"]: v for v in cluster.list("PersistentVolume") if v["metadata"]["name"] in names}
-    found = ((name, cluster.find("PersistentVolume", name)) for name in names)
+    found = ((name, cluster.find("PersistentVolume", name)) for name in sorted(names))
     return {name: volume for name, volume in found if volume is not None}
 
 

@@ -17,7 +17,7 @@ import re
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -325,7 +325,7 @@ def new_holder() -> str:
 def engine(
     cluster: Cluster,
     state_namespace: str,
-    actions: dict[str, Action],
+    actions: Mapping[str, Action],
     *,
     reporter: Reporter,
     stopping: Any,

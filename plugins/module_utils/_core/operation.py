@@ -354,7 +354,7 @@ class Engine:
                 raise _in_the_way(other)
 
     def _check_actions(self, plan: Plan) -> None:
-        unknown = sorted({step.action for step in plan.steps} - set(self.actions))
+        unknown = sorted({step.action for step in plan.steps if step.action not in self.actions})
         if unknown:
             raise BadInput(
                 "the operation has steps that this version does not know",

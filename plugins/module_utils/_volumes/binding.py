@@ -9,18 +9,19 @@ PRIVATE to this collection.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from .._cluster.kinds import named
 from .._cluster.waits import wait_until
 from .._core.errors import KnownGoodError, NotProven, TimedOut
 from .events import event_time, warning_text
 from .objects import Object, delete, label
-from .tools import Tools
+from .tools import Tools, in_parallel
 
 PVC, PV, POD = "PersistentVolumeClaim", "PersistentVolume", "Pod"
 COPY_ROUTE = "where the storage does not have this snapshot, restore from an off-cluster copy of the point"
 _LOOK_S = 3.0
+_SINGLE_READS = 8
 # What a provisioner says of a snapshot that its storage does not have; no retry brings it back.
 _FINAL = ("code = NotFound", "code = InvalidArgument", "requested volume mode")
 
@@ -96,17 +97,32 @@ def _raise_final(namespace: str, said: Mapping[str, str]) -> None:
             )
 
 
+def volumes_of(tools: Tools, names: Iterable[str]) -> dict[str, Object]:
+    """The volumes of these names that exist: singly, all at once, while they are few, else by one list."""
+    wanted = sorted(set(names))
+    if len(wanted) > _SINGLE_READS:
+        there = {volume["metadata"]["name"]: volume for volume in tools.cluster.list(PV)}
+        return {name: there[name] for name in wanted if name in there}
+    found = in_parallel(lambda name: tools.cluster.find(PV, name), wanted)
+    return {name: volume for name, volume in zip(wanted, found, strict=True) if volume is not None}
+
+
 def bound_volume(tools: Tools, claim: Object) -> Object:
     """The volume of a bound claim; binding is looked at from both sides. Raises NotProven."""
-    meta = claim["metadata"]
     volume = tools.cluster.get(PV, bound_to(claim))
+    both_ways(volume, claim)
+    return volume
+
+
+def both_ways(volume: Object, claim: Object) -> None:
+    """Raises NotProven for the volume of a bound claim that does not name the claim."""
+    meta = claim["metadata"]
     if not names_claim(volume, claim):
         back = volume["spec"].get("claimRef") or {}
         raise NotProven(
             f"{named(PVC, meta['name'], meta['namespace'])} and its volume do not name each other",
             why=f"{named(PV, volume['metadata']['name'])} names {back.get('namespace')}/{back.get('name')}",
         )
-    return volume
 
 
 def names_claim(volume: Object, claim: Object) -> bool:

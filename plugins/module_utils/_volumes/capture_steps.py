@@ -9,6 +9,7 @@ PRIVATE to this collection.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from .._cluster.graph import resolve
@@ -25,6 +26,7 @@ from .cutting import Cutter, Group
 from .groups import GroupApi
 from .hook_runs import HookRunner
 from .hooks import Hooks
+from .keeping import Keeper
 from .names import CAPTURE, OPERATION, POINT, point_id, point_label
 from .objects import Object
 from .tools import Tools, in_parallel
@@ -62,18 +64,28 @@ class Wave:
             runner.let_go()
         cutter = self._cutter(step, context)
         cutter.discard()
-        claims = [str(volume["claim"]) for volume in params["volumes"]]
-        try:
-            runner.before()
-            for together in runner.phases(claims):
-                cutter.cut(together, params["cut_timeout_s"])
-                runner.cut(together)
-        finally:
-            runner.after()
-        cuts = cutter.ready(params["ready_timeout_s"])
-        for claim in claims:
-            cuts[claim]["labels"] = labels[claim]
+        cuts = self._cut(step, cutter, runner, context)
+        for claim, cut in cuts.items():
+            cut["labels"] = labels[claim]
         return self._result(step, app, runner, cuts, context)
+
+    def _cut(self, step: Step, cutter: Cutter, runner: HookRunner, context: Context) -> dict[str, dict[str, Json]]:
+        params, name = step.params, step.params["spec"]["name"]
+
+        def marks(cut: dt.datetime) -> dict[str, str]:
+            return _marks(context, point_id(name, cut, context.operation_id))
+
+        held = bool(runner.hooks.holding or runner.hooks.velero_hooks)
+        cutter.look()
+        with Keeper(self._tools, marks, early=not held) as cutter.keeper:
+            try:
+                runner.before()
+                for together in runner.phases([str(volume["claim"]) for volume in params["volumes"]]):
+                    cutter.cut(together, params["cut_timeout_s"])
+                    runner.cut(together)
+            finally:
+                runner.after()
+            return cutter.ready(params["ready_timeout_s"])
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         """Lets go what hooks hold and frees the snapshots, unless the ledger has the point."""
@@ -154,7 +166,8 @@ def _of_application(pod: Object, app: Application, known: Collection[str]) -> bo
 class RetainContents(NothingToUndo):
     """``volumes.retain_contents``: the snapshots outlive the VolumeSnapshot objects and the namespace.
 
-    One that is gone stops the capture, unless the ledger has the point already: then it is named as ``missing``.
+    Most are kept by the wave already, while it waits for the last. One that is gone stops the capture, unless the
+    ledger has the point already: then it is named as ``missing``.
 
     There is nothing to put back: the step that cut them frees them, or leaves them to the ledger.
     """
@@ -164,17 +177,26 @@ class RetainContents(NothingToUndo):
 
     def done(self, step: Step, context: Context) -> bool:
         del step
-        cuts = context.results.get(WAVE, {}).get("cuts") or {}
-        there = _contents(self._tools, cuts.values())
-        kept = all(content["spec"]["deletionPolicy"] == snapshots.RETAIN for content in there.values())
-        return bool(cuts) and len(there) == len(cuts) and kept and self._groups_kept(cuts)
+        wave = context.results.get(WAVE, {})
+        cuts = wave.get("cuts") or {}
+        if not cuts:
+            return False
+        kept = self._kept(wave)
+        return all(cut["content_uid"] in kept for cut in cuts.values()) and self._groups_kept(cuts)
+
+    def _kept(self, wave: Mapping[str, Json]) -> set[str]:
+        """The uids of the contents that are kept and labelled for the point."""
+        there = self._tools.cluster.list(snapshots.CONTENT, selector=f"{POINT}={point_label(wave['point'])}")
+        return {c["metadata"]["uid"] for c in there if c["spec"]["deletionPolicy"] == snapshots.RETAIN}
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         wave = context.results[WAVE]
-        labels = {OPERATION: context.operation_id, POINT: point_label(wave["point"])}
+        labels, kept = _marks(context, wave["point"]), self._kept(wave)
 
         def one(cut: Mapping[str, Json]) -> str:
             meta = {"name": cut["content"], "uid": cut["content_uid"]}
+            if meta["uid"] in kept:
+                return str(cut["content"])
             try:
                 snapshots.set_policy(self._tools, {"metadata": meta}, snapshots.RETAIN, labels)
             except (Conflict, NotFound) as error:
@@ -234,6 +256,11 @@ def recorded(tools: Tools, target: str, operation_id: str) -> bool:
     """Does the ledger hold the point that this capture made?"""
     store = LedgerStore(tools.cluster, tools.state_namespace, clock=tools.clock)
     return any(statement.key == _key(operation_id) for statement in store.read(target))
+
+
+def _marks(context: Context, point: str) -> dict[str, str]:
+    """The labels of what a point keeps."""
+    return {OPERATION: context.operation_id, POINT: point_label(point)}
 
 
 def _key(operation_id: str) -> str:

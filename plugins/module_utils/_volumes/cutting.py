@@ -23,6 +23,7 @@ from .._core.plan import Json
 from . import groups, snapshots
 from . import snapshot_state as state
 from .groups import GroupApi
+from .keeping import Keeper
 from .names import OPERATION, suffixed, tail
 from .objects import Object, create
 from .quantity import in_bytes
@@ -46,7 +47,10 @@ class Group:
 
 @dataclass(slots=True)
 class Cutter:
-    """The wave of one operation. ``volumes``: rows of the plan; ``limits``: snapshots that a driver makes at a time."""
+    """The wave of one operation. ``volumes``: rows of the plan; ``limits``: snapshots that a driver makes at a time.
+
+    ``keeper`` is told of each content.
+    """
 
     tools: Tools
     namespace: str
@@ -54,9 +58,11 @@ class Cutter:
     volumes: Sequence[Mapping[str, Json]]
     limits: Mapping[str, int] = field(default_factory=dict)
     group: Group | None = None
+    keeper: Keeper | None = None
     made: dict[str, Object] = field(default_factory=dict)
     contents: dict[str, Object] = field(default_factory=dict)
     grouped: list[_Grouped] = field(default_factory=list)
+    version: str = ""
 
     @property
     def selector(self) -> str:
@@ -71,6 +77,11 @@ class Cutter:
                 gone += 1
                 groups.free(self.tools, self.group.api, group)
         return gone + snapshots.discard(self.tools, self.namespace, self.selector)
+
+    def look(self) -> None:
+        """Where to look for contents from: what can be asked before the writers are held need not be asked later."""
+        if not self.group:
+            self.version = position(self.tools.cluster, snapshots.CONTENT)
 
     def cut(self, claims: Sequence[str], timeout_s: float) -> None:
         """Snapshots of these claims, all at once; returns as soon as the driver has cut the last one.
@@ -89,18 +100,24 @@ class Cutter:
         Raises NotProven where a snapshot and its content do not name each other.
         """
         deadline = self.tools.clock.monotonic() + timeout_s
-        names = {claim: str(made["metadata"]["name"]) for claim, made in self.made.items()}
-        found: dict[str, dict[str, Json]] = {}
-        if names:
-            seen = snapshots.wait_ready(
-                self.tools, self.namespace, list(names.values()), timeout_s, selector=self.selector
-            )
-            found = {claim: facts(seen[name], self.contents[claim]) for claim, name in names.items()}
+        found = self._ready_singles(timeout_s) if self.made else {}
         for one in self.grouped:
             found |= self._ready_group(one, max(1.0, deadline - self.tools.clock.monotonic()))
         if self.grouped:
             groups.unlabel_claims(self.tools, self.namespace, self.operation_id)
         return found
+
+    def _ready_singles(self, timeout_s: float) -> dict[str, dict[str, Json]]:
+        claims = {str(made["metadata"]["name"]): claim for claim, made in self.made.items()}
+
+        def each(snapshot: Object) -> None:
+            if self.keeper is not None:
+                self.keeper.keep(self.contents[claims[snapshot["metadata"]["name"]]])
+
+        seen = snapshots.wait_ready(
+            self.tools, self.namespace, list(claims), timeout_s, selector=self.selector, each=each
+        )
+        return {claim: facts(seen[name], self.contents[claim]) for name, claim in claims.items()}
 
     def _cut_group(self, group: Group, rows: Sequence[Mapping[str, Json]], timeout_s: float) -> None:
         number = len(self.grouped) + 1
@@ -154,7 +171,7 @@ class _Singles:
         tools = self._cutter.tools
         deadline = tools.clock.monotonic() + timeout_s
         # Whatever is made after this position is seen from here on: older contents are never read.
-        version = position(tools.cluster, snapshots.CONTENT)
+        version = self._cutter.version or position(tools.cluster, snapshots.CONTENT)
         self._make()
         while self._left:
             left = deadline - tools.clock.monotonic()
@@ -168,8 +185,12 @@ class _Singles:
                 clock=tools.clock,
                 version=version,
             )
-            if self._left:
+            if self._left and (left <= _LOOK_S or self._unseen()):
                 self._look(left, timeout_s)
+
+    def _unseen(self) -> bool:
+        """Is there a snapshot without a content? What comes of the others is told by their contents."""
+        return not self._cutter.contents.keys() >= set(self._by_uid.values())
 
     def _make(self) -> None:
         """As many as the limits allow now."""
@@ -195,6 +216,8 @@ class _Singles:
             return
         self._errors[claim] = state.error(content)
         self._cutter.contents[claim] = content
+        if self._cutter.keeper is not None:
+            self._cutter.keeper.seen(content)
         if claim in self._left and state.is_cut(content):
             self._left.discard(claim)
             self._at_work[self._driver[claim]] -= 1

@@ -15,7 +15,7 @@ from __future__ import annotations
 import secrets
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from .._cluster.streams import PodSession
 from .._core.errors import BadInput, KnownGoodError
@@ -39,7 +39,7 @@ _LATER_S = 1.0
 
 
 class Hold(ABC):
-    """One hook in one pod. ``claim``: it holds that claim and not the pod. ``problem``: why it does not count.
+    """One hook in one pod. ``claims``: it holds these and not the pod. ``problem``: why it does not count.
 
     ``began`` and ``ended`` are moments of the monotonic clock, None before. ``stops_writers`` is false where nobody is
     kept waiting. ``expired``: its time is over, so whatever its freeze does is undone at once.
@@ -53,7 +53,7 @@ class Hold(ABC):
         self.mark = mark
         self.role = role
         self.covers = covers
-        self.claim = ""
+        self.claims: tuple[str, ...] = ()
         self.state = ARMED
         self.problem = ""
         self.began: float | None = None
@@ -170,12 +170,12 @@ class CommandHold(Hold):
         *,
         mark: str,
         role: str = "",
-        claim: str = "",
+        claims: Sequence[str] = (),
         thaw_place: Place | None = None,
         thaw_timeout_s: float = 30.0,
     ) -> None:
         super().__init__(hook, place, mark=mark, role=role)
-        self.claim = claim
+        self.claims = tuple(claims)
         self._command = freeze
         self._counterpart = thaw
         self._thaw_place = thaw_place or place
@@ -250,24 +250,22 @@ class CommandHold(Hold):
 
 
 class FreezeHold(CommandHold):
-    """``fsfreeze`` of one mount. That it was frozen until the thaw is what the thaw itself tells."""
+    """``fsfreeze`` of mounts, by their claims. That all were frozen until the thaw is what the thaw itself tells."""
 
-    def __init__(self, hook: Hook, place: Place, path: str, claim: str, *, mark: str) -> None:
+    def __init__(self, hook: Hook, place: Place, mounts: Mapping[str, str], *, mark: str) -> None:
         super().__init__(
             hook,
             place,
-            ("fsfreeze", "--freeze", path),
-            ("fsfreeze", "--unfreeze", path),
+            scripts.fsfreeze(tuple(mounts)),
+            scripts.fsfreeze(tuple(mounts), thaw=True),
             mark=mark,
-            claim=claim,
+            claims=tuple(mounts.values()),
             thaw_timeout_s=15.0,
         )
-        self._path = path
+        self._mounts = mounts
 
     def arm(self, budget_s: float) -> None:
-        why = _cannot_freeze(self.place, self._path)
-        if not why and not self.claim:
-            why = f"{self._path} is on no claim"
+        why = _cannot_freeze(self.place, self._mounts)
         if why:
             raise BadInput(
                 f"the hook {self.hook.name} is refused, nothing was frozen",
@@ -275,6 +273,8 @@ class FreezeHold(CommandHold):
                 why=why,
                 next="see what fsfreeze needs in the documentation of hooks, or leave the hook out",
             )
+        # What is written out now need not be while the writers wait. Where it cannot be, they wait longer.
+        self.place.attempt(("sync", "-f", *self._mounts), self.hook.timeout_s)
         super().arm(budget_s)
 
 
@@ -428,15 +428,16 @@ _SHARED = {"btrfs": "all volumes of that pool, and their snapshots, would stand 
 _CANNOT = ("overlay", "tmpfs", "nfs", "nfs4", "cifs", "ceph", "fuse", "9p", "virtiofs")
 
 
-def _cannot_freeze(place: Place, path: str) -> str:
-    """Why ``path`` cannot be frozen there, or must not be; empty where it can."""
-    if not path:
+def _cannot_freeze(place: Place, mounts: Mapping[str, str]) -> str:
+    """Why these paths (with their claims) cannot be frozen there, or must not be; empty where they can."""
+    if not all(mounts):
         return "the claim is not mounted in that container"
     try:
         printed = place.ask(scripts.look()).stdout
     except KnownGoodError as error:
         return f"the container cannot be looked at, as it has no shell: {error.why or error.what}"
-    return cannot_freeze(printed, path)
+    why = next(filter(None, (cannot_freeze(printed, path) for path in mounts)), "")
+    return why or next((f"{path} is on no claim" for path, claim in mounts.items() if not claim), "")
 
 
 def cannot_freeze(printed: str, path: str) -> str:

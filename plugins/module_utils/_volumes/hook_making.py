@@ -36,8 +36,7 @@ class HoldMaker:
     def made(self, hook: Hook, place: Place) -> Hold | None:
         """Nothing is sent to the pod but a profile's question. Raises BadInput where it cannot be asked."""
         if hook.kind == FSFREEZE:
-            path = hook.path or place.path_of(hook.claim)
-            return FreezeHold(hook, place, path, hook.claim or place.claim_at(path), mark=self.mark)
+            return FreezeHold(hook, place, frozen_mounts(hook, place), mark=self.mark)
         if hook.kind == SESSION:
             release = hook.release and hook.release + "\n"
             return SessionHold(hook, place, hook.command, ready=hook.ready, release=release, mark=self.mark)
@@ -54,7 +53,7 @@ class HoldMaker:
             hook.command,
             thaw.command,
             mark=self.mark,
-            claim=claim,
+            claims=(claim,) if claim else (),
             thaw_place=there,
             thaw_timeout_s=thaw.timeout_s,
         )
@@ -115,3 +114,10 @@ class HoldMaker:
             if sign:
                 values.setdefault(key, []).append(value.strip())
         return Facts(values, place.claim_at)
+
+
+def frozen_mounts(hook: Hook, place: Place) -> dict[str, str]:
+    """Which mounts of the container a hook freezes, with the claim of each; an empty one for what is not there."""
+    if hook.path:
+        return {hook.path: place.claim_at(hook.path)}
+    return {place.path_of(claim): claim for claim in hook.claims or (hook.claim,)}

@@ -28,7 +28,7 @@ from . import hook_scripts as scripts
 from . import hook_velero
 from .consistency import Evidence, others_on
 from .hook_holds import THAWED, BackupHold, Hold
-from .hook_making import HoldMaker
+from .hook_making import HoldMaker, frozen_mounts
 from .hook_places import HookRun, Place, claims_of
 from .hooks import EXEC, FAIL, FSFREEZE, PROFILE, Hook, Hooks, pods_for
 from .profiles.common import REPLICA
@@ -127,13 +127,13 @@ class HookRunner:
 
     def held_pods(self) -> set[str]:
         """Pods in which every hook that holds did so through all cuts."""
-        holds = [hold for hold in self._all() if hold.stops_writers and not hold.claim and hold.hook.counts]
+        holds = [hold for hold in self._all() if hold.stops_writers and not hold.claims and hold.hook.counts]
         return {hold.pod for hold in holds} - {hold.pod for hold in holds if not _good(hold)} - self._spoiled
 
     def evidence(self) -> Evidence:
         """What was held beside whole pods."""
-        frozen = {hold.claim for hold in self._all() if hold.claim and hold.hook.counts and _good(hold)}
-        spoiled = {hold.claim for hold in self._all() if hold.claim and not _good(hold)}
+        frozen = {claim for hold in self._all() if hold.hook.counts and _good(hold) for claim in hold.claims}
+        spoiled = {claim for hold in self._all() if not _good(hold) for claim in hold.claims}
         backups = {claim: backup.pod for backup in self._backups() if backup.complete for claim in backup.backup.claims}
         uncovered = {
             claim for hold in self._all() if not hold.covers for claim in claims_of(hold.place.spec, hold.pod).values()
@@ -156,7 +156,7 @@ class HookRunner:
                 hold.ended - hold.began
                 for hold in self._all()
                 if hold.stops_writers and hold.began is not None and hold.ended is not None
-                if hold.claim == claim or (not hold.claim and hold.pod in pods)
+                if claim in hold.claims or (not hold.claims and hold.pod in pods)
             ]
             found[claim] = round(max(spans, default=0.0) * 1000)
         return found
@@ -266,8 +266,8 @@ class HookRunner:
             if thaw is not None:
                 hook, command = replace(hook, container=thaw.container), thaw.command
         elif hook.kind == FSFREEZE:
-            path = hook.path or self._place(hook, pod).path_of(hook.claim)
-            command = ("fsfreeze", "--unfreeze", path) if path else ()
+            paths = [path for path in frozen_mounts(hook, self._place(hook, pod)) if path]
+            command = scripts.fsfreeze(paths, thaw=True) if paths else ()
         elif hook.kind == PROFILE:
             command = profiles.profile(hook.profile).stale(hook.options)
         if command:

@@ -115,6 +115,15 @@ done
 exit 0
 """
 
+# $1: how. The rest: mounts, all at once, as the writers of the first wait for the last. Fails where one of them did.
+_FSFREEZE = """
+how=$1; shift
+children="" code=0
+for path in "$@"; do fsfreeze "$how" "$path" & children="$children $!"; done
+for child in $children; do wait "$child" || code=$?; done
+exit "$code"
+"""
+
 # What fsfreeze needs: itself, CAP_SYS_ADMIN, and a mount of its own at the path.
 _LOOK = """
 command -v fsfreeze >/dev/null 2>&1 && echo "tool=fsfreeze"
@@ -158,6 +167,14 @@ def clear(mark: str) -> tuple[str, ...]:
 def look() -> tuple[str, ...]:
     """Prints ``tool=``, ``capabilities=`` and one ``mount=`` a line, as :mod:`hook_freeze` reads them."""
     return ("sh", "-c", _LOOK)
+
+
+def fsfreeze(paths: Sequence[str], *, thaw: bool = False) -> tuple[str, ...]:
+    """Freezes, or thaws, these mounts."""
+    how = "--unfreeze" if thaw else "--freeze"
+    if len(paths) == 1:
+        return ("fsfreeze", how, paths[0])
+    return ("sh", "-c", _FSFREEZE, "knowngood", how, *paths)
 
 
 def limited(seconds: float, command: Sequence[str]) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ _COMMON = ("name", "kind", "workload", "selector", "container", "timeout_s", "on
 _KEYS = {
     EXEC: (*_COMMON, "command", "holds"),
     SESSION: (*_COMMON, "command", "ready", "release"),
-    FSFREEZE: (*_COMMON, "path", "claim"),
+    FSFREEZE: (*_COMMON, "path", "claim", "claims"),
     PROFILE: (*_COMMON, "profile", "options"),
 }
 
@@ -42,6 +42,7 @@ class Hook:
     says so. After the cut an error never stops the other hooks. ``order``: pods (by name) that come first, in that
     order; the others follow together, of a profile the replicas before the primaries. ``pod``: the one pod that it is
     for, where it was found there (an annotation). ``counts``: whether being held by it makes a volume ``application``.
+    ``claims``: several filesystems that are frozen, and thawed, side by side.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Hook:
     release: str = ""
     path: str = ""
     claim: str = ""
+    claims: tuple[str, ...] = ()
     profile: str = ""
     options: Mapping[str, Json] = field(default_factory=dict)
     order: tuple[str, ...] = ()
@@ -178,12 +180,13 @@ def _hook(item: Any, where: str, side: str) -> Hook:
         claim=fields.text(data, "claim", where),
         profile=profile,
         options=profiles.options_of(profile, data.get("options") or {}, where) if profile else {},
-        order=_order(data, where),
+        order=_names(data, "order", where, "pod names"),
+        claims=_names(data, "claims", where, "names of claims"),
     )
     if bool(hook.workload) == bool(hook.selector):
         raise BadInput(f"{where} needs either workload or selector", next="for example workload: StatefulSet/db")
-    if given == FSFREEZE and bool(hook.path) == bool(hook.claim):
-        raise BadInput(f"{where} needs either path or claim", why="what is to be frozen?")
+    if given == FSFREEZE and [bool(hook.path), bool(hook.claim), bool(hook.claims)].count(True) != 1:
+        raise BadInput(f"{where} needs either path or claim or claims", why="what is to be frozen?")
     return hook
 
 
@@ -192,12 +195,12 @@ def _profile(data: Mapping[str, Any], where: str) -> str:
     return profiles.NAMES[name]
 
 
-def _order(data: Mapping[str, Any], where: str) -> tuple[str, ...]:
-    value = data.get("order")
+def _names(data: Mapping[str, Any], key: str, where: str, what: str) -> tuple[str, ...]:
+    value = data.get(key)
     if value is None:
         return ()
     if not isinstance(value, (list, tuple)) or not all(isinstance(name, str) for name in value):
-        raise BadInput(f"{where}.order has to be a list of pod names", why=f"got {value!r}")
+        raise BadInput(f"{where}.{key} has to be a list of {what}", why=f"got {value!r}")
     return tuple(value)
 
 
@@ -211,7 +214,10 @@ def missing_workloads(hooks: Hooks, app: Application) -> list[str]:
         if hook.workload and hook.workload not in there
     ]
     return wrong + [
-        f"hook {hook.name}: no claim {hook.claim}" for hook in hooks.pre if hook.claim and hook.claim not in claims
+        f"hook {hook.name}: no claim {claim}"
+        for hook in hooks.pre
+        for claim in (hook.claim, *hook.claims)
+        if claim and claim not in claims
     ]
 
 

@@ -11,19 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from .._cluster import freezing, ledger, resting, scale
 from .._cluster.client import Cluster
 from .._cluster.ledger import LedgerStore
 from .._cluster.state import engine as make_engine
 from .._core.clock import Clock, SystemClock
 from .._core.errors import BadInput, KnownGoodError, TakenOver
-from .._core.operation import Engine, Outcome, Seen
+from .._core.operation import Action, Engine, Outcome, Seen
 from .._core.plan import Json, Plan
 from .._core.ports import Operation
 from .._core.progress import Reporter
-from .actions import actions
+from .actions import of_capture, of_giving_up, of_restore
+from .on_demand import OnDemand
 from .other_cluster import OtherCluster
+from .tools import Tools
 
 _HINT = "run the same task again to go on"
 
@@ -55,22 +57,24 @@ def house(
 ) -> House:
     """The tools for this cluster."""
     ticking = clock or SystemClock()
-    known = {
-        **ledger.actions(cluster, state_namespace=state_namespace, clock=ticking, reporter=reporter),
-        **scale.actions(cluster, state_namespace=state_namespace, clock=ticking, reporter=reporter),
-        **freezing.actions(cluster, state_namespace=state_namespace, clock=ticking, reporter=reporter),
-        **resting.actions(cluster, state_namespace=state_namespace, clock=ticking, reporter=reporter),
-        **actions(
-            cluster,
-            state_namespace=state_namespace,
-            clock=ticking,
-            reporter=reporter,
-            elsewhere=elsewhere.cluster if elsewhere else None,
-        ),
-    }
+    tools = Tools(cluster, state_namespace, ticking, reporter, elsewhere.cluster if elsewhere else None)
+    known = OnDemand(
+        lambda: of_capture(tools), lambda: _around(tools), lambda: of_restore(tools), lambda: of_giving_up(tools)
+    )
     engine = make_engine(cluster, state_namespace, known, reporter=reporter, stopping=stopping, clock=ticking)
     store = LedgerStore(cluster, state_namespace, clock=ticking)
     return House(cluster, engine, store, ticking, check_mode, elsewhere)
+
+
+def _around(tools: Tools) -> dict[str, Action]:
+    """What plans about volumes do to the workloads, and to the ledger."""
+    from .._cluster import freezing, ledger, resting, scale
+
+    given: dict[str, Any] = {"state_namespace": tools.state_namespace, "clock": tools.clock, "reporter": tools.reporter}
+    found: dict[str, Action] = {}
+    for package in (ledger, scale, freezing, resting):
+        found.update(package.actions(tools.cluster, **given))
+    return found
 
 
 def need_snapshots(cluster: Cluster) -> None:

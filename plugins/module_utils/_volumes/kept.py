@@ -22,8 +22,13 @@ from .tools import Tools
 KEEP_S = 72 * 3600.0
 
 
-def keep(tools: Tools, volume: Mapping[str, str], claim: str, keep_s: float, operation_id: str) -> str:
-    """Labels a volume that is kept, with its expiry; returns the expiry. The first time counts."""
+def keep(
+    tools: Tools, volume: Mapping[str, str], claim: str, keep_s: float, operation_id: str, seen: Object | None = None
+) -> str:
+    """Labels a volume that is kept, with its expiry; returns the expiry. The first time counts.
+
+    ``seen``: the volume as it was read a moment ago.
+    """
     ref = Ref(PV, volume["name"], "", volume["uid"])
     until = rfc3339((tools.clock.now() + dt.timedelta(seconds=keep_s)).replace(microsecond=0))
 
@@ -33,7 +38,7 @@ def keep(tools: Tools, volume: Mapping[str, str], claim: str, keep_s: float, ope
         annotations = {KEEP_UNTIL: until, CLAIM: claim, OPERATION: operation_id}
         return {"metadata": {"labels": {KEPT: "true"}, "annotations": annotations}}
 
-    return annotation(amend(tools.cluster, ref, change), KEEP_UNTIL)
+    return annotation(amend(tools.cluster, ref, change, seen), KEEP_UNTIL)
 
 
 def unkeep(tools: Tools, volume: Mapping[str, str]) -> None:

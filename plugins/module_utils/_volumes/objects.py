@@ -69,13 +69,15 @@ def delete(
     wait: bool = True,
     grace_s: int | None = None,
     check: Callable[[Object], None] | None = None,
+    seen: Object | None = None,
 ) -> None:
     """Deletes the object with this uid and waits until it is gone; another one of the name is left alone.
 
-    ``check`` is asked right before each try with the version that would be deleted, and may raise.
+    ``check`` is asked right before each try with the version that would be deleted, and may raise. ``seen``: the object
+    as it was read a moment ago.
     """
     for attempt in range(_TRIES):
-        obj = tools.cluster.find(kind, name, namespace)
+        obj = seen if seen and not attempt else tools.cluster.find(kind, name, namespace)
         if obj is None or obj["metadata"]["uid"] != uid:
             return
         if obj["metadata"].get("deletionTimestamp"):

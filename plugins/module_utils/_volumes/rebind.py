@@ -20,12 +20,14 @@ from .._cluster.kinds import named
 from .._cluster.waits import wait_until
 from .._core.errors import Conflict, NotFound, NotProven, TimedOut
 from .._core.plan import Json
-from .binding import PV, PVC, bound_to, bound_volume, wait_all_bound
+from .binding import PV, PVC, both_ways, bound_to, volumes_of, wait_all_bound
 from .claim_facts import manifest, mounting
 from .names import OPERATION
 from .objects import Object, annotation, delete
 from .tools import Tools, in_parallel
 
+Bound = dict[str, Object]
+Mark = Callable[[str, "Object | None"], None]
 WAIT_S = 120.0
 AT_ONCE = 20
 
@@ -46,20 +48,20 @@ class Move:
     replaces: Callable[[Object], bool]
 
 
-def rebind_all(
-    tools: Tools, namespace: str, moves: Sequence[Move], meanwhile: Callable[[], None] = lambda: None
-) -> dict[str, Object]:
+def rebind_all(tools: Tools, namespace: str, moves: Sequence[Move], mark: Mark = lambda claim, volume: None) -> Bound:
     """Makes the moves, all at once, and returns the bound claims by name. It can be called again after a crash at any
-    line. ``meanwhile`` is called while the old claims are going.
+    line. ``mark`` is called for each claim, with the volume that it has, right before it is let go of; with None where
+    it was let go of before.
 
     Raises Conflict naming who mounts a claim, or who put another claim in its place.
     """
     there = {claim["metadata"]["name"]: claim for claim in tools.cluster.list(PVC, namespace)}
     todo = {m.claim: m for m in moves if m.claim not in there or bound_to(there[m.claim]) != m.volume}
-    found = in_parallel(lambda move: free_volume(tools, move.volume, move.volume_uid), todo.values(), AT_ONCE)
-    waiting = {move.claim for move, volume in zip(todo.values(), found, strict=True) if _reserved(volume, move)}
-    going = _delete_all(tools, namespace, {name: move.replaces for name, move in todo.items()}, there)
-    meanwhile()
+    old = [bound_to(there[name]) for name in todo if name in there]
+    volumes = volumes_of(tools, filter(None, [*old, *(move.volume for move in todo.values())]))
+    waiting = {name for name, move in todo.items() if _reserved(_free(tools, move, volumes), move)}
+    going = _delete_all(tools, namespace, {name: m.replaces for name, m in todo.items()}, there, volumes, mark)
+    in_parallel(lambda name: mark(name, None), [move.claim for move in moves if move.claim not in going], AT_ONCE)
     free = [name for name in todo if name not in going] or _next_gone(tools, namespace, going)
     # Each is made as soon as its predecessor is gone: what deletes claims and what binds them are two controllers.
     while free:
@@ -68,8 +70,25 @@ def rebind_all(
     names = [move.claim for move in moves]
     field = f"metadata.name={names[0]}" if len(names) == 1 else ""
     bound = wait_all_bound(tools, namespace, names, timeout_s=WAIT_S, field=field)
-    in_parallel(lambda name: bound_volume(tools, bound[name]), names, AT_ONCE)
+    _look_back(tools, [bound[name] for name in names])
     return {name: bound[name] for name in names}
+
+
+def _free(tools: Tools, move: Move, volumes: Mapping[str, Object]) -> Object:
+    """The volume that a claim is to have, as it was just read. Raises as :func:`free_volume`."""
+    volume = volumes.get(move.volume)
+    if volume is None or volume["metadata"]["uid"] != move.volume_uid:
+        return free_volume(tools, move.volume, move.volume_uid)
+    must_be_retained(volume)
+    return volume
+
+
+def _look_back(tools: Tools, claims: Sequence[Object]) -> None:
+    """Does the volume of each claim name it? Raises NotProven."""
+    volumes = volumes_of(tools, [bound_to(claim) for claim in claims])
+    for claim in claims:
+        volume = volumes.get(bound_to(claim)) or tools.cluster.get(PV, bound_to(claim))
+        both_ways(volume, claim)
 
 
 def _take_over(tools: Tools, move: Move, reserved: bool) -> None:
@@ -102,15 +121,24 @@ def release_all(
 
     ``replaces``: by name, may the claim as it is found be deleted? ``there``: the claims of the namespace, as read.
     """
-    going = _delete_all(tools, namespace, replaces, there)
+    found = [bound_to(there[name]) for name in replaces if name in there]
+    going = _delete_all(tools, namespace, replaces, there, volumes_of(tools, filter(None, found)))
     while _next_gone(tools, namespace, going):
         continue
 
 
 def _delete_all(
-    tools: Tools, namespace: str, replaces: Mapping[str, Callable[[Object], bool]], there: Mapping[str, Object]
+    tools: Tools,
+    namespace: str,
+    replaces: Mapping[str, Callable[[Object], bool]],
+    there: Mapping[str, Object],
+    volumes: Mapping[str, Object],
+    mark: Mark = lambda claim, volume: None,
 ) -> dict[str, str]:
-    """Asks for it; returns the uids of those that go, by name. Before: nobody mounts them, their volumes say Retain."""
+    """Asks for it; returns the uids of those that go, by name. Before: nobody mounts them, their volumes say Retain.
+
+    ``volumes``: those of the claims, as just read.
+    """
     found = {name: there[name] for name in replaces if name in there}
     for name, claim in found.items():
         if not replaces[name](claim):
@@ -122,15 +150,18 @@ def _delete_all(
     pods = tools.cluster.list("Pod", namespace) if found else []
     for name in found:
         _not_mounted(pods, namespace, name)
+    fresh = dict(volumes)
 
-    def retained(claim: Object) -> None:
-        volume = tools.cluster.find(PV, bound_to(claim)) if bound_to(claim) else None
+    def last_look(claim: Object) -> None:
+        name = bound_to(claim)
+        volume = fresh.pop(name, None) or (tools.cluster.find(PV, name) if name else None)
         if volume is not None:
             must_be_retained(volume)
+        mark(claim["metadata"]["name"], volume)
 
     def drop(claim: Object) -> None:
         meta = claim["metadata"]
-        delete(tools, PVC, meta["name"], namespace, meta["uid"], wait=False, check=retained)
+        delete(tools, PVC, meta["name"], namespace, meta["uid"], wait=False, check=last_look, seen=claim)
 
     in_parallel(drop, found.values(), AT_ONCE)
     return {name: claim["metadata"]["uid"] for name, claim in found.items()}
@@ -208,7 +239,9 @@ def reserve(tools: Tools, move: Move) -> None:
             }
         }
 
-    if _why_taken(tools.cluster.find(PV, move.volume), move):
+    seen = tools.cluster.find(PV, move.volume)
+    if _why_taken(seen, move):
+        seen = None
         wait_until(
             tools.cluster,
             PV,
@@ -219,7 +252,7 @@ def reserve(tools: Tools, move: Move) -> None:
             clock=tools.clock,
             field=f"metadata.name={move.volume}",
         )
-    amend(tools.cluster, ref, change)
+    amend(tools.cluster, ref, change, seen)
 
 
 def _why_taken(volume: Object | None, move: Move) -> str:

@@ -9,12 +9,12 @@ PRIVATE to this collection.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from .._cluster.client import Cluster
 from .._cluster.kinds import named
-from .._cluster.waits import wait_gone, wait_until
+from .._cluster.waits import follow, wait_gone, wait_until
 from .._core.errors import Conflict, NotProven, TimedOut
 from .._core.plan import Json
 from . import groups
@@ -46,34 +46,58 @@ def snapshot_of(claim: str, namespace: str, name: str, snapshot_class: str, labe
 
 
 def wait_ready(
-    tools: Tools, namespace: str, names: Sequence[str], timeout_s: float, *, selector: str = "", field: str = ""
+    tools: Tools,
+    namespace: str,
+    names: Sequence[str],
+    timeout_s: float,
+    *,
+    selector: str = "",
+    field: str = "",
+    each: Callable[[Object], None] = lambda snapshot: None,
 ) -> dict[str, Object]:
-    """One watch until these snapshots can be restored from. Returns them by name."""
+    """One watch until these snapshots can be restored from. Returns them by name; ``each`` is told one by one."""
+    wanted, seen, ready = set(names), dict[str, Object](), dict[str, Object]()
 
-    def check(snapshots: Mapping[str, Object]) -> str:
-        raise_final([snapshots[name] for name in names if name in snapshots])
-        left = [name for name in names if name not in snapshots or not state.is_ready(snapshots[name])]
-        return "; ".join([f"not ready yet: {', '.join(left)}", *errors(snapshots.values())]) if left else ""
+    def take(snapshot: Object, deleted: bool) -> None:
+        name = snapshot["metadata"]["name"]
+        if name not in wanted:
+            return
+        before = ready.pop(name, None)
+        seen.pop(name, None)
+        if deleted:
+            return
+        raise_final([snapshot])
+        seen[name] = snapshot
+        if state.is_ready(snapshot):
+            ready[name] = snapshot
+            if before is None:
+                each(snapshot)
 
-    return wait_until(
+    follow(
         tools.cluster,
         SNAPSHOT,
         namespace,
-        check,
-        what=f"{len(names)} snapshots to be ready",
+        take,
+        done=lambda: len(ready) == len(wanted),
         timeout_s=timeout_s,
         clock=tools.clock,
         selector=selector,
         field=field,
-        next=LOOK,
     )
+    left = [name for name in names if name not in ready]
+    if left:
+        what, where = f"timed out waiting for {len(names)} snapshots to be ready", named(SNAPSHOT, "*", namespace)
+        said = "; ".join([f"not ready yet: {', '.join(left)}", *errors(seen.values())])
+        raise TimedOut(what, where=where, why=f"after {timeout_s:g} s: {said}", next=LOOK)
+    return ready
 
 
 def contents(cluster: Cluster, names: Iterable[str]) -> dict[str, Object]:
     """The contents of these names that exist: singly while they are few, else one list."""
     wanted = sorted(set(names))
     if len(wanted) > _SINGLE_READS:
-        return {c["metadata"]["name"]: c for c in cluster.list(CONTENT) if c["metadata"]["name"] in wanted}
+        there = {content["metadata"]["name"]: content for content in cluster.list(CONTENT)}
+        return {name: there[name] for name in wanted if name in there}
     found = ((name, cluster.find(CONTENT, name)) for name in wanted)
     return {name: content for name, content in found if content is not None}
 

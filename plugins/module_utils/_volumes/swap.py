@@ -18,7 +18,17 @@ from .binding import PV, PVC, bound_to
 from .kept import keep, unkeep
 from .names import KEPT
 from .objects import Object, annotation, label
-from .rebind import AT_ONCE, Move, free_volume, make_unbound, of_operation, rebind_all, release_all, reserve, unreserve
+from .rebind import (
+    AT_ONCE,
+    Move,
+    make_unbound,
+    must_be_retained,
+    of_operation,
+    rebind_all,
+    release_all,
+    reserve,
+    unreserve,
+)
 from .stage import staged
 from .swap_back import Facts, why_not_back
 from .tools import Tools, in_parallel
@@ -55,7 +65,6 @@ class RetainVolumes:
         tools, namespace = self._tools, step.params["namespace"]
         refs = _volumes(step, context)
         policies = in_parallel(lambda ref: self._retain(ref, context.operation_id), refs, AT_ONCE)
-        in_parallel(lambda ref: free_volume(tools, ref.name, ref.uid), refs, AT_ONCE)
         rows = staged(context, step.params["stage"])
         there = {claim["metadata"]["name"]: claim for claim in tools.cluster.list(PVC, namespace)}
         release_all(tools, namespace, {row["claim"]: _with_uid(row["claim_uid"]) for row in rows.values()}, there)
@@ -76,7 +85,8 @@ class RetainVolumes:
         # Written beside the policy: after a crash the volume itself still knows what it had.
         present = str(volume["spec"].get("persistentVolumeReclaimPolicy"))
         before = _noted(volume, operation_id) or present
-        amend(self._tools.cluster, ref, _policy("Retain", {_BEFORE: f"{before} before {operation_id}"}))
+        note = {_BEFORE: f"{before} before {operation_id}"}
+        must_be_retained(amend(self._tools.cluster, ref, _policy("Retain", note), volume))
         return before
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
@@ -134,7 +144,7 @@ class Swap:
         tools, namespace = self._tools, step.params["namespace"]
         began, items = tools.clock.monotonic(), step.params["claims"]
         made = staged(context, step.params["stage"])
-        until: list[str] = []
+        until: dict[str, str] = {}
         moves = [
             Move(
                 namespace,
@@ -148,25 +158,31 @@ class Swap:
             for item in items
         ]
 
-        def mark() -> None:
-            until.extend(in_parallel(lambda item: self._keep_old(step, item, context), items, AT_ONCE))
+        old = {item["claim"]: item["old"] for item in items}
+
+        def mark(claim: str, seen: Object | None) -> None:
+            until[claim] = self._keep_old(step, claim, old[claim], context, seen)
 
         bound = rebind_all(tools, namespace, moves, mark)
         rows = {
             item["claim"]: {
                 "from": item["old"]["name"] if item["old"] else "",
                 "to": move.volume,
-                "kept_until": kept,
+                "kept_until": until[item["claim"]],
                 "claim_uid": bound[item["claim"]]["metadata"]["uid"],
             }
-            for item, move, kept in zip(items, moves, until, strict=True)
+            for item, move in zip(items, moves, strict=True)
         }
         return {"volumes": rows, "ms": round((tools.clock.monotonic() - began) * 1000)}
 
-    def _keep_old(self, step: Step, item: Mapping[str, Json], context: Context) -> str:
-        """Marks the volume that is replaced; returns until when it is kept."""
-        old, claim = item["old"], f"{step.params['namespace']}/{item['claim']}"
-        return keep(self._tools, old, claim, step.params["keep_s"], context.operation_id) if old else ""
+    def _keep_old(
+        self, step: Step, claim: str, old: Mapping[str, str] | None, context: Context, seen: Object | None
+    ) -> str:
+        """Marks the volume that is replaced, before its claim goes; returns until when it is kept."""
+        if not old:
+            return ""
+        where = f"{step.params['namespace']}/{claim}"
+        return keep(self._tools, old, where, step.params["keep_s"], context.operation_id, seen)
 
     def undoable(self, step: Step, context: Context) -> str | None:
         """Not without the volumes that the claims had, and not over what others have put in their place."""

@@ -20,7 +20,7 @@ from .._core.plan import Json
 from .._core.progress import Reporter
 from .other_cluster import reach
 
-_AT_ONCE = 8
+AT_ONCE = 8
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -48,7 +48,7 @@ class Tools:
         return replace(self, cluster=reach(self.elsewhere, where)) if where else self
 
 
-def in_parallel(work: Callable[[Item], Answer], items: Iterable[Item], at_once: int = _AT_ONCE) -> list[Answer]:
+def in_parallel(work: Callable[[Item], Answer], items: Iterable[Item], at_once: int = AT_ONCE) -> list[Answer]:
     """The answers in the order of the items. All are tried; the first error (in that order) is raised afterwards."""
     with ThreadPoolExecutor(at_once) as pool:
         futures = [pool.submit(work, item) for item in items]

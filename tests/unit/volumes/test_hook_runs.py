@@ -362,7 +362,7 @@ def test_a_freeze_by_an_annotation_holds_its_claim_and_not_the_pod(
     spec = runner.pods.items[0]["spec"]
     hold = HookRunner._made(runner, hook, Place(runner.tools, "shop", "a-0", "main", spec))
     assert hold is not None
-    assert (hold.claim, hold.hook.counts) == (claim, counts)
+    assert (hold.claims, hold.hook.counts) == ((claim,) if claim else (), counts)
 
 
 def test_an_annotation_that_cannot_be_read_stops_a_capture_and_not_what_lets_go() -> None:

@@ -194,6 +194,27 @@ class TestWithin:
         assert done.returncode != 0
 
 
+@pytest.mark.usefixtures("sh")
+@pytest.mark.parametrize(("thaw", "how"), [(False, "--freeze"), (True, "--unfreeze")])
+def test_mounts_are_frozen_side_by_side_and_one_that_cannot_be_fails_the_whole(
+    thaw: bool, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool = tmp_path / "fsfreeze"
+    # Each waits for the other to have begun: one after the other they would never end.
+    tool.write_text(
+        f'#!/bin/sh\necho "$1" > "{tmp_path}/began$2"\n'
+        f'until [ -e "{tmp_path}/began-a" ] && [ -e "{tmp_path}/began-b" ]; do sleep 0.05; done\n[ "$2" != "$BAD" ]\n'
+    )
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    for bad, right in (("", True), ("-a", False), ("-b", False)):
+        monkeypatch.setenv("BAD", bad)
+        done = subprocess.run(scripts.fsfreeze(("-a", "-b"), thaw=thaw), timeout=30, check=False)
+        assert (done.returncode == 0) is right
+    assert (tmp_path / "began-b").read_text() == f"{how}\n"
+    assert scripts.fsfreeze(("/data",), thaw=thaw) == ("fsfreeze", how, "/data"), "one needs no shell"
+
+
 def test_a_command_is_killed_where_it_can_be() -> None:
     assert subprocess.run(scripts.CAN_LIMIT, check=False, timeout=20).returncode == 0
     done = subprocess.run(

@@ -44,6 +44,8 @@ class TestDeclared:
         [
             ({**SESSION, "ready": ""}, "ready has to be a text"),
             ({**FREEZE, "path": "/data"}, "either path or claim"),
+            ({**FREEZE, "claims": ["more"]}, "either path or claim or claims"),
+            ({**DB, "name": "f", "kind": "fsfreeze", "claims": "data"}, "claims has to be a list of names of claims"),
             ({**DB, "name": "f", "kind": "fsfreeze"}, "either path or claim"),
             ({**FREEZE, "command": ["x"]}, "command"),
             ({**SESSION, "kind": "telepathy"}, "kind is unknown"),
@@ -56,6 +58,13 @@ class TestDeclared:
     def test_mistakes_are_named(self, pre: Any, why: str) -> None:
         with pytest.raises(BadInput, match=why):
             Hooks.from_dict({"pre": [pre]})
+
+    def test_several_claims_are_frozen_by_one_hook_and_each_is_looked_for(self) -> None:
+        several = {**DB, "name": "f", "kind": "fsfreeze", "claims": ["data", "more"]}
+        hooks = Hooks.from_dict({"pre": [several]})
+        assert Hooks.from_dict(hooks.to_dict()) == hooks
+        there = application([workload("StatefulSet/db", ["data"])])
+        assert missing_workloads(hooks, there) == ["hook f: no claim more"]
 
     def test_a_password_given_as_the_name_of_a_variable_is_not_repeated(self) -> None:
         with pytest.raises(BadInput, match="not the name of a variable") as caught:
