@@ -15,7 +15,6 @@ PRIVATE to this collection.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,16 +72,15 @@ class Memory:
             self.fresh[uid] = (version, found)
         return found
 
-    def save(self, namespaces: Iterable[str], *, every: bool) -> None:
+    def save(self, whole: frozenset[str] | None) -> None:
         """Writes what is known now, where that is another thing than before; that it cannot be written is told.
 
-        What this run did not look for is kept; ``every``: it looked for everything there is.
+        ``whole``: the namespaces of which every Secret was looked for, None for all; what is gone there is forgotten.
         """
-        looked_in = set(namespaces)
         kept = {
             uid: entry
             for uid, entry in self.entries.items()
-            if uid not in self.fresh and not every and entry[1].namespace not in looked_in
+            if uid not in self.fresh and whole is not None and entry[1].namespace not in whole
         }
         entries = {**kept, **self.fresh}
         if self.state == USED and not self.read and entries.keys() == self.entries.keys():
@@ -103,7 +101,9 @@ class Memory:
 
 
 def _told(error: BaseException) -> str:
-    return str(error) if isinstance(error, ValueError) and not isinstance(error, json.JSONDecodeError) else "it is broken"
+    return (
+        str(error) if isinstance(error, ValueError) and not isinstance(error, json.JSONDecodeError) else "it is broken"
+    )
 
 
 # -- the file: a line that says what it is, and a line of facts --------------------------------------------------
