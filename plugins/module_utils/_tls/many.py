@@ -125,7 +125,11 @@ def plan_many(request: Request, seen: Sequence[Observed], target: str) -> Plan:
     rows = [{name: value for name, value in params_of(request, one).items() if name in _NEEDED} for one in seen]
     params, what = packed(rows), f"{len(seen)} Secrets"
     touched = _touched(seen)
-    steps = tuple(Step(f"{word} {what}", PREFIX + word, touched if word == "commit" else (), params) for word in WORDS)
+    until = dict.fromkeys(("stage", "check"), f"commit {what}")
+    steps = tuple(
+        Step(f"{word} {what}", PREFIX + word, touched if word == "commit" else (), params, until.get(word, ""))
+        for word in WORDS
+    )
     return Plan(KIND, target, key(request, [one.target for one in seen]), steps)
 
 
