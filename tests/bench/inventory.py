@@ -66,12 +66,14 @@ def many(bench: Bench, count: int, rounds: int, sample: int) -> Section:
         whole = _asked(bench, {}, rounds)
         _asked(bench, cached, 1)
         warm = _asked(bench, cached, rounds)
+        empty = [bench.empty_task() for _round in range(rounds)]
         peer = _peer(bench, section, namespaces[0], sample)
         for namespace in namespaces:
             bench.delete(namespace)
     if min(one.found for one in (cold, whole, warm)) < count:
         raise RuntimeError(f"not all of the {count} were found")
     section.measures[:0] = [
+        Measure("a task that does nothing (ping)", tuple(empty), note="contained in every task's figure"),
         Measure("cold", cold.seconds),
         Measure("warm", warm.seconds),
         Measure("cold, all rows into a variable", whole.seconds),
