@@ -19,7 +19,7 @@ from .._core.errors import KnownGoodError
 from .._core.operation import Seen
 from .._core.plan import Json, Plan, Step, canonical, digest
 from .._core.ports import Operation
-from .plan import KIND, Observed, Request, Target, params_of, step_name
+from .plan import KIND, RELOAD, Observed, Request, Target, params_of, step_name
 from .proof import NO_SERVICE
 from .secrets import archive_name
 from .sights import IN_CLUSTER
@@ -60,8 +60,9 @@ Rows = Sequence[Mapping[str, Json]]
 
 
 def wanted(request: Request) -> bool:
-    """Can targets of this request go together? Not where somebody else is waited for, nor in an emergency."""
-    return not request.app and not request.emergency and request.source.kind in (CA_SECRET, PROVIDED)
+    """Can targets go together? Not where somebody is waited for, or a way through pods was asked for."""
+    plain = request.rollout in ("restart", RELOAD) and not request.emergency
+    return plain and not request.app and request.source.kind in (CA_SECRET, PROVIDED)
 
 
 def fits(seen: Observed) -> bool:
