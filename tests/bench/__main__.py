@@ -21,6 +21,10 @@ from .figures import Section, report, section_text
 from .rig import ROOT, Bench
 
 
+CERTIFICATES = ("inventory", "issue", "probe")
+"""Sections that have a part of the page for themselves."""
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--only", default="", metavar="A,B", help="any of the sections, by their names")
@@ -63,16 +67,17 @@ def main(arguments: list[str]) -> int:
     if options.velero:
         label = ("volumesnapshotclass", "local", "velero.io/csi-volumesnapshot-class=true", "--overwrite")
         cluster.kubectl("label", *label)
-    done: list[Section] = []
+    done: dict[str, list[Section]] = {}
     try:
         bench = Bench(cluster)
         for name in names:
             say(f"measure {name}")
-            done.append(wanted[name](bench))
-            print(section_text(done[-1]), flush=True)
+            part = "certificates" if name in CERTIFICATES else "figures"
+            done.setdefault(part, []).append(wanted[name](bench))
+            print(section_text(done[part][-1]), flush=True)
             if options.write:
                 # After each: what a later one breaks off loses nothing.
-                write("figures", report(done, facts("tests.bench", arguments)))
+                write(part, report(done[part], facts("tests.bench", arguments)))
     finally:
         if not was_up:
             lifecycle.down(instance)
