@@ -681,7 +681,8 @@ dest:
   description: The file of all rows, how many it has, their SHA-256, and whether it was different before.
   returned: with O(dest)
   type: dict
-  sample: {path: inventory.ndjson, rows: 942, sha256: 9c56cc51b374c3ba189210d5b6d4bf57790d351c, changed: true}
+  sample: {path: inventory.ndjson, rows: 942, sha256: 4f5c0f343b0931126a20f133d67c2b018a3b1c9e0d4f5a6b7c8d9e0f1a2b3c4d,
+    changed: true}
 cache:
   description: What the cache was good for.
   returned: with O(cache)
