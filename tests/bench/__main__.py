@@ -20,7 +20,6 @@ from .document import DOCUMENT, facts, write
 from .figures import Section, report, section_text
 from .rig import ROOT, Bench
 
-
 CERTIFICATES = ("inventory", "issue", "probe")
 """Sections that have a part of the page for themselves."""
 

@@ -159,12 +159,16 @@ def _unfinished(
             continue
         refs = many.refs(operation)
         mine = tuple(targets[ref] for ref in sorted(refs & set(targets)))
-        taken |= {target.ref for target in mine}
         try:
+            half = Seen(operation.plan.target, (operation,))
+            if not check_mode and engine.finish_undo(half, KIND, many.key(request, mine)):
+                continue  # all of it is put back: these are looked at anew
+            taken |= {target.ref for target in mine}
             if mine:
                 many.must_be_asked_for(operation, request, mine, planning=check_mode)
                 came.append((mine, _go_on(engine, mine, operation, on_failure, clock, check_mode)))
         except KnownGoodError as error:
+            taken |= {target.ref for target in mine}
             came.append((mine, error))
     return came, taken
 

@@ -178,6 +178,16 @@ class TestKilled:
             assert data_of(desk.world) == was, left
             assert copies_of(desk.world) == [], left
 
+    def test_the_same_task_finishes_an_interrupted_way_back_first(self, desk: Desk) -> None:
+        desk.rotate(*TARGETS, **ASKED)
+        (operation,) = desk.journal.kept.values()
+        desk.world.fuse.left = 12
+        with pytest.raises(Died):
+            desk.engine("two").undo(operation.id)
+        desk.world.fuse.left = 10**9
+        assert desk.rotate(*TARGETS, holder="three", **ASKED)["changed"] is True
+        assert sorted(op.state for op in desk.journal.kept.values()) == [FINISHED, UNDONE]
+
     @staticmethod
     def killed(stock: World, patch: pytest.MonkeyPatch, left: int, before: bool) -> Desk:
         desk = fresh(stock, patch)
