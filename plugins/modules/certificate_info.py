@@ -81,11 +81,40 @@ options:
         something in it is different. It holds no secret.
       - O(expiring_within) and O(query) do not narrow it.
     type: path
+  dest:
+    description:
+      - A file that gets every row of the inventory, one JSON object a line, with the name of its list as C(part). It is
+        replaced at once, with mode 0600, when something in it is different. It holds no secret.
+      - O(query) does not narrow it.
+    type: path
+  return_rows:
+    description:
+      - Which rows of RV(identities), RV(bundles), RV(references), RV(requests) and RV(served) are returned. With
+        V(findings) those with something in C(lint), with V(none) none. RV(totals) counts all of them.
+      - Ansible takes longer over ten thousand rows in a variable than it takes to read them from the cluster. For a big
+        cluster give O(dest) for all of them, and V(findings) here.
+      - What O(query) makes of the identities is returned as it is.
+    type: str
+    choices: [all, findings, none]
+    default: all
+  cache:
+    description:
+      - A directory of your own (mode 0700, made when it is missing) for what was read of Secrets. With it the Secrets'
+        metadata are listed first, and only Secrets that changed since are read. Nothing is kept when left out.
+      - The file in it, one a cluster with mode 0600, holds public facts alone, such as certificates, names, and whether
+        a key is its certificate's. It never holds a key or anything made of one. What can expire or be wrong is judged
+        anew each time.
+      - An entry counts for one version of one Secret of one cluster. A file of another cluster, format or version of
+        the library, one that is damaged, and one that others could have written is not believed, which is warned of and
+        stands in RV(cache). It is then made anew.
+      - Whoever can write files as you can write this one, too. For evidence leave the option out.
+      - PKCS#12 stores and encrypted keys are read each time, as what is known of them depends on O(passphrases).
+    type: path
 attributes:
   check_mode:
     support: full
     details:
-      - Reads only, but for O(textfile), which is not written in check mode.
+      - Reads only, but for O(textfile), O(dest) and O(cache), which are not written in check mode.
   diff_mode:
     support: none
   idempotent:
@@ -128,6 +157,13 @@ EXAMPLES = r"""
 - name: Say it
   ansible.builtin.debug:
     msg: "{{ (inventory.identities + inventory.bundles + inventory.references) | map(attribute='lint') | flatten }}"
+
+- name: A big cluster every night, quickly
+  knowngood.kube.certificate_info:
+    cache: ~/.cache/knowngood
+    dest: inventory.ndjson
+    return_rows: findings
+  register: inventory
 
 - name: For Prometheus
   knowngood.kube.certificate_info:
@@ -635,6 +671,43 @@ textfile:
   returned: with O(textfile)
   type: dict
   sample: {path: /var/lib/node_exporter/textfile/certificates.prom, series: 420, changed: true}
+totals:
+  description: How many rows each list has, whichever of them are returned, and how many findings of each severity.
+  returned: success
+  type: dict
+  sample:
+    {identities: 420, bundles: 510, references: 12, requests: 0, served: 0, findings: {error: 2, warning: 17}}
+dest:
+  description: The file of all rows, how many it has, their SHA-256, and whether it was different before.
+  returned: with O(dest)
+  type: dict
+  sample: {path: inventory.ndjson, rows: 942, sha256: 4f5c0f343b0931126a20f133d67c2b018a3b1c9e0d4f5a6b7c8d9e0f1a2b3c4d,
+    changed: true}
+cache:
+  description: What the cache was good for.
+  returned: with O(cache)
+  type: dict
+  contains:
+    path:
+      description: The file.
+      type: str
+      sample: /home/ops/.cache/knowngood/certificates-2f1a.json
+    state:
+      description: V(new), V(used), V(rebuilt) where what was there is not believed, or V(unwritten).
+      type: str
+      sample: used
+    why:
+      description: Why it was not believed, or could not be written.
+      type: str
+      sample: ""
+    reused:
+      description: Secrets that were not read, as they are the same as before.
+      type: int
+      sample: 9990
+    read:
+      description: Secrets that were read.
+      type: int
+      sample: 10
 """
 
 
@@ -663,12 +736,15 @@ ARGUMENTS = {
     "passphrases": {"type": "list", "elements": "str", "default": [], "no_log": True},
     "denied": {"type": "list", "elements": "str", "default": []},
     "textfile": {"type": "path"},
+    "dest": {"type": "path"},
+    "return_rows": {"type": "str", "choices": ["all", "findings", "none"], "default": "all"},
+    "cache": {"type": "path"},
 }
 
 
 def run(frame: Frame) -> dict[str, object]:
     asked = question(frame.params, check_mode=frame.check_mode)
-    return answer(frame.connect(), asked, SystemClock().now())
+    return answer(frame.connect(), asked, SystemClock().now(), frame.warn)
 
 
 def main() -> None:

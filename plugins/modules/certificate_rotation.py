@@ -33,6 +33,9 @@ description:
     result or a file.
   - Many targets are rotated in waves (O(waves)), each target as an operation of its own, so that each can be resumed
     and undone for itself. With O(app) all of them are one operation.
+  - Targets that nobody uses need a write and nothing else. Eight or more of them in a wave are one operation, with one
+    journal for all, which is resumed or undone as a whole. That is so with O(issuer.ca_secret) and O(issuer.provided),
+    and not in an O(emergency).
 version_added: 0.1.0
 author: The knowngood.kube authors (@knowngood)
 options:

@@ -15,20 +15,26 @@ from tests.cluster.handle import Cluster
 from tests.cluster.instance import Instance
 from tests.cluster.progress import say
 
-from . import capture, freeze, inventory, restore
+from . import capture, freeze, inventory, issuing, probing, restore
 from .document import DOCUMENT, facts, write
 from .figures import Section, report, section_text
 from .rig import ROOT, Bench
 
+CERTIFICATES = ("inventory", "issue", "probe")
+"""Sections that have a part of the page for themselves."""
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--only", default="", metavar="A,B", help="capture, again, freeze, restore, many, inventory")
+    parser.add_argument("--only", default="", metavar="A,B", help="any of the sections, by their names")
     parser.add_argument("--claims", type=int, default=200, help="claims captured (200)")
     parser.add_argument("--rounds", type=int, default=3, help="readings of each figure (3)")
     parser.add_argument("--loop", type=int, default=200, help="claims of the loop of kubernetes.core; 0: leave out")
     parser.add_argument("--velero", type=int, default=200, help="claims of Velero's backup; 0: no Velero at all")
     parser.add_argument("--secrets", type=int, default=10_000, help="TLS Secrets inventoried (10000)")
+    parser.add_argument("--sample", type=int, default=30, help="Secrets that the peers' loop reads; 0: leave out (30)")
+    parser.add_argument("--leaves", type=int, default=1000, help="certificates issued (1000)")
+    parser.add_argument("--pairs", type=int, default=500, help="ports of pods asked (500)")
     parser.add_argument("--hydration", type=float, default=30, metavar="S", help="seconds injected (30)")
     parser.add_argument("--write", action="store_true", help=f"put the figures into {DOCUMENT.relative_to(ROOT)}")
     return parser
@@ -41,7 +47,9 @@ def sections(options: argparse.Namespace) -> dict[str, Callable[[Bench], Section
         "freeze": lambda bench: freeze.window(bench, 20, options.rounds),
         "restore": lambda bench: restore.in_place(bench, options.rounds, options.hydration, options.velero > 0),
         "many": lambda bench: restore.many_claims(bench, options.rounds, 10),
-        "inventory": lambda bench: inventory.many(bench, options.secrets, options.rounds),
+        "inventory": lambda bench: inventory.many(bench, options.secrets, options.rounds, options.sample),
+        "issue": lambda bench: issuing.many(bench, options.leaves, options.rounds),
+        "probe": lambda bench: probing.many(bench, options.pairs, options.rounds),
     }
 
 
@@ -58,16 +66,17 @@ def main(arguments: list[str]) -> int:
     if options.velero:
         label = ("volumesnapshotclass", "local", "velero.io/csi-volumesnapshot-class=true", "--overwrite")
         cluster.kubectl("label", *label)
-    done: list[Section] = []
+    done: dict[str, list[Section]] = {}
     try:
         bench = Bench(cluster)
         for name in names:
             say(f"measure {name}")
-            done.append(wanted[name](bench))
-            print(section_text(done[-1]), flush=True)
+            part = "certificates" if name in CERTIFICATES else "figures"
+            done.setdefault(part, []).append(wanted[name](bench))
+            print(section_text(done[part][-1]), flush=True)
             if options.write:
                 # After each: what a later one breaks off loses nothing.
-                write("figures", report(done, facts("tests.bench", arguments)))
+                write(part, report(done[part], facts("tests.bench", arguments)))
     finally:
         if not was_up:
             lifecycle.down(instance)

@@ -6,13 +6,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from .figures import Measure, Section, Target
 from .floor import capture as floor
-from .rig import ROOT, Bench, loads, play, velero
-
-CORE = ROOT / ".venv" / "bench"
+from .rig import CORE, Bench, collections, loads, play, velero
 
 
 def many(bench: Bench, count: int, rounds: int, loop: int, velero_count: int) -> Section:
@@ -86,7 +82,7 @@ def _beside_core(bench: Bench, section: Section, own: float, count: int) -> Targ
             "retries": 600,
             "delay": 1,
         }
-        seconds, _answer = play([create, ready], python, paths=str(_collections()))
+        seconds, _answer = play([create, ready], python, paths=str(collections()))
         bench.delete(namespace)
     section.measures.append(
         Measure(
@@ -94,11 +90,6 @@ def _beside_core(bench: Bench, section: Section, own: float, count: int) -> Targ
         )
     )
     return Target(target, seconds / count / own, least=8, unit="x faster")
-
-
-def _collections() -> Path:
-    """Where the ``ansible`` package of the peers' environment keeps its collections."""
-    return next((CORE / "lib").glob("python3*")) / "site-packages"
 
 
 def _beside_velero(bench: Bench, section: Section, own: float, count: int) -> Target:

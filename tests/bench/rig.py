@@ -29,6 +29,8 @@ from tests.cluster.users import grants
 from .figures import Section
 
 ROOT = Path(__file__).resolve().parents[2]
+CORE = Path(os.environ.get("KNOWNGOOD_BENCH_PEERS") or ROOT / ".venv" / "bench")
+"""The environment of the peers; ``make bench`` makes it."""
 STATE_NAMESPACE = "knowngood"
 USER = "bench"
 
@@ -130,6 +132,11 @@ def play(
             raise RuntimeError(f"the play failed:\n{done.stdout[-4000:]}\n{done.stderr[-2000:]}")
         found = json.loads(kept.read_text())
     return float(found["ended"]) - float(found["begun"]), found["answer"]
+
+
+def collections() -> Path:
+    """Where the ``ansible`` package of the peers' environment keeps its collections."""
+    return next((CORE / "lib").glob("python3*")) / "site-packages"
 
 
 @contextmanager

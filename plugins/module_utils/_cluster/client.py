@@ -33,6 +33,8 @@ PAGE = 500
 MERGE = "application/merge-patch+json"
 # The part of our patience that the server has for a write.
 _SERVER_S = 0.9
+METADATA = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
+"""Asks for a list's metadata alone: of Secrets, a tenth of the bytes and no secret."""
 
 
 class Gone(KnownGoodError):
@@ -97,15 +99,23 @@ class Cluster:
             while page:
                 yield page.pop()
 
+    def each_metadata(
+        self, kind: str | Kind, namespace: str | None = None, *, selector: str = "", field: str = ""
+    ) -> Iterator[Object]:
+        """As :meth:`each`, but of each object its metadata only; nothing else is sent."""
+        for page, _version in self._pages(kind, namespace, selector, field, METADATA):
+            for item in page:
+                yield item["metadata"]
+
     def _pages(
-        self, kind: str | Kind, namespace: str | None, selector: str, field: str
+        self, kind: str | Kind, namespace: str | None, selector: str, field: str, accept: str = ""
     ) -> Iterator[tuple[Objects, str]]:
         """Pages of 500, each with the resourceVersion of the list."""
         resource = self._kind(kind)
         query = _query(labelSelector=selector, fieldSelector=field, limit=PAGE)
         where = named(resource.plural, "*", namespace)
         while True:
-            page = self.call("GET", resource.path(namespace), query=query, where=where)
+            page = self.call("GET", resource.path(namespace), query=query, where=where, accept=accept)
             items: Objects = page.get("items") or []
             for item in items:
                 item.setdefault("kind", resource.kind)
@@ -303,13 +313,14 @@ class Cluster:
         body: Any = None,
         content: str = "application/json",
         where: str = "",
+        accept: str = "",
     ) -> Object:
         """One request, its JSON answer. Every refusal becomes one of our errors.
 
         A server that is late with a write gives it up before we do: what was given up does not happen afterwards.
         """
         limit = {} if method == "GET" else {"timeout": f"{_SERVER_S * self._timeout:g}s"}
-        response = self._ask(method, path, {**(query or {}), **limit}, body, content, self._timeout)
+        response = self._ask(method, path, {**(query or {}), **limit}, body, content, self._timeout, accept=accept)
         if response.status >= 400:
             raise self._error(response.status, response.data, where or path)
         return json.loads(response.data) if response.data else {}
@@ -339,13 +350,14 @@ class Cluster:
         timeout_s: float,
         *,
         stream: bool = False,
+        accept: str = "",
     ) -> Any:
         """The answer; the request is sent again where that is safe. Raises Unreachable."""
         began, tries = time.monotonic(), 0
         while True:
             tries += 1
             try:
-                response = self._send(method, path, query, body, content, timeout_s, stream=stream)
+                response = self._send(method, path, query, body, content, timeout_s, stream=stream, accept=accept)
             except Unreachable:
                 wait_s = pause(method, None, {}, tries, time.monotonic() - began)
                 if wait_s is None:
@@ -367,10 +379,13 @@ class Cluster:
         timeout_s: float,
         *,
         stream: bool = False,
+        accept: str = "",
     ) -> Any:
         from urllib3 import HTTPHeaderDict
 
         headers = HTTPHeaderDict(self.headers())
+        if accept:
+            headers["Accept"] = accept
         data = None
         if body is not None:
             headers["Content-Type"] = content

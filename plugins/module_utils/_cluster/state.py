@@ -25,7 +25,7 @@ from .._core.clock import Clock, SystemClock, parse_time
 from .._core.errors import BadInput, Conflict, KnownGoodError, NotFound, TakenOver
 from .._core.operation import Action, Engine
 from .._core.plan import Plan, canonical, digest
-from .._core.ports import Entry, Held, Operation
+from .._core.ports import OPEN, UNDOING, Entry, Held, Operation
 from .._core.progress import Reporter
 from .client import Cluster, Object
 from .kinds import named
@@ -34,6 +34,8 @@ JOURNAL_LIMIT = 512 * 1024
 JOURNAL_LABEL = "knowngood.io/journal"
 TARGET_LABEL = "knowngood.io/target"
 STATE_LABEL = "knowngood.io/state"
+_AS = "$as"
+"""In a journal: the parameters are those of the step named."""
 _OPERATION_ID = re.compile(r"[a-z0-9]([a-z0-9.-]{0,180}[a-z0-9])?")
 
 
@@ -74,8 +76,9 @@ class ConfigMapJournal:
         found = self._cluster.find("ConfigMap", f"knowngood-op-{operation_id}", self._namespace)
         return _operation(found) if found else None
 
-    def list(self, target: str | None = None) -> list[Operation]:
+    def list(self, target: str | None = None, *, unfinished: bool = False) -> list[Operation]:
         selector = JOURNAL_LABEL if target is None else f"{JOURNAL_LABEL},{TARGET_LABEL}={target_label(target)}"
+        selector += f",{STATE_LABEL} in ({OPEN},{UNDOING})" if unfinished else ""
         found = [_operation(item) for item in self._cluster.list("ConfigMap", self._namespace, selector=selector)]
         return sorted(found, key=lambda op: (op.started, op.id), reverse=True)
 
@@ -92,7 +95,7 @@ class ConfigMapJournal:
         return True
 
     def _manifest(self, operation: Operation) -> Object:
-        plan, log = canonical(operation.plan.to_dict()), canonical(_log(operation))
+        plan, log = canonical(_once(operation.plan.to_dict())), canonical(_log(operation))
         if len(plan) + len(log) > JOURNAL_LIMIT:
             raise BadInput(
                 "the plan is too big for one journal",
@@ -122,6 +125,23 @@ def journal_name(operation: Operation) -> str:
     return f"knowngood-op-{operation.id}"
 
 
+def _once(plan: dict[str, Any]) -> dict[str, Any]:
+    """Steps about the same thing have the same parameters, which may be long: the later ones name the first."""
+    first: dict[str, str] = {}
+    steps = []
+    for step in plan["steps"]:
+        name = first.setdefault(canonical(step["params"]), step["name"])
+        steps.append(step if name == step["name"] else {**step, "params": {_AS: name}})
+    return {**plan, "steps": steps}
+
+
+def _each(plan: dict[str, Any]) -> dict[str, Any]:
+    """The way back of :func:`_once`."""
+    known = {step["name"]: step["params"] for step in plan["steps"]}
+    steps = [{**step, "params": known[step["params"].get(_AS, step["name"])]} for step in plan["steps"]]
+    return {**plan, "steps": steps}
+
+
 def _log(operation: Operation) -> dict[str, Any]:
     return {
         "id": operation.id,
@@ -140,7 +160,7 @@ def _operation(configmap: Object) -> Operation:
         log = json.loads(data["log.json"])
         return Operation(
             id=log["id"],
-            plan=Plan.from_dict(json.loads(data["plan.json"])),
+            plan=Plan.from_dict(_each(json.loads(data["plan.json"]))),
             state=log["state"],
             started=log["started"],
             ended=log["ended"],

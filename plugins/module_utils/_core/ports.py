@@ -109,8 +109,8 @@ class Journal(Protocol):
 
     def get(self, operation_id: str) -> Operation | None: ...
 
-    def list(self, target: str | None = None) -> list[Operation]:
-        """Newest first; all targets when none is named."""
+    def list(self, target: str | None = None, *, unfinished: bool = False) -> list[Operation]:
+        """Newest first; all targets when none is named; ``unfinished``: those that are, and no others."""
 
     def remove(self, operation: Operation) -> bool:
         """Forgets an operation, as it was read and not changed since; tells whether it did."""

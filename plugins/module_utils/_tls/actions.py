@@ -35,6 +35,7 @@ from .certmanager import Renew
 from .csr import Ask
 from .emergency import Deny, Leaks
 from .generation import Check, Clean, Commit, Purge, Stage
+from .many_steps import many_actions
 from .reload import Reload
 from .serving import Baseline, Deliver, Prove, Restart
 from .soak import Soak
@@ -86,6 +87,7 @@ def leaf_actions(tools: Tools) -> dict[str, Action]:
         "tls.clean": Clean(tools),
         "tls.purge": Purge(tools),
         "tls.leaks": Leaks(tools),
+        **many_actions(tools),
     }
 
 

@@ -67,12 +67,20 @@ class Certificate:
 
     def signed_by(self, issuer: Certificate) -> bool:
         """Names and signature fit. Says nothing about whether the issuer may sign, nor about time."""
-        return self.issuer == issuer.subject and _signed(self.der, issuer.der)
+        if self.issuer != issuer.subject:
+            return False
+        pair = (self.fingerprint, issuer.fingerprint)
+        if pair not in SIGNATURES:
+            SIGNATURES[pair] = _signed(self.der, issuer.der)
+        return SIGNATURES[pair]
 
 
-@lru_cache(maxsize=4096)
+SIGNATURES: dict[tuple[str, str], bool] = {}
+"""Whether a certificate carries the signature of another, by their fingerprints: remembered, as every rule about the
+pair asks for it, and as it is true for ever."""
+
+
 def _signed(der: bytes, issuer: bytes) -> bool:
-    """Remembered, as the same pair is asked for by every rule about it."""
     from cryptography import x509
     from cryptography.exceptions import InvalidSignature
 
@@ -128,7 +136,10 @@ def read_der(der: bytes) -> Certificate:
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     cert = x509.load_der_x509_certificate(der)
-    spki = cert.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    # Each of these attributes is made anew whenever it is asked for.
+    public, subject, issuer = cert.public_key(), cert.subject, cert.issuer
+    spki = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    signature = cert.signature_algorithm_oid
     found: dict[type[Any], Any] = {type(one.value): one.value for one in cert.extensions}
     ski = found.get(x509.SubjectKeyIdentifier)
     aki = found.get(x509.AuthorityKeyIdentifier)
@@ -136,21 +147,27 @@ def read_der(der: bytes) -> Certificate:
     alternative = found.get(x509.SubjectAlternativeName)
     return Certificate(
         der=der,
-        subject=cert.subject.rfc4514_string(),
-        issuer=cert.issuer.rfc4514_string(),
+        subject=subject.rfc4514_string(),
+        issuer=_issuer_text(issuer),
         serial=f"{cert.serial_number:x}",
         not_before=cert.not_valid_before_utc,
         not_after=cert.not_valid_after_utc,
         names=tuple(general_name(name) for name in alternative) if alternative else (),
-        key=key_name(cert.public_key()),
+        key=key_name(public),
         fingerprint=sha256(der),
         spki=sha256(spki),
         ca=bool(basic and basic.ca),
-        self_issued=cert.subject == cert.issuer,
-        signature=str(getattr(cert.signature_algorithm_oid, "_name", "")) or cert.signature_algorithm_oid.dotted_string,
+        self_issued=subject == issuer,
+        signature=str(getattr(signature, "_name", "")) or signature.dotted_string,
         ski=ski.digest.hex() if ski else "",
         aki=(aki.key_identifier or b"").hex() if aki else "",
     )
+
+
+@lru_cache(maxsize=256)
+def _issuer_text(name: x509.Name) -> str:
+    """Thousands of certificates have the same issuer."""
+    return name.rfc4514_string()
 
 
 def extension(cert: x509.Certificate | x509.CertificateSigningRequest, kind: type[Any]) -> Any:

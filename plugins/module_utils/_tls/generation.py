@@ -17,12 +17,14 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from .._cluster.client import Object
 from .._cluster.kinds import named
 from .._core.clock import rfc3339
 from .._core.errors import BadInput, Conflict, NotFound, NotProven
 from .._core.operation import Context, LooksAgain, NothingToUndo
 from .._core.plan import Json, Step
 from .authority import Authority, authority
+from .certificates import Certificate
 from .copies import Remake, remade
 from .csr import drop, find, signed
 from .issue import Issued, issue, judged, judged_by
@@ -39,7 +41,7 @@ def signing(subject: Subject, secret: TlsSecret) -> Authority:
     """The CA of the plan, fit to sign at this moment. Raises BadInput, NotFound, Conflict (it is another one now)."""
     params = subject.params
     found = subject.cluster.get("Secret", params["ca_secret"], params["ca_namespace"])
-    ca = authority(found, subject.tools.clock.now(), (*secret.chain.certificates[1:], *secret.trust.certificates))
+    ca = _authority(subject, found, (*secret.chain.certificates[1:], *secret.trust.certificates))
     if ca.certificate.fingerprint != params["ca"]:
         raise Conflict(
             "the CA is another one than at planning time",
@@ -48,6 +50,18 @@ def signing(subject: Subject, secret: TlsSecret) -> Authority:
             next="undo this operation, then plan again",
         )
     return ca
+
+
+def _authority(subject: Subject, found: Object, more: tuple[Certificate, ...]) -> Authority:
+    """Where many are signed in one step, the same version of the same CA is judged once."""
+    kept, meta = subject.tools.signers, found["metadata"]
+    mark = (meta["uid"], meta["resourceVersion"], *(certificate.fingerprint for certificate in more))
+    if kept is None or mark not in kept:
+        ca = authority(found, subject.tools.clock.now(), more)
+        if kept is None:
+            return ca
+        kept[mark] = ca
+    return kept[mark]
 
 
 def issued_in(copy: TlsSecret) -> Issued:

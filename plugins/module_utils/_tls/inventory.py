@@ -12,8 +12,10 @@ PRIVATE to this collection.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import gc
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,11 +24,14 @@ from .._cluster.kinds import Kind
 from .._core.durations import seconds
 from .._core.errors import BadInput, Denied, NotFound
 from .._core.expressions import Expression
-from . import textfile
-from .bundles import CA_BUNDLE_KINDS, from_api, from_config, from_secret
+from . import listing, textfile
+from .bundles import CA_BUNDLE_KINDS, from_api, from_config
 from .consumers import Consumer, Namespace, likely_ports
-from .identities import read
+from .known import Known
+from .listing import ALL
+from .memory import REBUILT, Memory
 from .plan import server_name
+from .reading import Which, secrets
 from .references import GRANT, REFERRING, references
 from .rows import Found, bundle_rows, given_rows, identity_rows, reference_rows
 from .secrets import TlsSecret
@@ -54,7 +59,8 @@ class Question:
     """What to list. ``namespaces`` empty: all. ``copies``: those that our rotations keep as well.
 
     ``include``: the parts of the inventory; ``passphrases`` open encrypted keys and stores; ``denied``: fingerprints
-    that must not be used; ``textfile``: where Prometheus text goes, written unless ``dry``.
+    that must not be used; ``textfile``: where Prometheus text goes, ``dest``: where every row goes, both written unless
+    ``dry``. ``cache``: the directory of what earlier runs read. ``shown``: which rows are in the answer.
     """
 
     namespaces: tuple[str, ...] = ()
@@ -67,6 +73,9 @@ class Question:
     passphrases: tuple[str, ...] = field(default=(), repr=False)
     denied: tuple[str, ...] = ()
     textfile: str = ""
+    dest: str = ""
+    cache: str = ""
+    shown: str = ALL
     dry: bool = False
 
 
@@ -84,24 +93,68 @@ def question(params: Mapping[str, Any], *, check_mode: bool = False) -> Question
         passphrases=tuple(params.get("passphrases") or ()),
         denied=tuple(params.get("denied") or ()),
         textfile=params.get("textfile") or "",
+        dest=params.get("dest") or "",
+        cache=params.get("cache") or "",
+        shown=params.get("return_rows") or ALL,
         dry=check_mode,
     )
 
 
-def answer(cluster: Cluster, asked: Question, now: dt.datetime) -> dict[str, Any]:
-    """The inventory, its identities through the query where there is one; the textfile where one is wanted.
+def answer(
+    cluster: Cluster, asked: Question, now: dt.datetime, warn: Callable[[str], None] = lambda text: None
+) -> dict[str, Any]:
+    """The inventory, its identities through the query where there is one; the files that are wanted.
 
-    What cannot be meant (a query that is none, a textfile that cannot be written) is refused before any reading.
+    What cannot be meant (a query that is none, a file that cannot be written) is refused before any reading.
     Raises BadInput, and what the cluster raises.
     """
     query = Expression.of(asked.query, "query", "query") if asked.query else None
     if asked.textfile:
         textfile.must_be_writable(asked.textfile)
-    found = collect(cluster, asked)
-    shown = described(cluster, found, asked, now)
+    if asked.dest:
+        listing.must_be_writable(asked.dest)
+    memory = Memory.open(asked.cache, cluster.uid()) if asked.cache else None
+    if memory and memory.state == REBUILT:
+        warn(f"the cache {memory.path} is not believed ({memory.why}): every Secret is read anew")
+    with _no_collector():
+        found = collect(cluster, asked, memory)
+        rows = described(cluster, found, asked, now)
+        written = _files(found, rows, asked, now)
+    shown = {**rows, **listing.shown(rows, asked.shown), "totals": listing.totals(rows)}
     if query:
-        shown["identities"] = select(shown["identities"], query)
-    return {**shown, **_textfile(found, asked, now)}
+        shown["identities"] = select(rows["identities"], query)
+    return {**shown, **written, **_remembered(memory, asked)}
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Without the search for circles in memory: there are none in rows, and it takes a quarter of all time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _files(found: Found, rows: dict[str, Any], asked: Question, now: dt.datetime) -> dict[str, Any]:
+    """What was written, and whether it changed anything."""
+    told = _textfile(found, asked, now)
+    if asked.dest:
+        told["dest"] = listing.write(asked.dest, rows, dry=asked.dry)
+    if told:
+        told["changed"] = any(one["changed"] for one in told.values())
+    return told
+
+
+def _remembered(memory: Memory | None, asked: Question) -> dict[str, Any]:
+    """What the cache was good for. That it is written is no change: it says nothing that the cluster does not."""
+    if memory is None:
+        return {}
+    if not asked.dry:
+        memory.save(_read_whole(asked))
+    return {"cache": memory.to_dict()}
 
 
 def _textfile(found: Found, asked: Question, now: dt.datetime) -> dict[str, Any]:
@@ -113,19 +166,19 @@ def _textfile(found: Found, asked: Question, now: dt.datetime) -> dict[str, Any]
     if changed and not asked.dry:
         textfile.write(asked.textfile, content)
     series = sum(not line.startswith("#") for line in content.splitlines())
-    return {"textfile": {"path": asked.textfile, "series": series, "changed": changed}, "changed": changed}
+    return {"textfile": {"path": asked.textfile, "series": series, "changed": changed}}
 
 
 # -- reading -----------------------------------------------------------------------------------------------------
 
 
-def collect(cluster: Cluster, asked: Question) -> Found:
+def collect(cluster: Cluster, asked: Question, memory: Memory | None = None) -> Found:
     """Everything that the question is about, Secrets first, page by page."""
     found = Found(read=_read_whole(asked))
     passwords = tuple(text.encode() for text in asked.passphrases)
     for namespace in _namespaces(asked):
-        for obj in pages(cluster, "Secret", namespace, selector=asked.selector, field=_SECRETS):
-            _add_secret(found, obj, passwords, asked)
+        for one in secrets(cluster, Which(namespace, asked.selector, _SECRETS), passwords, memory):
+            _add_secret(found, one, asked)
     if BUNDLES in asked.include:
         _bundles(cluster, asked, found)
     if REFERENCES in asked.include:
@@ -160,13 +213,11 @@ def _looked_at(asked: Question, found: Found) -> tuple[str, ...] | None:
     return tuple(sorted(there & set(asked.namespaces)))
 
 
-def _add_secret(found: Found, obj: Object, passwords: Sequence[bytes], asked: Question) -> None:
-    meta = obj["metadata"]
-    found.names.add(("Secret", meta["namespace"], meta["name"]))
-    identities, trust = read(obj, passwords)
-    found.identities += identities
+def _add_secret(found: Found, one: Known, asked: Question) -> None:
+    found.names.add(("Secret", one.namespace, one.name))
+    found.identities += one.identities
     if BUNDLES in asked.include:
-        found.bundles += from_secret(obj, trust)
+        found.bundles += one.bundles
 
 
 def _bundles(cluster: Cluster, asked: Question, found: Found) -> None:

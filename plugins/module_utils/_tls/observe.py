@@ -56,7 +56,7 @@ class Observer:
     denied: frozenset[str] = frozenset()
     _namespaces: dict[str, Namespace] = field(default_factory=dict)
     _services: dict[str, list[Object]] = field(default_factory=dict)
-    _archives: dict[str, list[Object]] = field(default_factory=dict)
+    _archives: dict[str, dict[str, list[tuple[str, str]]]] = field(default_factory=dict)
 
     def look(self, target: Target) -> Observed:
         """Raises NotFound, BadInput, Denied: each says what is wrong with the target, its CA or its users."""
@@ -329,15 +329,18 @@ class Observer:
         if target.namespace not in self._archives:
             try:
                 selector = f"{ROLE}={PREVIOUS}"
-                self._archives[target.namespace] = self.cluster.list("Secret", target.namespace, selector=selector)
+                found = self.cluster.list("Secret", target.namespace, selector=selector)
             except Denied:  # they stay until somebody who may looks
-                self._archives[target.namespace] = []
-        found = [obj["metadata"] for obj in self._archives[target.namespace] if self._over(obj, target.secret)]
-        return tuple(sorted((meta["name"], meta["uid"]) for meta in found))
+                found = []
+            by_secret: dict[str, list[tuple[str, str]]] = {}
+            for meta in (obj["metadata"] for obj in found if self._over(obj)):
+                by_secret.setdefault(meta["annotations"][OF], []).append((meta["name"], meta["uid"]))
+            self._archives[target.namespace] = by_secret
+        return tuple(sorted(self._archives[target.namespace].get(target.secret, ())))
 
-    def _over(self, obj: Mapping[str, Any], secret: str) -> bool:
+    def _over(self, obj: Mapping[str, Any]) -> bool:
         annotations = obj["metadata"].get("annotations") or {}
-        if annotations.get(OF) != secret or not annotations.get(KEPT_UNTIL):
+        if not annotations.get(OF) or not annotations.get(KEPT_UNTIL):
             return False
         try:
             return parse_time(annotations[KEPT_UNTIL]) <= self.now

@@ -180,7 +180,7 @@ def _steps(request: Request, seen: Observed) -> tuple[Step, ...]:
     purge = _purge(seen)
     if not seen.due:
         return purge
-    params = _params(request, seen)
+    params = params_of(request, seen)
     made = "renew" if request.source.kind == CERT_MANAGER else "commit"
     until = {
         **dict.fromkeys(("baseline", "request", "stage", "check", "canary"), made),
@@ -258,7 +258,7 @@ def _touched(word: str, seen: Observed) -> tuple[str, ...]:
     return ()
 
 
-def _params(request: Request, seen: Observed) -> dict[str, Json]:
+def params_of(request: Request, seen: Observed) -> dict[str, Json]:
     """Everything the steps need, also in another process. No secrets; nothing that depends on the time of day."""
     target = seen.target
     return {

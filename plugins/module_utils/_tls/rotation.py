@@ -20,16 +20,18 @@ from .._core.errors import Conflict, Interrupted, KnownGoodError, Unreachable
 from .._core.operation import Engine, Seen
 from .._core.plan import Json, Plan, digest
 from .._core.ports import DONE, TO_DO, Operation
+from . import many
 from .consumers import look
 from .emergency import denied_keys
 from .inventory import UNKNOWN, drift, served_by
 from .observe import Observer
 from .plan import KIND, Observed, Request, Target, plan, step_name
+from .shelf import shelf
 from .source import CERT_MANAGER
 from .waves import lanes, split
 
 UNDO, HOLD = "undo", "hold"
-_WRITES = ("tls.commit", "tls.renew")
+_WRITES = ("tls.commit", "tls.renew", f"{many.PREFIX}commit")
 _ENDS_ALL = (Interrupted, Unreachable)
 """After these no further wave is begun, however many failures are allowed."""
 _NOT_OURS_TO_UNDO = (Conflict, Interrupted, Unreachable)
@@ -66,9 +68,7 @@ def rotate(
     for number, wave in enumerate(waves, 1):
         if len(waves) > 1:
             engine.reporter.say(f"wave {number} of {len(waves)}: {', '.join(t.ref for group in wave for t in group)}")
-        for group, came in zip(
-            wave, _side_by_side(cluster, request, engine, wave, clock, on_failure, check_mode, denied), strict=True
-        ):
+        for group, came in _wave(cluster, request, engine, wave, clock, on_failure, check_mode, denied):
             if isinstance(came, Part):
                 parts.append(came)
             else:
@@ -78,6 +78,99 @@ def rotate(
     if failures:
         raise _failed(request, parts, failures)
     return report(parts)
+
+
+Came = tuple[tuple[Target, ...], Part | KnownGoodError]
+
+
+def _wave(
+    cluster: Cluster,
+    request: Request,
+    engine: Engine,
+    wave: Sequence[tuple[Target, ...]],
+    clock: Clock,
+    on_failure: str,
+    check_mode: bool,
+    denied: frozenset[str],
+) -> list[Came]:
+    """What came of the targets of a wave: those that nobody uses are one operation, the others one each."""
+    came = _crowd(cluster, request, engine, wave, clock, on_failure, check_mode, denied)
+    known = {target.ref for group, _came in came for target in group}
+    left = [group for group in wave if not known.issuperset(target.ref for target in group)]
+    if left:
+        found = _side_by_side(cluster, request, engine, left, clock, on_failure, check_mode, denied)
+        came += zip(left, found, strict=True)
+    return came
+
+
+def _crowd(
+    cluster: Cluster,
+    request: Request,
+    engine: Engine,
+    wave: Sequence[tuple[Target, ...]],
+    clock: Clock,
+    on_failure: str,
+    check_mode: bool,
+    denied: frozenset[str],
+) -> list[Came]:
+    """Those that need nothing but a write: nobody uses them, or they are not due. The others are left out."""
+    if not many.wanted(request):
+        return []
+    targets = {target.ref: target for group in wave for target in group}
+    came, taken = _unfinished(request, engine, targets, on_failure, clock, check_mode)
+    left = [target for ref, target in targets.items() if ref not in taken]
+    if len(left) < many.LEAST:
+        return came
+    target = many.lease(left)
+    marked = engine.mark(target)
+    observer = Observer(shelf(cluster, [(one.namespace, one.secret) for one in left]), request, clock.now(), denied)
+    together, others = many.sorted_out(left, observer.look, incident=bool(request.incident))
+    came += [((seen.target,), Part((seen.target,), (seen,), plan(request, (seen,)))) for seen in others]
+    for batch in many.batches(request, together):
+        group = tuple(seen.target for seen in batch)
+        made = many.plan_many(request, batch, target)
+        part = Part(group, tuple(batch), made, changed=True)
+        try:
+            came.append((group, part if check_mode else _begin(engine, request, part, made, on_failure, clock, marked)))
+        except KnownGoodError as error:
+            came.append((group, error))
+            break
+        marked = engine.mark(target)
+    return came
+
+
+def _unfinished(
+    request: Request,
+    engine: Engine,
+    targets: Mapping[str, Target],
+    on_failure: str,
+    clock: Clock,
+    check_mode: bool,
+) -> tuple[list[Came], set[str]]:
+    """Operations on many of these targets that have not ended: they go on, where this asks for all that they are about.
+
+    Also the names of targets that an unfinished operation of their own is about.
+    """
+    came: list[Came] = []
+    taken: set[str] = set()
+    for operation in engine.journal.list(unfinished=True):
+        if not many.is_many(operation):
+            taken |= {ref for ref, target in targets.items() if request.lease((target,)) == operation.plan.target}
+            continue
+        refs = many.refs(operation)
+        mine = tuple(targets[ref] for ref in sorted(refs & set(targets)))
+        try:
+            half = Seen(operation.plan.target, (operation,))
+            if not check_mode and engine.finish_undo(half, KIND, many.key(request, mine)):
+                continue  # all of it is put back: these are looked at anew
+            taken |= {target.ref for target in mine}
+            if mine:
+                many.must_be_asked_for(operation, request, mine, planning=check_mode)
+                came.append((mine, _go_on(engine, mine, operation, on_failure, clock, check_mode)))
+        except KnownGoodError as error:
+            taken |= {target.ref for target in mine}
+            came.append((mine, error))
+    return came, taken
 
 
 def _side_by_side(
@@ -169,6 +262,13 @@ def _one(
         return replace(part, notes=_looked_again(cluster, observer, targets, None))
     if made.empty or check_mode:
         return part
+    return _begin(engine, request, part, made, on_failure, clock, marked)
+
+
+def _begin(
+    engine: Engine, request: Request, part: Part, made: Plan, on_failure: str, clock: Clock, marked: Seen
+) -> Part:
+    """Runs what was planned."""
     until = clock.now() + dt.timedelta(seconds=request.keep_previous_s)
     kept = request.keep_previous_s and not request.emergency and request.source.kind != CERT_MANAGER
     facts = {"undo_until": rfc3339(until.replace(microsecond=0))} if kept else {}
@@ -245,6 +345,7 @@ def _begun(operation: Operation, step: str) -> bool:
 
 def _too_late(operation: Operation, clock: Clock) -> bool:
     ends = [str(s.params["old_not_after"]) for s in operation.plan.steps if s.action == "tls.commit"]
+    ends += [end for s in operation.plan.steps if s.action == f"{many.PREFIX}commit" for end in many.ends(s)]
     return any(end <= rfc3339(clock.now().replace(microsecond=0)) for end in ends)
 
 
@@ -324,6 +425,9 @@ def _results(part: Part) -> Mapping[str, Mapping[str, Json]]:
 def _generations(operation: Operation | None) -> Iterable[dict[str, Json]]:
     if operation is None:
         return
+    if many.is_many(operation):
+        yield from many.generations(operation)
+        return
     results = operation.results
     for step in operation.plan.steps:
         if step.action not in ("tls.stage", "tls.renew") or "fingerprint" not in results.get(step.name, {}):
@@ -350,6 +454,8 @@ def _proof(part: Part, results: Mapping[str, Mapping[str, Json]]) -> list[dict[s
     """Rows of this run. Where nothing was run, what was seen just now stands in ``seen``."""
     if not part.changed:
         return []
+    if part.operation and many.is_many(part.operation):
+        return list(many.proof(part.operation))
     return [dict(row) for name, result in results.items() if name.startswith("prove ") for row in result["proof"]]
 
 

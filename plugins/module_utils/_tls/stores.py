@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from .certificates import CERTIFICATE_LABELS, Chain, chain_of, read_der
@@ -24,6 +25,7 @@ PEM, DER, PKCS12, JKS, JCEKS = "PEM", "DER", "PKCS#12", "JKS", "JCEKS"
 ENCRYPTED, UNREADABLE, SEVERAL = "encrypted", "unreadable", "several"
 _MAGIC = {b"\xfe\xed\xfe\xed": JKS, b"\xce\xce\xce\xce": JCEKS}
 _BEGIN = b"-----BEGIN "
+_KEY = b"PRIVATE KEY-----"
 NO_PASSWORD = "no password is known"
 
 
@@ -92,6 +94,16 @@ def is_pkcs12(value: bytes) -> bool:
 
 
 def _pem(value: bytes, passwords: Sequence[bytes]) -> Content:
+    return _pem_with_key(value, passwords) if _KEY in value else _public(value)
+
+
+@lru_cache(maxsize=256)
+def _public(value: bytes) -> Content:
+    """A text without any private key, remembered: the same CA stands beside thousands of certificates."""
+    return _pem_with_key(value, ())
+
+
+def _pem_with_key(value: bytes, passwords: Sequence[bytes]) -> Content:
     found = blocks(value)
     certificates = [block for block in found if block.label in CERTIFICATE_LABELS]
     keys = [block for block in found if block.private]
@@ -138,7 +150,7 @@ def _unlocked(value: bytes, passwords: Sequence[bytes]) -> KeyFact:
 
 def _from_key(value: bytes) -> bytes:
     """The text from its private key on: the loader takes the first block there is."""
-    at = value.find(b"PRIVATE KEY-----")
+    at = value.find(_KEY)
     return value[value.rfind(_BEGIN, 0, at) :]
 
 

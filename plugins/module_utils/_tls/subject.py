@@ -20,7 +20,7 @@ from .._core.errors import BadInput, Conflict, KnownGoodError, NotFound
 from .._core.operation import Context
 from .._core.plan import Json, Step
 from .._core.progress import Reporter
-from .authority import decode
+from .authority import Authority, decode
 from .certificates import Certificate, read_chain
 from .consumers import Consumer, PodSeen, likely_ports, look
 from .plan import consumers_in, service_in, step_name
@@ -34,13 +34,17 @@ Ports = Mapping[str, Sequence[int]]
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What every action works with."""
+    """What every action works with.
+
+    ``signers``: where CAs that were read are kept for the length of one step over many targets; None: nowhere.
+    """
 
     cluster: Cluster
     clock: Clock
     reporter: Reporter
     state_namespace: str = ""
     given: Mapping[str, Given] = field(default_factory=dict, repr=False)
+    signers: dict[tuple[str, ...], Authority] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from pathlib import Path
 from .._core.errors import BadInput
 from .bundles import Bundle
 from .certificates import Certificate
+from .files import replace
 from .identities import Identity
 
 _FIELDS = {"C": "2.5.4.6", "ST": "2.5.4.8", "L": "2.5.4.7", "O": "2.5.4.10", "OU": "2.5.4.11", "CN": "2.5.4.3"}
@@ -169,16 +169,7 @@ def differs(path: str, content: str) -> bool:
 def write(path: str, content: str) -> None:
     """At once or not at all: beside it, then renamed over it, mode 0644. Raises BadInput when that fails."""
     target = Path(path).expanduser()
-    beside = ""
     try:
-        handle, beside = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(beside, 0o644)
-        os.replace(beside, target)
+        replace(target, content.encode(), 0o644)
     except OSError as error:
-        if beside and os.path.exists(beside):
-            os.unlink(beside)
         raise BadInput("the textfile cannot be written", where=str(target), why=str(error.strerror or error)) from error

@@ -71,8 +71,9 @@ class MemoryJournal:
     def get(self, operation_id: str) -> Operation | None:
         return self.kept.get(operation_id)
 
-    def list(self, target: str | None = None) -> list[Operation]:
+    def list(self, target: str | None = None, *, unfinished: bool = False) -> list[Operation]:
         found = [op for op in self.kept.values() if target in (None, op.plan.target)]
+        found = [op for op in found if op.unfinished or not unfinished]
         return sorted(found, key=lambda op: op.started, reverse=True)
 
     def remove(self, operation: Operation) -> bool:

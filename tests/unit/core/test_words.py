@@ -110,6 +110,8 @@ class TestRedaction:
             f"https://user:{CANARY}@registry/x",
             f"eyJhbGciOiJSUzI1NiJ9.eyJ{CANARY}{CANARY}.sig{CANARY}",
             f"-----BEGIN PRIVATE KEY-----\n{CANARY} cut off",
+            f"bAsIc {CANARY}{CANARY}",
+            f"ba\u017fic {CANARY}{CANARY}",  # the long s counts as an s where case does not matter
         ],
     )
     def test_no_secret_survives_in_text(self, text: str) -> None:

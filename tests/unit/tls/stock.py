@@ -26,6 +26,7 @@ class Stock:
         self.objects = list(objects)
         self.denied, self.absent = denied, absent
         self.asked: list[str] = []
+        self.identity = "cluster-1"
 
     def each(self, kind: Any, namespace: str | None = None, *, selector: str = "", field: str = "") -> Iterator[Any]:
         word = kind if isinstance(kind, str) else kind.kind
@@ -42,6 +43,15 @@ class Stock:
                 continue
             if obj.get("type") not in unwanted and wanted.items() <= (meta.get("labels") or {}).items():
                 yield copy.deepcopy(obj)
+
+    def each_metadata(self, kind: Any, namespace: str | None = None, **more: str) -> Iterator[Any]:
+        before = len(self.asked)
+        for obj in self.each(kind, namespace, **more):
+            yield obj["metadata"]
+        self.asked[before:] = ["metadata"]
+
+    def uid(self) -> str:
+        return self.identity
 
     def find(self, kind: str, name: str, namespace: str | None = None) -> dict[str, Any] | None:
         return next((one for one in self.each(kind, namespace) if one["metadata"]["name"] == name), None)
