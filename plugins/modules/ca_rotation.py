@@ -25,6 +25,7 @@ description:
   - At the end a client of the old CA has to be turned away and one of the new CA let in, by the bytes of an answer,
     where O(mutual_tls) names such a server. Elsewhere RV(unproven) says that this was not tried.
   - M(knowngood.kube.operation) takes it back from any phase, until the old CA's key is destroyed (O(destroy_old_key)).
+  - A CA whose key somebody else knows is given up with O(compromised), without overlap.
   - What it cannot see it names in RV(unproven). Stores in images, outside the cluster or outside O(namespaces) are not
     seen at all.
   - Killed at any moment, the same task again goes on with the same CA. No key is ever in an option, a journal, a result
@@ -51,8 +52,22 @@ options:
   expiring_within:
     description: Rotates the CA when less than this is left of it. When left out, in the last third of its validity.
     type: str
+  compromised:
+    description:
+      - The CA's key is known to somebody else. Then both are trusted at no moment. The new CA takes the old one's place
+        in every trust store by one write each, the leaves follow, and all processes that use one or the other are
+        renewed together, those named in O(rereads) as well.
+      - This is a downtime. RV(cost) says which, in check mode and before anything is changed. What takes time is made
+        beforehand. O(phase=NEW_CA) ends there, with nothing changed that is in use. From then on it goes to the end in
+        one go, and once the new CA signs there is no way back.
+      - The old key goes on the deny-list in O(state_namespace), the archive of the old pair is removed at the end, and
+        other copies of the key in the CA's namespace are named in RV(copies). A CA on the deny-list is not rotated in
+        any other way.
+      - Needs O(generation).
+    type: bool
+    default: false
   phase:
-    description: The phase to end after.
+    description: The phase to end after. With O(compromised) only V(BASELINE), V(NEW_CA) or V(DONE).
     type: str
     choices:
       - BASELINE
@@ -228,6 +243,25 @@ EXAMPLES = r"""
       - service: storefront
         client_secret: worker-tls
 
+- name: Somebody else has the CA's key, so make all that takes time, and look at what the rest will cost
+  knowngood.kube.ca_rotation:
+    ca_secret: shop/shop-ca
+    generation: 3
+    compromised: true
+    phase: NEW_CA
+  register: prepared
+
+- name: Give it up
+  knowngood.kube.ca_rotation:
+    ca_secret: shop/shop-ca
+    generation: 3
+    compromised: true
+    probe_image: registry.example.com/tools/python:3
+    mutual_tls:
+      - service: storefront
+        client_secret: worker-tls
+  when: prepared.cost | length > 0
+
 - name: Back to the CA before
   knowngood.kube.operation:
     id: "{{ rotated.operation }}"
@@ -364,6 +398,41 @@ restarted:
   type: list
   elements: str
   sample: [shop/Deployment/worker]
+cost:
+  description: With O(compromised), what it takes - the downtime, who is restarted, and that there is no way back.
+  returned: success
+  type: list
+  elements: str
+  sample: ["restarted together, without regard to each other: shop/Deployment/storefront, shop/Deployment/worker"]
+downtime_s:
+  description:
+    - With O(compromised), seconds from the first change of a trust store to the end of the proof. Null while that is
+      not over, and where there was an overlap.
+  returned: success
+  type: float
+  sample: 14.2
+copies:
+  description: With O(compromised), where else in its namespace the old CA's key is, by name.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    object:
+      description: The object.
+      type: str
+      sample: Secret shop/backup
+    place:
+      description: The data key or annotation.
+      type: str
+      sample: data ca.key
+    what:
+      description: What it is there for, as far as that can be told.
+      type: str
+      sample: a Secret with the same key
+    purged:
+      description: Whether it was removed.
+      type: bool
+      sample: false
 failed_handshakes:
   description: How many connections of this module failed. It is no measure of what other clients saw.
   returned: success
@@ -423,6 +492,7 @@ ARGUMENTS = {
     "namespaces": {"type": "list", "elements": "str", "default": []},
     "generation": {"type": "int"},
     "expiring_within": {"type": "str"},
+    "compromised": {"type": "bool", "default": False},
     "phase": {"type": "str", "choices": list(PHASES), "default": DONE},
     "leaves": {"type": "list", "elements": "dict", "options": LEAF, "default": []},
     "mutual_tls": {"type": "list", "elements": "dict", "options": MUTUAL, "default": []},
@@ -447,6 +517,8 @@ def run(frame: Frame) -> dict[str, object]:
     known = actions(cluster, state_namespace=namespace, clock=clock, reporter=frame.reporter)
     machine = engine(cluster, namespace, known, reporter=frame.reporter, stopping=frame.stopping, clock=clock)
     found = rotate_ca(cluster, asked, machine, clock=clock, phase=phase, check_mode=frame.check_mode)
+    for what in found["cost"] if found["changed"] else ():
+        frame.warn(f"a compromised CA is given up: {what}")
     for what in found["unproven"]:
         frame.warn(f"not proven, as it could not be seen: {what}")
     return found

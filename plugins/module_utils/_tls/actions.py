@@ -16,6 +16,8 @@ from .._cluster.state import engine
 from .._core.clock import Clock
 from .._core.operation import Action, Engine
 from .._core.progress import Reporter
+from .ca_compromised_steps import Prepare, ProveLeaf, Swap
+from .ca_compromised_steps import Renew as RenewAll
 from .ca_steps import (
     CaBaseline,
     CaStage,
@@ -94,4 +96,8 @@ def ca_actions(tools: Tools, leaves: Leaves) -> dict[str, Action]:
         "tls.ca_distrust": Distrust(tools),
         "tls.ca_negative": Negative(tools),
         "tls.ca_destroy": Destroy(tools),
+        "tls.ca_prepare": Prepare(tools),
+        "tls.ca_swap": Swap(tools),
+        "tls.ca_renew": RenewAll(tools),
+        "tls.ca_prove": ProveLeaf(tools),
     }

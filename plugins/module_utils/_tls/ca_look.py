@@ -19,11 +19,12 @@ from .._cluster.kinds import named
 from .._core.errors import BadInput, KnownGoodError, NotFound
 from .authority import authority
 from .ca_issue import self_signed
-from .ca_plan import SERVER, CaObserved, CaRequest, Leaf, due
+from .ca_plan import SERVER, CaObserved, CaRequest, Leaf, due, leaf_request
 from .certificates import Certificate
+from .emergency import denied_keys
 from .mutual import Mutual
 from .observe import Observer
-from .plan import Request, Target
+from .plan import Observed, Target
 from .rollout import obstacle
 from .secrets import CRT, KEY, OF, PREVIOUS, ROLE, TlsSecret, must_be_ours_to_write, read_secret, role_of
 from .services import tls_port
@@ -52,10 +53,12 @@ def look_at_ca(cluster: Cluster, request: CaRequest, now: dt.datetime) -> CaObse
             why=f"it was signed by {ca.certificate.issuer}: those who trust that one need no new trust",
             next="give it a new certificate from its issuer",
         )
+    _refuse_given_up(cluster, ca.certificate, request)
     _refuse_short_overlap(ca.certificate, request, now)
     objects = listed(cluster, request.namespaces, webhooks=request.webhooks)
     stores = _stores(objects, ca.certificate, request)
-    leaves = _leaves(cluster, objects, ca.certificate, request, now)
+    leaves = _leaves(objects, ca.certificate, request)
+    observed = _observed(cluster, leaves, request, now)
     trusters = _trusters(cluster, stores, request)
     _refuse_unrenewable(cluster, trusters, request)
     waived = [f"{name}: waived, nothing is known of it" for name in request.waive]
@@ -71,6 +74,7 @@ def look_at_ca(cluster: Cluster, request: CaRequest, now: dt.datetime) -> CaObse
         leaves=leaves,
         mutual=tuple(_mutual(cluster, given, request) for given in request.mutual),
         unknown=(*waived, *keystores),
+        observed=observed if request.compromised else (),
     )
 
 
@@ -90,8 +94,20 @@ def archives(cluster: Cluster, request: CaRequest) -> tuple[tuple[str, str], ...
     return tuple(sorted((meta["name"], meta["uid"]) for meta in mine))
 
 
+def _refuse_given_up(cluster: Cluster, old: Certificate, request: CaRequest) -> None:
+    """A CA that somebody has given up is not trusted for the time of an overlap."""
+    if not request.compromised and old.spki in denied_keys(cluster, request.state_namespace):
+        raise BadInput(
+            "the CA's key is on the deny-list: an overlap would go on trusting it",
+            where=f"CA Secret {request.ref}",
+            next="rotate it with compromised: true",
+        )
+
+
 def _refuse_short_overlap(old: Certificate, request: CaRequest, now: dt.datetime) -> None:
     """The old CA has to live as long as both are trusted."""
+    if request.compromised:
+        return
     left = (old.not_after - now).total_seconds()
     if left < request.overlap_s:
         raise BadInput(
@@ -137,10 +153,8 @@ def issued_by(objects: Iterable[Object], ca: Certificate) -> tuple[TlsSecret, ..
     return tuple(sorted(found, key=lambda secret: secret.ref))
 
 
-def _leaves(
-    cluster: Cluster, objects: Sequence[Object], old: Certificate, request: CaRequest, now: dt.datetime
-) -> tuple[Leaf, ...]:
-    """What the CA issued, by its signature; declared ones with what was declared. Each is fit to be issued anew."""
+def _leaves(objects: Sequence[Object], old: Certificate, request: CaRequest) -> tuple[Leaf, ...]:
+    """What the CA issued, by its signature; declared ones with what was declared."""
     declared = {leaf.target.ref: leaf for leaf in request.leaves}
     found: dict[str, Leaf] = {}
     for secret in issued_by(objects, old):
@@ -164,15 +178,13 @@ def _leaves(
             where=", ".join(missing),
             next="check leaves and namespaces",
         )
-    observer = Observer(cluster, leaf_request(request, tuple(leaf.target for leaf in found.values())), now)
-    for leaf in found.values():
-        observer.look(leaf.target)
     return tuple(found.values())
 
 
-def leaf_request(request: CaRequest, targets: tuple[Target, ...]) -> Request:
-    """The request that each leaf's rotation will be, to find out now what would refuse it then."""
-    return Request(targets, request.ref, force=True, new_issuer=True, probe_image=request.probe_image)
+def _observed(cluster: Cluster, leaves: Sequence[Leaf], request: CaRequest, now: dt.datetime) -> tuple[Observed, ...]:
+    """Each leaf as its rotation will see it. Raises what would refuse it then."""
+    observer = Observer(cluster, leaf_request(request, tuple(leaf.target for leaf in leaves)), now)
+    return tuple(observer.look(leaf.target) for leaf in leaves)
 
 
 # -- those who trust ---------------------------------------------------------------------------------------------
@@ -189,7 +201,8 @@ def _trusters(cluster: Cluster, stores: Sequence[Store], request: CaRequest) -> 
             f"rereads names who uses no trust store: {', '.join(unknown)}",
             why=f"those that do: {', '.join(sorted(known)) or 'none'}",
         )
-    rereads = {_full(name, request) for name in request.rereads}
+    # A process that goes on holds sessions which were begun with the old CA.
+    rereads = set() if request.compromised else {_full(name, request) for name in request.rereads}
     return tuple(replace(t, rereads=t.where in rereads) for t in found)
 
 

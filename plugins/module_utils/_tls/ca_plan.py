@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .._cluster.kinds import named
 from .._core.clock import rfc3339
@@ -26,7 +26,7 @@ from .ca_issue import generation_of
 from .certificates import Certificate
 from .keys import SAME
 from .mutual import Mutual
-from .plan import Target, step_name
+from .plan import Observed, Request, Target, step_name
 from .trust_stores import Store
 from .trusters import Truster
 
@@ -54,6 +54,19 @@ PHASES = (
     NEGATIVE_OK,
     DONE,
 )
+GIVEN_UP = (
+    BASELINE,
+    NEW_CA,
+    ISSUER_SWITCHED,
+    OLD_DISTRUSTED,
+    LEAVES_REISSUED,
+    OLD_UNUSED,
+    NEGATIVE_OK,
+    DONE,
+)
+"""The phases of a compromised CA in their order: at no moment are both trusted."""
+_MAY_WAIT = (BASELINE, NEW_CA, DONE)
+"""Where that may be stopped: in between nobody trusts anybody."""
 CLIENT, SERVER = "client", "server"
 _KEPT_S = 3650 * 86400.0
 """The old CA's pair is kept until its destruction is asked for."""
@@ -73,7 +86,7 @@ class CaRequest:
     """What the caller asks for. Times in seconds.
 
     ``generation``: the CA's generation to reach; without it, it is due by its age (``expiring_within_s``; None: in the
-    last third of its validity).
+    last third of its validity). ``compromised``: the old CA is given up without overlap.
     """
 
     namespace: str
@@ -95,6 +108,8 @@ class CaRequest:
     wait_timeout_s: float = 300.0
     keep_previous_s: float = 30 * 86400.0
     destroy_old_key: bool = False
+    compromised: bool = False
+    state_namespace: str = ""
 
     @property
     def ref(self) -> str:
@@ -103,7 +118,8 @@ class CaRequest:
     @property
     def plan_key(self) -> str:
         """What makes asking again the same operation; not what was found, as that changes while it runs."""
-        return f"generation:{self.generation}" if self.generation is not None else "expiring"
+        why = f"generation:{self.generation}" if self.generation is not None else "expiring"
+        return f"compromised:{why}" if self.compromised else why
 
     @property
     def lease(self) -> str:
@@ -117,7 +133,8 @@ class CaRequest:
 class CaObserved:
     """A CA as the cluster shows it, fit for rotation. ``due``: why, empty where it is not.
 
-    ``unknown``: what was seen and not looked into, by name; ``archives``: names and uids of old pairs of this CA.
+    ``unknown``: what was seen and not looked into, by name; ``archives``: names and uids of old pairs of this CA;
+    ``observed``: each leaf as its rotation sees it, looked at only where the CA is compromised.
     """
 
     uid: str
@@ -131,6 +148,7 @@ class CaObserved:
     mutual: tuple[Mutual, ...] = ()
     unknown: tuple[str, ...] = ()
     archives: tuple[tuple[str, str], ...] = ()
+    observed: tuple[Observed, ...] = ()
 
 
 def due(certificate: Certificate, request: CaRequest, now: dt.datetime) -> str:
@@ -148,44 +166,52 @@ def plan(request: CaRequest, seen: CaObserved) -> Plan:
     """The steps, phase after phase; those of a CA that is not due are the destruction of old keys, where asked for."""
     if not seen.due:
         wanted = request.destroy_old_key and seen.archives
-        return Plan(KIND, request.lease, request.plan_key, (_purge(request, seen),) if wanted else ())
+        return Plan(KIND, request.lease, request.plan_key, (purge(request, seen),) if wanted else ())
     return Plan(KIND, request.lease, request.plan_key, _steps(request, seen))
 
 
 def _steps(request: CaRequest, seen: CaObserved) -> tuple[Step, ...]:
-    ref, ca = request.ref, _ca_params(request, seen)
+    ref, ca = request.ref, ca_params(request, seen)
     secret = named("Secret", request.secret, request.namespace)
     commit, first_cut = step_name("commit", ref), step_name("distrust", seen.stores[0].ref)
     mutual = [server.to_dict() for server in seen.mutual]
     steps = [
-        _step("baseline", ref, "tls.ca_baseline", BASELINE, {**ca, "mutual": mutual, "unknown": list(seen.unknown)}),
-        _step("stage", ref, "tls.ca_stage", NEW_CA, ca, (f"{secret}-next-*",), until=commit),
+        step("baseline", ref, "tls.ca_baseline", BASELINE, {**ca, "mutual": mutual, "unknown": list(seen.unknown)}),
+        step("stage", ref, "tls.ca_stage", NEW_CA, ca, (f"{secret}-next-*",), until=commit),
     ]
     steps += [
-        _step("trust", store.ref, "tls.ca_trust", TRUST_BOTH, {**ca, "store": store.to_dict()}, (store.where,))
+        step("trust", store.ref, "tls.ca_trust", TRUST_BOTH, {**ca, "store": store.to_dict()}, (store.where,))
         for store in seen.stores
     ]
     everybody = {**ca, "stores": [s.to_dict() for s in seen.stores], "trusters": [t.to_dict() for t in seen.trusters]}
     restarted = tuple(named(t.kind, t.name, t.namespace) for t in seen.trusters if t.restarts)
     proven = {**everybody, "mutual": mutual}
     steps += [
-        _step("prove-trust", ref, "tls.ca_prove_trust", TRUST_PROVEN, proven, restarted, until=commit),
-        _step("commit", ref, "tls.commit", ISSUER_SWITCHED, ca, (secret, f"{secret}-prev-*")),
-        _step("clean", ref, "tls.clean", ISSUER_SWITCHED, ca, (f"{secret}-next-*",)),
-        _step("try", ref, "tls.ca_try", ISSUER_SWITCHED, ca),
+        step("prove-trust", ref, "tls.ca_prove_trust", TRUST_PROVEN, proven, restarted, until=commit),
+        step("commit", ref, "tls.commit", ISSUER_SWITCHED, ca, (secret, f"{secret}-prev-*")),
+        step("clean", ref, "tls.clean", ISSUER_SWITCHED, ca, (f"{secret}-next-*",)),
+        step("try", ref, "tls.ca_try", ISSUER_SWITCHED, ca),
     ]
     steps += [_reissue(request, ca, leaf) for leaf in ordered(seen.leaves)]
-    unused = {**ca, "leaves": [_leaf(leaf) for leaf in seen.leaves]}
-    steps.append(_step("unused", ref, "tls.ca_unused", OLD_UNUSED, unused, until=first_cut))
+    unused = {**ca, "leaves": [leaf_params(leaf) for leaf in seen.leaves]}
+    steps.append(step("unused", ref, "tls.ca_unused", OLD_UNUSED, unused, until=first_cut))
     for store in seen.stores:
         using = [t for t in seen.trusters if any(use.store == store.ref for use in t.uses)]
         params = {**ca, "store": store.to_dict(), "trusters": [t.to_dict() for t in using]}
         touched = (store.where, *(named(t.kind, t.name, t.namespace) for t in using if t.restarts))
-        steps.append(_step("distrust", store.ref, "tls.ca_distrust", OLD_DISTRUSTED, params, touched))
-    steps.append(_step("negative", ref, "tls.ca_negative", NEGATIVE_OK, proven))
+        steps.append(step("distrust", store.ref, "tls.ca_distrust", OLD_DISTRUSTED, params, touched))
+    steps.append(step("negative", ref, "tls.ca_negative", NEGATIVE_OK, proven))
     if request.destroy_old_key:
-        steps.append(_step("destroy", ref, "tls.ca_destroy", DONE, ca, (f"{secret}-prev-*",)))
+        steps.append(step("destroy", ref, "tls.ca_destroy", DONE, ca, (f"{secret}-prev-*",)))
     return tuple(steps)
+
+
+def leaf_request(request: CaRequest, targets: tuple[Target, ...]) -> Request:
+    """The request that each leaf's rotation will be, to find out now what would refuse it then."""
+    asked = Request(targets, request.ref, force=True, new_issuer=True, probe_image=request.probe_image)
+    if not request.compromised:
+        return asked
+    return replace(asked, emergency=True, accept_downtime=True, wait_timeout_s=request.wait_timeout_s)
 
 
 def ordered(leaves: Sequence[Leaf]) -> tuple[Leaf, ...]:
@@ -193,7 +219,7 @@ def ordered(leaves: Sequence[Leaf]) -> tuple[Leaf, ...]:
     return tuple(sorted(leaves, key=lambda leaf: (leaf.role != CLIENT, leaf.target.ref)))
 
 
-def _step(
+def step(
     word: str,
     ref: str,
     action: str,
@@ -202,16 +228,18 @@ def _step(
     touches: tuple[str, ...] = (),
     until: str = "",
 ) -> Step:
+    """A step of a phase."""
     return Step(step_name(word, ref), action, touches, {**params, "phase": phase}, until)
 
 
 def _reissue(request: CaRequest, ca: Mapping[str, Json], leaf: Leaf) -> Step:
     target = leaf.target
     touched = (named("Secret", target.secret, target.namespace),)
-    return _step("reissue", target.ref, "tls.ca_reissue", LEAVES_REISSUED, {**ca, "leaf": _leaf(leaf)}, touched)
+    return step("reissue", target.ref, "tls.ca_reissue", LEAVES_REISSUED, {**ca, "leaf": leaf_params(leaf)}, touched)
 
 
-def _leaf(leaf: Leaf) -> dict[str, Json]:
+def leaf_params(leaf: Leaf) -> dict[str, Json]:
+    """A leaf as the steps know it; :func:`leaf_in` gives it back."""
     target = leaf.target
     return {
         "namespace": target.namespace,
@@ -231,7 +259,7 @@ def leaf_in(data: Mapping[str, Json]) -> Leaf:
     return Leaf(Target(**given, workloads=tuple(data["workloads"])), data["role"])
 
 
-def _ca_params(request: CaRequest, seen: CaObserved) -> dict[str, Json]:
+def ca_params(request: CaRequest, seen: CaObserved) -> dict[str, Json]:
     """What every step knows. No secrets; nothing that depends on the time of day."""
     old = seen.certificate
     return {
@@ -259,7 +287,7 @@ def _ca_params(request: CaRequest, seen: CaObserved) -> dict[str, Json]:
     }
 
 
-def _purge(request: CaRequest, seen: CaObserved) -> Step:
+def purge(request: CaRequest, seen: CaObserved) -> Step:
     """Old pairs that earlier rotations of this CA kept."""
     params = {
         "namespace": request.namespace,
@@ -267,18 +295,33 @@ def _purge(request: CaRequest, seen: CaObserved) -> Step:
         "archives": [{"name": name, "uid": uid} for name, uid in seen.archives],
     }
     touched = tuple(named("Secret", name, request.namespace) for name, _uid in seen.archives)
-    return _step("destroy", request.ref, "tls.purge", DONE, params, touched)
+    return step("destroy", request.ref, "tls.purge", DONE, params, touched)
 
 
 # -- phases ------------------------------------------------------------------------------------------------------
 
 
+def phases_of(made: Plan) -> tuple[str, ...]:
+    """The phases of a plan in their order."""
+    return GIVEN_UP if any(one.params.get("compromised") for one in made.steps) else PHASES
+
+
 def first_after(made: Plan, phase: str) -> str:
-    """The first step behind a phase, empty where there is none. Raises BadInput for a word that is no phase."""
+    """The first step behind a phase, empty where there is none.
+
+    Raises BadInput for a word that is no phase, and for one after which a compromised CA cannot wait.
+    """
     if phase not in PHASES:
         raise BadInput(f"there is no phase {phase!r}", next=f"one of {', '.join(PHASES)}")
-    last = PHASES.index(phase)
-    return next((s.name for s in made.steps if PHASES.index(s.params["phase"]) > last), "")
+    phases = phases_of(made)
+    if phases is GIVEN_UP and phase not in _MAY_WAIT:
+        raise BadInput(
+            f"a compromised CA is not left in phase {phase}",
+            why="there is no overlap: until its end, clients and servers do not trust each other",
+            next=f"one of {', '.join(_MAY_WAIT)}",
+        )
+    last = phases.index(phase)
+    return next((s.name for s in made.steps if phases.index(s.params["phase"]) > last), "")
 
 
 def reached(operation: Operation) -> str:
@@ -286,9 +329,9 @@ def reached(operation: Operation) -> str:
     if operation.state == FINISHED:
         return DONE
     last = ""
-    for phase in PHASES[:-1]:
-        steps = [step for step in operation.plan.steps if step.params["phase"] == phase]
-        if any(operation.entry(step.name).state != ENTRY_DONE for step in steps):
+    for phase in phases_of(operation.plan)[:-1]:
+        steps = [one for one in operation.plan.steps if one.params["phase"] == phase]
+        if any(operation.entry(one.name).state != ENTRY_DONE for one in steps):
             break
         last = phase
     return last

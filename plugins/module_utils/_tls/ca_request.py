@@ -27,6 +27,13 @@ def ca_request(params: Mapping[str, Any]) -> CaRequest:
     generation = params.get("generation")
     if generation is not None and generation < 1:
         raise BadInput("generation is not a number from 1 on", why=f"got {generation}")
+    compromised = bool(params.get("compromised"))
+    if compromised and generation is None:
+        raise BadInput(
+            "a compromised CA is given up for a generation that is named",
+            why="asked again, the CA that took its place would be given up as well",
+            next="set generation",
+        )
     expiring = params.get("expiring_within")
     leaves = tuple(_leaf(given, namespace) for given in params.get("leaves") or ())
     names = [leaf.target.ref for leaf in leaves]
@@ -53,6 +60,8 @@ def ca_request(params: Mapping[str, Any]) -> CaRequest:
         wait_timeout_s=float(params["wait_timeout"]),
         keep_previous_s=seconds(params["keep_previous_for"], "keep_previous_for"),
         destroy_old_key=bool(params["destroy_old_key"]),
+        compromised=compromised,
+        state_namespace=params.get("state_namespace") or "",
     )
 
 

@@ -222,7 +222,7 @@ class Commit:
                 return None
             if seen != subject.new:
                 raise subject.foreign(subject.secret())
-            if subject.emergency:
+            if subject.emergency or subject.params.get("compromised"):
                 return f"{subject.where}: the old key is compromised and was given up; rotate again instead"
             return None if subject.archive() else f"{subject.where}: {_NOT_KEPT}, {_WHY_NOT}; rotate again instead"
         except (Conflict, NotFound) as error:

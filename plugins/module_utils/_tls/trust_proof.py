@@ -37,13 +37,17 @@ _NUDGE = "knowngood.io/trust"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is to have arrived: the text of each store by its ref, and how long that may take, in seconds."""
+    """What is to have arrived: the text of each store by its ref, and how long that may take, in seconds.
+
+    ``together``: all are restarted at once, none waits for another.
+    """
 
     phase: str
     texts: Mapping[str, bytes]
     mark: str
     propagation_s: float
     timeout_s: float
+    together: bool = False
 
     def sha256(self, store: str) -> str:
         return "sha256:" + hashlib.sha256(self.texts[store]).hexdigest()
@@ -209,6 +213,9 @@ def _renew(tools: Tools, trusters: Sequence[Truster], wanted: Wanted) -> None:
     for ref in refs:
         if restart(tools.cluster, ref, wanted.mark):
             tools.reporter.say(f"{ref.kind}/{ref.name}: a new process for another trust")
+        if not wanted.together:
+            wait_ready(tools.cluster, ref, timeout_s=wanted.timeout_s, clock=tools.clock)
+    for ref in refs if wanted.together else ():
         wait_ready(tools.cluster, ref, timeout_s=wanted.timeout_s, clock=tools.clock)
     deadline = tools.clock.monotonic() + _LEAVING_S
     while tools.clock.monotonic() < deadline:

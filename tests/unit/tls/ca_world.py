@@ -237,7 +237,7 @@ class CaDesk:
 
     def engine(self, holder: str = "one") -> Engine:
         cluster: Any = self.world
-        tools, leases = Tools(cluster, self.clock, SilentReporter()), Leases()
+        tools, leases = Tools(cluster, self.clock, SilentReporter(), "knowngood"), Leases()
         leaf = leaf_actions(tools)
 
         def leaves() -> Engine:
@@ -251,7 +251,7 @@ class CaDesk:
     ) -> dict[str, Any]:
         cluster: Any = self.world
         given: dict[str, Any] = {"generation": 2, "probe_image": "tools", "webhooks": False, "mutual": (MUTUAL,)}
-        request = CaRequest("shop", "ca", ("shop",), **{**given, **asked})
+        request = CaRequest("shop", "ca", ("shop",), **{**given, "state_namespace": "knowngood", **asked})
         return rotate_ca(cluster, request, self.engine(holder), clock=self.clock, phase=phase, check_mode=check_mode)
 
     def undo(self, operation: str, holder: str = "undoer") -> None:
