@@ -31,8 +31,13 @@ _COMMON_NAME_LIMIT = 64
 
 def generation_of(certificate: Certificate) -> int:
     """The generation in its common name; 1 where there is none."""
-    found = _GENERATION.match(_common_name(certificate.x509().subject))
+    found = _GENERATION.match(common_name(certificate))
     return int(found.group("number")) if found else 1
+
+
+def common_name(certificate: Certificate) -> str:
+    """The (last) common name of its subject, empty where there is none."""
+    return _common_name(certificate.x509().subject)
 
 
 def _common_name(name: x509.Name) -> str:

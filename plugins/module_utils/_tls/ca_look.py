@@ -17,6 +17,7 @@ from typing import Any
 from .._cluster.client import Cluster, Object
 from .._cluster.kinds import named
 from .._core.errors import BadInput, KnownGoodError, NotFound
+from .._core.plan import Json
 from .authority import authority
 from .ca_issue import self_signed
 from .ca_plan import SERVER, CaObserved, CaRequest, Leaf, due, leaf_request
@@ -32,6 +33,7 @@ from .trust_stores import Store, listed, refuse_unwritable, sealed, stores_in
 from .trusters import Truster, scene
 from .workloads import RESTARTABLE
 
+RELOAD_WORDS = ("signal", "command", "container")
 _ROOM = 2048
 """What another CA's certificate may take in a store before it is made, in bytes."""
 
@@ -57,10 +59,10 @@ def look_at_ca(cluster: Cluster, request: CaRequest, now: dt.datetime) -> CaObse
     _refuse_short_overlap(ca.certificate, request, now)
     objects = listed(cluster, request.namespaces, webhooks=request.webhooks)
     stores = _stores(objects, ca.certificate, request)
-    leaves = _leaves(objects, ca.certificate, request)
-    observed = _observed(cluster, leaves, request, now)
+    leaves, observed = _observed(cluster, _leaves(objects, ca.certificate, request), request, now)
     trusters = _trusters(cluster, stores, request)
     _refuse_unrenewable(cluster, trusters, request)
+    _refuse_unknown_reloads(request, trusters, observed)
     waived = [f"{name}: waived, nothing is known of it" for name in request.waive]
     keystores = [f"{ref}: a key store, not looked into" for ref in sealed(objects)]
     return CaObserved(
@@ -181,10 +183,22 @@ def _leaves(objects: Sequence[Object], old: Certificate, request: CaRequest) -> 
     return tuple(found.values())
 
 
-def _observed(cluster: Cluster, leaves: Sequence[Leaf], request: CaRequest, now: dt.datetime) -> tuple[Observed, ...]:
-    """Each leaf as its rotation will see it. Raises what would refuse it then."""
+def _observed(
+    cluster: Cluster, leaves: Sequence[Leaf], request: CaRequest, now: dt.datetime
+) -> tuple[tuple[Leaf, ...], tuple[Observed, ...]]:
+    """Each leaf, with how its servers reload, and as its rotation will see it. Raises what would refuse it then."""
+    reloads, found, seen = _reloads(request), [], []
     observer = Observer(cluster, leaf_request(request, tuple(leaf.target for leaf in leaves)), now)
-    return tuple(observer.look(leaf.target) for leaf in leaves)
+    for leaf in leaves:
+        users = [f"{leaf.target.namespace}/{c.ref}" for c in observer.consumers(leaf.target)]
+        ways = [reloads.get(name) for name in users]
+        # One way for all of its users, or none: a restart does for those that would have loaded it as well.
+        told = ways[0] if ways and all(way == ways[0] for way in ways) else None
+        target = replace(leaf.target, reload=told)
+        observer.request = leaf_request(request, (target,))
+        found.append(replace(leaf, target=target))
+        seen.append(observer.look(target))
+    return tuple(found), tuple(seen)
 
 
 # -- those who trust ---------------------------------------------------------------------------------------------
@@ -203,7 +217,29 @@ def _trusters(cluster: Cluster, stores: Sequence[Store], request: CaRequest) -> 
         )
     # A process that goes on holds sessions which were begun with the old CA.
     rereads = set() if request.compromised else {_full(name, request) for name in request.rereads}
-    return tuple(replace(t, rereads=t.where in rereads) for t in found)
+    reloads = _reloads(request)
+    return tuple(replace(t, rereads=t.where in rereads, reload=reloads.get(t.where)) for t in found)
+
+
+def _reloads(request: CaRequest) -> dict[str, Mapping[str, Json]]:
+    """How workloads are told to load files, by ``namespace/Kind/name``; nobody is where a CA is compromised."""
+    if request.compromised:
+        return {}
+    return {
+        _full(str(one["workload"]), request): {word: one[word] for word in RELOAD_WORDS if one.get(word)}
+        for one in request.reloads
+    }
+
+
+def _refuse_unknown_reloads(request: CaRequest, trusters: Sequence[Truster], leaves: Sequence[Observed]) -> None:
+    known = {truster.where for truster in trusters}
+    known |= {f"{leaf.target.namespace}/{consumer.ref}" for leaf in leaves for consumer in leaf.consumers}
+    unknown = sorted(set(_reloads(request)) - known)
+    if unknown:
+        raise BadInput(
+            f"reloads names who uses no trust store and no leaf: {', '.join(unknown)}",
+            why=f"those that do: {', '.join(sorted(known)) or 'none'}",
+        )
 
 
 def _full(name: str, request: CaRequest) -> str:

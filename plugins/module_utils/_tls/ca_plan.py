@@ -26,7 +26,7 @@ from .ca_issue import generation_of
 from .certificates import Certificate
 from .keys import SAME
 from .mutual import Mutual
-from .plan import Observed, Request, Target, step_name
+from .plan import RELOAD, Observed, Request, Target, step_name
 from .trust_stores import Store
 from .trusters import Truster
 
@@ -68,6 +68,7 @@ GIVEN_UP = (
 _MAY_WAIT = (BASELINE, NEW_CA, DONE)
 """Where that may be stopped: in between nobody trusts anybody."""
 CLIENT, SERVER = "client", "server"
+RESTART = "restart"
 _KEPT_S = 3650 * 86400.0
 """The old CA's pair is kept until its destruction is asked for."""
 _LEASE_NAME = 40
@@ -86,7 +87,8 @@ class CaRequest:
     """What the caller asks for. Times in seconds.
 
     ``generation``: the CA's generation to reach; without it, it is due by its age (``expiring_within_s``; None: in the
-    last third of its validity). ``compromised``: the old CA is given up without overlap.
+    last third of its validity). ``reloads``: workloads by name that are told to load their files, and how.
+    ``compromised``: the old CA is given up without overlap.
     """
 
     namespace: str
@@ -97,6 +99,7 @@ class CaRequest:
     leaves: tuple[Leaf, ...] = ()
     mutual: tuple[Mapping[str, Json], ...] = ()
     rereads: tuple[str, ...] = ()
+    reloads: tuple[Mapping[str, Json], ...] = ()
     waive: tuple[str, ...] = ()
     webhooks: bool = True
     key: str = SAME
@@ -209,9 +212,15 @@ def _steps(request: CaRequest, seen: CaObserved) -> tuple[Step, ...]:
 def leaf_request(request: CaRequest, targets: tuple[Target, ...]) -> Request:
     """The request that each leaf's rotation will be, to find out now what would refuse it then."""
     asked = Request(targets, request.ref, force=True, new_issuer=True, probe_image=request.probe_image)
+    asked = replace(asked, rollout=rollout_of(targets))
     if not request.compromised:
         return asked
     return replace(asked, emergency=True, accept_downtime=True, wait_timeout_s=request.wait_timeout_s)
+
+
+def rollout_of(targets: Sequence[Target]) -> str:
+    """Are their servers told to load new files, or restarted?"""
+    return RELOAD if any(target.reload for target in targets) else RESTART
 
 
 def ordered(leaves: Sequence[Leaf]) -> tuple[Leaf, ...]:
@@ -249,6 +258,7 @@ def leaf_params(leaf: Leaf) -> dict[str, Json]:
         "server_name": target.server_name,
         "protocol": target.protocol,
         "workloads": list(target.workloads),
+        "reload": None if target.reload is None else dict(target.reload),
         "role": leaf.role,
     }
 

@@ -17,6 +17,7 @@ from .._core.errors import BadInput
 from .ca_plan import CaRequest, Leaf
 from .keys import SAME
 from .plan import Target
+from .request import reload_in
 
 
 def ca_request(params: Mapping[str, Any]) -> CaRequest:
@@ -49,6 +50,7 @@ def ca_request(params: Mapping[str, Any]) -> CaRequest:
         leaves=leaves,
         mutual=tuple(dict(given) for given in params.get("mutual_tls") or ()),
         rereads=tuple(params.get("rereads") or ()),
+        reloads=tuple(_told(given) for given in params.get("reloads") or ()),
         waive=tuple(params.get("waive") or ()),
         webhooks=bool(params["webhooks"]),
         key=params.get("key") or SAME,
@@ -63,6 +65,12 @@ def ca_request(params: Mapping[str, Any]) -> CaRequest:
         compromised=compromised,
         state_namespace=params.get("state_namespace") or "",
     )
+
+
+def _told(given: Mapping[str, Any]) -> dict[str, Any]:
+    """How a workload is told to load its files. Raises BadInput."""
+    how = reload_in(given, f"reloads: {given['workload']}")
+    return {**how, "workload": given["workload"]}
 
 
 def _leaf(given: Mapping[str, Any], namespace: str) -> Leaf:

@@ -23,7 +23,7 @@ from .._core.ports import DONE as ENTRY_DONE
 from .._core.ports import TO_DO, Operation
 from .ca_compromised import give_up
 from .ca_look import look_at_ca
-from .ca_plan import DONE, KIND, CaObserved, CaRequest, first_after, phases_of, plan, reached
+from .ca_plan import DONE, KIND, NEGATIVE_OK, CaObserved, CaRequest, first_after, phases_of, plan, reached
 from .plan import step_name
 from .rotation import unproven_in
 
@@ -72,10 +72,12 @@ def report(outcome: Outcome, seen: CaObserved | None) -> dict[str, Json]:
     """What the door returns. ``seen`` is None where an operation went on with what it had planned."""
     operation, made = outcome.operation, outcome.plan
     results: _Results = operation.results if operation else {}
-    shown = _with_states(made, operation)
+    rows = _with_states(made, operation)
     evidence = [dict(row) for result in results.values() for row in result.get("evidence", ())]
     leaves = _leaves(operation, results)
-    unproven = [_said(row) for row in evidence if row["ok"] is None]
+    shown = {row["subject"] for row in evidence if row["phase"] == NEGATIVE_OK and row["ok"]}
+    untold = [row for row in evidence if row["how"] != "reload" or row["subject"] not in shown]
+    unproven = [_said(row) for row in untold if row["ok"] is None]
     unproven += [text for leaf in leaves for text in leaf["unproven"]]
     before, after = _ca(operation, made, results, seen)
     return {
@@ -94,7 +96,7 @@ def report(outcome: Outcome, seen: CaObserved | None) -> dict[str, Json]:
         "downtime_s": _downtime(operation),
         "copies": [row for name, result in results.items() if name.startswith("leaks ") for row in result["copies"]],
         "failed_handshakes": sum(int(result.get("failed", 0)) for result in results.values()),
-        "plan": shown.shown(),
+        "plan": rows.shown(),
         "plan_hash": made.hash,
         "operation": operation.id if operation else "",
         "diff": {

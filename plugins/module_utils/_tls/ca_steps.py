@@ -13,7 +13,7 @@ PRIVATE to this collection.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .._cluster.probe import probe_pod
 from .._core.errors import BadInput, Conflict, NotProven, TimedOut
@@ -23,7 +23,7 @@ from .._core.ports import UNDONE
 from .authority import authority
 from .ca_issue import ca_lint, make_ca
 from .ca_look import issued_by
-from .ca_plan import OLD_UNUSED, leaf_in
+from .ca_plan import OLD_UNUSED, leaf_in, rollout_of
 from .certificates import Certificate, read_chain
 from .consumers import look
 from .generation import Stage, issued_in, put_aside
@@ -41,6 +41,7 @@ from .trust_proof import Wanted, arrive, objects, row
 from .trust_stores import Store, listed, stores_in
 from .trusters import Truster, scene
 
+_SETTLE_S = 15.0
 Leaves = Callable[[], Engine]
 """Makes the engine that rotates leaves: each is an operation of its own within this one."""
 
@@ -222,7 +223,7 @@ class ProveTrust(AskedOfJournal, NothingToUndo):
         rows = objects(wanted, sorted(wanted.texts))
         rows += arrive(self.tools, now_trusting(ca, stores), wanted)
         for server in _servers(step):
-            answer = _ask(ca, server, ca.new_ca.fingerprint)
+            answer = _settled(ca, server, ca.new_ca.fingerprint, True)
             if answer.accepted is not True:
                 raise NotProven(
                     f"{server.ref} does not let in a client of the new CA",
@@ -231,7 +232,12 @@ class ProveTrust(AskedOfJournal, NothingToUndo):
                     next="nothing of the new CA is in service; look at what the server loads its trust from",
                 )
             rows.append(_answered(wanted, server, "new CA", answer, True))
-        return {"evidence": rows}
+        return {"evidence": _with_reloads_shown(rows, _behind(ca, _servers(step)))}
+
+
+def _with_reloads_shown(rows: Sequence[Mapping[str, Json]], shown: set[str]) -> list[dict[str, Json]]:
+    """What was told to load its trust has loaded it where a server of it has let in a client of the new CA."""
+    return [{**one, "ok": True} if one["how"] == "reload" and one["subject"] in shown else dict(one) for one in rows]
 
 
 def _refuse_new_stores(ca: CaSubject, known: Sequence[Store]) -> None:
@@ -256,9 +262,11 @@ def now_trusting(ca: CaSubject, stores: Sequence[Store]) -> tuple[Truster, ...]:
     found = []
     for namespace in sorted({store.namespace for store in stores if store.namespace}):
         for truster in scene(ca.tools.cluster, namespace).trusters(stores):
-            rereads = truster.where in planned and planned[truster.where].rereads
+            if truster.where in planned:
+                known = planned[truster.where]
+                truster = replace(truster, rereads=known.rereads, reload=known.reload)
             if not waived & {truster.where, truster.ref}:
-                found.append(Truster(truster.ref, truster.namespace, truster.uid, truster.uses, rereads))
+                found.append(truster)
     return tuple(found)
 
 
@@ -361,6 +369,7 @@ def leaf_request(ca: CaSubject, target: Target) -> tuple[Request, Target]:
         wait_timeout_s=float(params["timeout_s"]),
         keep_previous_s=float(params["keep_leaves_s"]),
         new_issuer=True,
+        rollout=rollout_of([target]),
     )
     return asked, target
 
@@ -571,7 +580,8 @@ class Negative(AskedOfJournal, NothingToUndo):
         wanted, rows = ca.wanted(), []
         servers = _servers(step)
         for server in servers:
-            new, old = _ask(ca, server, ca.subject.new), _ask(ca, server, str(step.params["old"]))
+            new = _settled(ca, server, ca.subject.new, True)
+            old = _settled(ca, server, str(step.params["old"]), False)
             if new.accepted is not True or old.accepted is True:
                 raise NotProven(
                     f"{server.ref} does not tell the CAs apart",
@@ -583,7 +593,9 @@ class Negative(AskedOfJournal, NothingToUndo):
             rows.append(_answered(wanted, server, "old CA turned away", old, False))
         tried = _behind(ca, servers)
         for truster in ca.trusters():
-            if truster.where not in tried:
+            if truster.where in tried:
+                rows.append(row(wanted, truster.where, "T3", "application", True, 0, why="through its Service"))
+            else:
                 text = f"{truster.where}: that it turns the old CA away"
                 rows.append(row(wanted, text, "T3", "application", None, 0, why=_NOT_TRIED))
         return {"evidence": rows}
@@ -612,6 +624,17 @@ def _answered(wanted: Wanted, server: Mutual, what: str, answer: Answer, expecte
     ok = None if answer.accepted is None else answer.accepted is expected
     why = answer.status or answer.why
     return row(wanted, f"{server.ref}: {what}", "T3", "application", ok, answer.connections, why=why)
+
+
+def _settled(ca: CaSubject, server: Mutual, generation: str, wanted: bool) -> Answer:
+    """As :func:`_ask`, given a moment: a server that was told to load its files does so when it comes to it."""
+    clock = ca.tools.clock
+    deadline = clock.monotonic() + _SETTLE_S
+    while True:
+        answer = _ask(ca, server, generation)
+        if answer.accepted is wanted or clock.monotonic() >= deadline:
+            return answer
+        clock.sleep(1.0)
 
 
 def _ask(ca: CaSubject, server: Mutual, generation: str) -> Answer:
