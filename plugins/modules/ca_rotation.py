@@ -112,7 +112,7 @@ options:
       protocol:
         description: As in M(knowngood.kube.certificate_rotation).
         type: str
-        choices: [http, tls]
+        choices: [http, tls, postgresql]
         default: http
       workloads:
         description: The workloads that use it, as C(Kind/name).
@@ -121,9 +121,10 @@ options:
         default: []
   mutual_tls:
     description:
-      - Servers that ask clients for a certificate. Each is asked over HTTP, from a pod in the cluster, with short-lived
+      - Servers that ask clients for a certificate. Each is asked from a pod in the cluster, with short-lived
         certificates of the old and the new CA.
-      - Statuses 400, 401, 403, 495 and 496, and a connection that ends without an answer, count as turned away.
+      - By PostgreSQL, a client counts as turned away with an error of SQLSTATE class 28. Over HTTP it does with the
+        statuses 400, 401, 403, 495 and 496, and in both with a connection that ends without an answer.
     type: list
     elements: dict
     default: []
@@ -145,6 +146,18 @@ options:
         description: A TLS Secret of a client that it lets in. Its names and usages are copied, its key is not used.
         type: str
         required: true
+      protocol:
+        description: What it speaks. V(postgresql) asks for TLS as PostgreSQL does, and for O(mutual_tls[].database).
+        type: str
+        choices: [http, postgresql]
+        default: http
+      user:
+        description: The user to ask PostgreSQL for. The common name of the client's certificate when left out.
+        type: str
+      database:
+        description: The database to ask PostgreSQL for.
+        type: str
+        default: postgres
   rereads:
     description:
       - Workloads that read their trust anew by themselves, as C(Kind/name) or C(namespace/Kind/name). They are not
@@ -152,6 +165,29 @@ options:
     type: list
     elements: str
     default: []
+  reloads:
+    description:
+      - Workloads that are told to load their files, trust and leaves, in place of a restart, once the files are seen to
+        be there. That they have done so is shown where O(mutual_tls) names a Service of theirs, else RV(unproven) names
+        them. What does not get its files as a whole volume is restarted all the same.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      workload:
+        description: As C(Kind/name) in the CA's namespace, or C(namespace/Kind/name).
+        type: str
+        required: true
+      signal:
+        description: A signal to the first process of the container, such as V(HUP) for PostgreSQL.
+        type: str
+      command:
+        description: A command to run in the container, such as V([nginx, -s, reload]).
+        type: list
+        elements: str
+      container:
+        description: The container. The first that uses the files when left out.
+        type: str
   waive:
     description:
       - Consumers, stores and Secrets that are left out, as C(Kind/name), C(Kind namespace/name), or in any words for
@@ -243,6 +279,25 @@ EXAMPLES = r"""
       - service: storefront
         client_secret: worker-tls
 
+- name: PostgreSQL, which is told to load its files and never restarted
+  knowngood.kube.ca_rotation:
+    ca_secret: shop/shop-ca
+    generation: 2
+    probe_image: registry.example.com/tools/python:3
+    leaves:
+      - secret: worker-tls
+        role: client
+      - secret: db-tls
+        protocol: postgresql
+        service: db
+    reloads:
+      - workload: StatefulSet/db
+        signal: HUP
+    mutual_tls:
+      - service: db
+        protocol: postgresql
+        client_secret: worker-tls
+
 - name: Somebody else has the CA's key, so make all that takes time, and look at what the rest will cost
   knowngood.kube.ca_rotation:
     ca_secret: shop/shop-ca
@@ -308,8 +363,8 @@ evidence:
       sample: T3
     how:
       description:
-        - V(object), V(file), V(start) (of a pod, after the time that a kubelet may take), V(restart), V(application)
-          (bytes of an answer), V(handshake), V(declared) or V(waived).
+        - V(object), V(file), V(start) (of a pod, after the time that a kubelet may take), V(restart), V(reload),
+          V(application) (bytes of an answer), V(handshake), V(declared) or V(waived).
       type: str
       sample: restart
     ok:
@@ -475,7 +530,7 @@ LEAF = {
     "service": {"type": "str"},
     "port": {"type": "int"},
     "server_name": {"type": "str"},
-    "protocol": {"type": "str", "choices": ["http", "tls"], "default": "http"},
+    "protocol": {"type": "str", "choices": ["http", "tls", "postgresql"], "default": "http"},
     "workloads": {"type": "list", "elements": "str", "default": []},
 }
 MUTUAL = {
@@ -484,6 +539,15 @@ MUTUAL = {
     "port": {"type": "int"},
     "server_name": {"type": "str"},
     "client_secret": {"type": "str", "required": True, "no_log": False},
+    "protocol": {"type": "str", "choices": ["http", "postgresql"], "default": "http"},
+    "user": {"type": "str"},
+    "database": {"type": "str", "default": "postgres"},
+}
+RELOAD = {
+    "workload": {"type": "str", "required": True},
+    "signal": {"type": "str"},
+    "command": {"type": "list", "elements": "str"},
+    "container": {"type": "str"},
 }
 ARGUMENTS = {
     **AUTH_ARGS,
@@ -497,6 +561,14 @@ ARGUMENTS = {
     "leaves": {"type": "list", "elements": "dict", "options": LEAF, "default": []},
     "mutual_tls": {"type": "list", "elements": "dict", "options": MUTUAL, "default": []},
     "rereads": {"type": "list", "elements": "str", "default": []},
+    "reloads": {
+        "type": "list",
+        "elements": "dict",
+        "options": RELOAD,
+        "default": [],
+        "mutually_exclusive": [("signal", "command")],
+        "required_one_of": [("signal", "command")],
+    },
     "waive": {"type": "list", "elements": "str", "default": []},
     "webhooks": {"type": "bool", "default": True},
     "key": {"type": "str", "choices": list(KEY_CHOICES), "default": "same", "no_log": False},

@@ -24,6 +24,8 @@ from ansible_collections.knowngood.kube.plugins.module_utils._cluster.rbac impor
 from tests.cluster.audit import AuditLog
 from tests.cluster.handle import Cluster
 from tests.integration.ca_app import Shop
+from tests.integration.ca_database import Database
+from tests.integration.ca_webhook import KIND, Judge
 from tests.integration.rotation_app import ROOT
 
 OLD, NEW = "CN=web-ca", "CN=web-ca g2"
@@ -142,3 +144,52 @@ def test_taken_back_from_the_middle_and_a_naive_swap_for_the_control(
     while shop.counts()["failed"] < 10:
         assert time.monotonic() < end, shop.counts()
         time.sleep(0.5)
+
+
+@pytest.mark.rig
+def test_postgresql_and_its_clients_check_each_other_whole_through_a_rotation(cluster: Cluster, namespace: str) -> None:
+    database = Database.make(cluster, namespace).deploy()
+    database.wait_counts(10)
+    before = database.server_pods()
+    found = database.rotate()
+    counts = database.wait_counts(20)
+    assert (counts["failed"], counts["why"]) == (0, [])
+    assert counts["ok"] > 100
+    assert (found["phase"], database.trust()) == ("DONE", [NEW])
+    assert database.server_pods() == before
+    assert [database.leaf(name).issuer.rfc4514_string() for name in ("web-tls", "client-tls")] == [NEW, NEW]
+    rows = {(row["phase"], row["subject"].partition("/")[2], row["how"], row["ok"]) for row in found["evidence"]}
+    assert ("TRUST_PROVEN", "Deployment/web", "reload", True) in rows
+    assert ("TRUST_PROVEN", "Deployment/client", "restart", True) in rows
+    answers = {row["subject"].partition(": ")[2]: row for row in found["evidence"] if row["phase"] == "NEGATIVE_OK"}
+    assert answers["new CA"]["why"] == "PostgreSQL R 0"
+    assert answers["old CA turned away"]["ok"] is True
+    proof = [row for leaf in found["leaves"] for row in leaf["proof"] if row["path"] == "in_cluster" and row["ok"]]
+    assert [row["status"].split()[:2] for row in proof] == [["PostgreSQL", "E"]]  # a stranger: by its own protocol
+
+
+@pytest.fixture
+def judge(cluster: Cluster, namespace: str) -> Iterator[Judge]:
+    yield Judge.make(cluster, namespace).deploy()
+    cluster.kubectl("delete", KIND, namespace)
+
+
+@pytest.mark.rig
+def test_a_webhook_is_called_through_the_rotation_of_its_bundle_and_no_admission_fails(judge: Judge) -> None:
+    old = judge.cluster.get("configmap", "trust", "-n", judge.namespace)["data"]["ca.crt"]
+    with judge.called() as admissions:
+        admissions.wait(10)
+        found = judge.rotate(webhooks=True, leaves=(), mutual=())
+        admissions.wait(10)
+    assert admissions.failed == []
+    assert (found["phase"], bundle_of(judge.cluster, judge.namespace)) == ("DONE", [NEW])
+    assert judge.leaf("web-tls").issuer.rfc4514_string() == NEW
+    seen = {(row["phase"], row["level"], row["how"], row["ok"]) for row in found["evidence"] if KIND in row["subject"]}
+    assert seen == {("TRUST_PROVEN", "T1", "object", True), ("OLD_DISTRUSTED", "T1", "object", True)}
+    judge.cluster.apply(judge.configuration(old))  # the control: who trusts the old one alone cannot call it any more
+    with judge.called() as cut_off:
+        end = time.monotonic() + 60
+        while not cut_off.failed:
+            assert time.monotonic() < end, cut_off
+            time.sleep(0.1)
+    assert "certificate signed by unknown authority" in cut_off.failed[0]

@@ -23,6 +23,7 @@ from .ca_issue import self_signed
 from .ca_plan import SERVER, CaObserved, CaRequest, Leaf, due, leaf_request
 from .certificates import Certificate
 from .emergency import denied_keys
+from .handshake import HTTP
 from .mutual import Mutual
 from .observe import Observer
 from .plan import Observed, Target
@@ -282,4 +283,14 @@ def _mutual(cluster: Cluster, given: Mapping[str, Any], request: CaRequest) -> M
     read_secret(client)
     port = tls_port(found, given.get("port"))
     name = given.get("server_name") or f"{given['service']}.{namespace}.svc"
-    return Mutual(namespace, port.service, port.address, port.port, name, given["client_secret"])
+    return Mutual(
+        namespace,
+        port.service,
+        port.address,
+        port.port,
+        name,
+        given["client_secret"],
+        given.get("protocol") or HTTP,
+        given.get("user") or "",
+        given.get("database") or "postgres",
+    )
