@@ -37,8 +37,18 @@ options:
     description:
       - The Secret with the CA's certificate (C(tls.crt)) and key (C(tls.key)), as C(namespace/name). It has to be a
         root.
+      - Either this or O(ca_issuer) is needed.
     type: str
-    required: true
+  ca_issuer:
+    description:
+      - An Issuer of cert-manager that signs with a CA, as C(namespace/name), where cert-manager keeps that CA itself.
+        None of its Secrets is written.
+      - A Certificate of the next generation is made beside the old one, named C(<certificate>-g<generation>). Once what
+        it made is trusted, the Issuer is pointed at its Secret and the leaves are renewed through their Certificates.
+        On the way back they are renewed once more.
+      - Where cert-manager writes C(ca.crt) beside a leaf, it puts the new CA there together with the new leaf. Who
+        trusts by that alone is named in RV(unproven). ClusterIssuers are not supported.
+    type: str
   namespaces:
     description: Where trust stores, their consumers and leaves are looked for, beside the CA's own namespace.
     type: list
@@ -298,6 +308,12 @@ EXAMPLES = r"""
         protocol: postgresql
         client_secret: worker-tls
 
+- name: A CA that cert-manager keeps
+  knowngood.kube.ca_rotation:
+    ca_issuer: shop/shop-issuer
+    generation: 2
+    probe_image: registry.example.com/tools/python:3
+
 - name: Somebody else has the CA's key, so make all that takes time, and look at what the rest will cost
   knowngood.kube.ca_rotation:
     ca_secret: shop/shop-ca
@@ -552,7 +568,8 @@ RELOAD = {
 ARGUMENTS = {
     **AUTH_ARGS,
     **COMMON_ARGS,
-    "ca_secret": {"type": "str", "required": True, "no_log": False},
+    "ca_secret": {"type": "str", "no_log": False},
+    "ca_issuer": {"type": "str"},
     "namespaces": {"type": "list", "elements": "str", "default": []},
     "generation": {"type": "int"},
     "expiring_within": {"type": "str"},
@@ -600,7 +617,8 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
         supports_check_mode=True,
-        mutually_exclusive=[("generation", "expiring_within")],
+        mutually_exclusive=[("generation", "expiring_within"), ("ca_secret", "ca_issuer")],
+        required_one_of=[("ca_secret", "ca_issuer")],
     )
     run_door(module, run, requires=("kubernetes", "cryptography"))
 

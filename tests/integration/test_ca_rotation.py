@@ -24,6 +24,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._cluster.rbac impor
 from tests.cluster.audit import AuditLog
 from tests.cluster.handle import Cluster
 from tests.integration.ca_app import Shop
+from tests.integration.ca_certmanager import KeptShop
 from tests.integration.ca_database import Database
 from tests.integration.ca_webhook import KIND, Judge
 from tests.integration.rotation_app import ROOT
@@ -193,3 +194,33 @@ def test_a_webhook_is_called_through_the_rotation_of_its_bundle_and_no_admission
             assert time.monotonic() < end, cut_off
             time.sleep(0.1)
     assert "certificate signed by unknown authority" in cut_off.failed[0]
+
+
+@pytest.mark.rig
+def test_a_ca_that_cert_manager_keeps_is_rotated_through_it_and_back(
+    cluster: Cluster, namespace: str, audit: AuditLog
+) -> None:
+    shop = KeptShop.make(cluster, namespace)
+    shop.deploy()
+    shop.wait_counts(10)
+    mark, user = audit.mark(), shop.api().whoami()
+    half = shop.rotate(phase="LEAVES_REISSUED")
+    assert (half["phase"], shop.signs(), shop.certificates()) == (
+        "LEAVES_REISSUED",
+        "ca-g2",
+        ["ca", "ca-g2", "client", "web"],
+    )
+    assert [shop.leaf(name).issuer.rfc4514_string() for name in ("web-tls", "client-tls")] == [NEW, NEW]
+    shop.engine().undo(half["operation"])
+    assert (shop.trust(), shop.signs(), shop.certificates()) == ([OLD], "web-ca", ["ca", "client", "web"])
+    assert [shop.leaf(name).issuer.rfc4514_string() for name in ("web-tls", "client-tls")] == [OLD, OLD]
+    found = shop.rotate()
+    counts = shop.wait_counts(20)
+    assert (counts["failed"], counts["why"]) == (0, [])
+    assert (found["phase"], shop.trust(), shop.signs()) == ("DONE", [NEW], "ca-g2")
+    assert [shop.leaf(name).issuer.rfc4514_string() for name in ("web-tls", "client-tls")] == [NEW, NEW]
+    assert any("cert-manager puts the new CA there" in text for text in found["unproven"])
+    secrets = [one for one in audit.writes(user, mark) if one.permission[1] == "secrets" and one.namespace == namespace]
+    assert {one.verb for one in secrets} == {"delete"}  # of the generation that was taken back; none is written
+    again = shop.rotate()
+    assert (again["changed"], again["operation"]) == (False, found["operation"])

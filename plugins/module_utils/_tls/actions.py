@@ -18,6 +18,8 @@ from .._core.operation import Action, Engine
 from .._core.progress import Reporter
 from .ca_compromised_steps import Prepare, ProveLeaf, Swap
 from .ca_compromised_steps import Renew as RenewAll
+from .ca_issuer import DestroyKept
+from .ca_kept import Point, StageKept
 from .ca_steps import (
     CaBaseline,
     CaStage,
@@ -96,6 +98,9 @@ def ca_actions(tools: Tools, leaves: Leaves) -> dict[str, Action]:
         "tls.ca_distrust": Distrust(tools),
         "tls.ca_negative": Negative(tools),
         "tls.ca_destroy": Destroy(tools),
+        "tls.ca_stage_kept": StageKept(tools),
+        "tls.ca_point": Point(reissue),
+        "tls.ca_destroy_kept": DestroyKept(tools),
         "tls.ca_prepare": Prepare(tools),
         "tls.ca_swap": Swap(tools),
         "tls.ca_renew": RenewAll(tools),

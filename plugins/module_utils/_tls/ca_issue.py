@@ -47,17 +47,20 @@ def _common_name(name: x509.Name) -> str:
     return str(found[-1].value) if found else ""
 
 
-def name_of(name: x509.Name, generation: int) -> x509.Name:
-    """The name with that generation in its (last) common name, which is shortened where it has to be."""
-    from cryptography import x509
-    from cryptography.x509.oid import NameOID
-
-    old = _common_name(name)
+def next_common_name(old: str, generation: int) -> str:
+    """``shop-ca g2`` after ``shop-ca``; shortened where it has to be (RFC 5280, upper bounds: 64)."""
     found = _GENERATION.match(old)
     tail = f" g{generation}"
     base = (found.group("base") or "") if found else old
-    text = (base[: _COMMON_NAME_LIMIT - len(tail)] + tail).strip()
-    common = x509.NameAttribute(NameOID.COMMON_NAME, text)
+    return (base[: _COMMON_NAME_LIMIT - len(tail)] + tail).strip()
+
+
+def name_of(name: x509.Name, generation: int) -> x509.Name:
+    """The name with that generation in its (last) common name."""
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
+    common = x509.NameAttribute(NameOID.COMMON_NAME, next_common_name(_common_name(name), generation))
     attributes = list(name)
     places = [at for at, attribute in enumerate(attributes) if attribute.oid == NameOID.COMMON_NAME]
     if places:

@@ -19,13 +19,15 @@ from .._cluster.kinds import named
 from .._core.errors import BadInput, KnownGoodError, NotFound
 from .._core.plan import Json
 from .authority import authority
-from .ca_issue import self_signed
+from .ca_issue import generation_of, self_signed
+from .ca_issuer import behind
 from .ca_plan import SERVER, CaObserved, CaRequest, Leaf, due, leaf_request
 from .certificates import Certificate
 from .emergency import denied_keys
 from .handshake import HTTP
 from .mutual import Mutual
 from .observe import Observer
+from .owner import CERT_MANAGER
 from .plan import Observed, Target
 from .rollout import obstacle
 from .secrets import CRT, KEY, OF, PREVIOUS, ROLE, TlsSecret, must_be_ours_to_write, read_secret, role_of
@@ -44,9 +46,12 @@ def look_at_ca(cluster: Cluster, request: CaRequest, now: dt.datetime) -> CaObse
     secret = ca_secret(cluster, request)
     why = due(secret.certificate, request, now)
     if not why:
-        kept = archives(cluster, request) if request.destroy_old_key else ()
-        return CaObserved(secret.uid, secret.certificate, archives=kept)
-    must_be_ours_to_write(secret)
+        left = archives(cluster, request) if request.destroy_old_key else ()
+        return CaObserved(secret.uid, secret.certificate, archives=left)
+    kept = behind(cluster, request.namespace, request.issuer) if request.issuer else None
+    if kept is None:
+        _refuse_kept(secret)
+        must_be_ours_to_write(secret)
     key_format = secret.key_format()
     ca = authority(secret.obj, now, secret.trust.certificates)
     if not self_signed(ca):
@@ -76,7 +81,8 @@ def look_at_ca(cluster: Cluster, request: CaRequest, now: dt.datetime) -> CaObse
         trusters=trusters,
         leaves=leaves,
         mutual=tuple(_mutual(cluster, given, request) for given in request.mutual),
-        unknown=(*waived, *keystores),
+        unknown=(*waived, *keystores, *_out_of_reach(objects, ca.certificate, request)),
+        issuer_of=None if kept is None else kept.to_dict(request.generation or generation_of(ca.certificate) + 1),
         observed=observed if request.compromised else (),
     )
 
@@ -122,7 +128,8 @@ def _refuse_short_overlap(old: Certificate, request: CaRequest, now: dt.datetime
 
 
 def _stores(objects: Sequence[Object], old: Certificate, request: CaRequest) -> tuple[Store, ...]:
-    found = [store for store in stores_in(objects, old.spki) if store.where not in request.waive]
+    there = stores_in(objects, old.spki, kept=bool(request.issuer))
+    found = [store for store in there if store.where not in request.waive]
     if not found:
         raise BadInput(
             "nobody is seen to trust this CA",
@@ -135,6 +142,25 @@ def _stores(objects: Sequence[Object], old: Certificate, request: CaRequest) -> 
         others = sum(other.where == store.where for other in found)
         refuse_unwritable(store, by_where[store.where], _ROOM * others)
     return tuple(found)
+
+
+def _refuse_kept(secret: TlsSecret) -> None:
+    if secret.owner.kind == CERT_MANAGER:
+        raise BadInput(
+            "cert-manager keeps this CA",
+            where=f"CA Secret {secret.ref}",
+            why=f"owner: {secret.owner.name}",
+            next="name the Issuer that signs with it in ca_issuer",
+        )
+
+
+def _out_of_reach(objects: Sequence[Object], old: Certificate, request: CaRequest) -> list[str]:
+    """Where cert-manager itself puts the CA: it changes with the certificate beside it, at once."""
+    if not request.issuer:
+        return []
+    mine = {store.ref for store in stores_in(objects, old.spki, kept=True)}
+    left = [store for store in stores_in(objects, old.spki) if store.ref not in mine and store.name != request.secret]
+    return [f"{store.ref}: cert-manager puts the new CA there with the new leaf, without overlap" for store in left]
 
 
 # -- leaves ------------------------------------------------------------------------------------------------------

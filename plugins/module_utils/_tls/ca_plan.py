@@ -27,6 +27,7 @@ from .certificates import Certificate
 from .keys import SAME
 from .mutual import Mutual
 from .plan import RELOAD, Observed, Request, Target, step_name
+from .source import CERT_MANAGER, Source
 from .trust_stores import Store
 from .trusters import Truster
 
@@ -88,7 +89,8 @@ class CaRequest:
 
     ``generation``: the CA's generation to reach; without it, it is due by its age (``expiring_within_s``; None: in the
     last third of its validity). ``reloads``: workloads by name that are told to load their files, and how.
-    ``compromised``: the old CA is given up without overlap.
+    ``compromised``: the old CA is given up without overlap. ``issuer``: the Issuer of cert-manager whose CA it is; the
+    Secret is then the one that it signs with.
     """
 
     namespace: str
@@ -112,6 +114,7 @@ class CaRequest:
     keep_previous_s: float = 30 * 86400.0
     destroy_old_key: bool = False
     compromised: bool = False
+    issuer: str = ""
     state_namespace: str = ""
 
     @property
@@ -122,13 +125,14 @@ class CaRequest:
     def plan_key(self) -> str:
         """What makes asking again the same operation; not what was found, as that changes while it runs."""
         why = f"generation:{self.generation}" if self.generation is not None else "expiring"
+        why = f"issuer:{self.issuer}:{why}" if self.issuer else why
         return f"compromised:{why}" if self.compromised else why
 
     @property
     def lease(self) -> str:
-        name = self.secret
+        name = self.issuer or self.secret
         if len(name) > _LEASE_NAME:
-            name = f"{name[: _LEASE_NAME - 11].rstrip('-.')}-{digest(self.ref)[:10]}"
+            name = f"{name[: _LEASE_NAME - 11].rstrip('-.')}-{digest(f'{self.namespace}/{name}')[:10]}"
         return f"{self.namespace}/{name}"
 
 
@@ -137,7 +141,8 @@ class CaObserved:
     """A CA as the cluster shows it, fit for rotation. ``due``: why, empty where it is not.
 
     ``unknown``: what was seen and not looked into, by name; ``archives``: names and uids of old pairs of this CA;
-    ``observed``: each leaf as its rotation sees it, looked at only where the CA is compromised.
+    ``observed``: each leaf as its rotation sees it, looked at only where the CA is compromised; ``issuer_of``: what
+    stands behind cert-manager's Issuer, of a CA that it keeps.
     """
 
     uid: str
@@ -152,6 +157,7 @@ class CaObserved:
     unknown: tuple[str, ...] = ()
     archives: tuple[tuple[str, str], ...] = ()
     observed: tuple[Observed, ...] = ()
+    issuer_of: Mapping[str, Json] | None = None
 
 
 def due(certificate: Certificate, request: CaRequest, now: dt.datetime) -> str:
@@ -180,7 +186,7 @@ def _steps(request: CaRequest, seen: CaObserved) -> tuple[Step, ...]:
     mutual = [server.to_dict() for server in seen.mutual]
     steps = [
         step("baseline", ref, "tls.ca_baseline", BASELINE, {**ca, "mutual": mutual, "unknown": list(seen.unknown)}),
-        step("stage", ref, "tls.ca_stage", NEW_CA, ca, (f"{secret}-next-*",), until=commit),
+        _staging(request, seen, ca),
     ]
     steps += [
         step("trust", store.ref, "tls.ca_trust", TRUST_BOTH, {**ca, "store": store.to_dict()}, (store.where,))
@@ -191,8 +197,7 @@ def _steps(request: CaRequest, seen: CaObserved) -> tuple[Step, ...]:
     proven = {**everybody, "mutual": mutual}
     steps += [
         step("prove-trust", ref, "tls.ca_prove_trust", TRUST_PROVEN, proven, restarted, until=commit),
-        step("commit", ref, "tls.commit", ISSUER_SWITCHED, ca, (secret, f"{secret}-prev-*")),
-        step("clean", ref, "tls.clean", ISSUER_SWITCHED, ca, (f"{secret}-next-*",)),
+        *_switching(request, seen, ca),
         step("try", ref, "tls.ca_try", ISSUER_SWITCHED, ca),
     ]
     steps += [_reissue(request, ca, leaf) for leaf in ordered(seen.leaves)]
@@ -205,14 +210,38 @@ def _steps(request: CaRequest, seen: CaObserved) -> tuple[Step, ...]:
         steps.append(step("distrust", store.ref, "tls.ca_distrust", OLD_DISTRUSTED, params, touched))
     steps.append(step("negative", ref, "tls.ca_negative", NEGATIVE_OK, proven))
     if request.destroy_old_key:
-        steps.append(step("destroy", ref, "tls.ca_destroy", DONE, ca, (f"{secret}-prev-*",)))
+        action, gone = ("tls.ca_destroy_kept", secret) if seen.issuer_of else ("tls.ca_destroy", f"{secret}-prev-*")
+        steps.append(step("destroy", ref, action, DONE, ca, (gone,)))
     return tuple(steps)
+
+
+def _staging(request: CaRequest, seen: CaObserved, ca: Mapping[str, Json]) -> Step:
+    """The new CA, beside the old one: a Secret of ours, or a Certificate of cert-manager."""
+    commit = step_name("commit", request.ref)
+    if not seen.issuer_of:
+        copy = f"{named('Secret', request.secret, request.namespace)}-next-*"
+        return step("stage", request.ref, "tls.ca_stage", NEW_CA, ca, (copy,), until=commit)
+    made = named("Certificate", str(seen.issuer_of["next"]), request.namespace)
+    return step("stage", request.ref, "tls.ca_stage_kept", NEW_CA, ca, (made,), until=commit)
+
+
+def _switching(request: CaRequest, seen: CaObserved, ca: Mapping[str, Json]) -> list[Step]:
+    """From here on the new CA signs."""
+    ref, secret = request.ref, named("Secret", request.secret, request.namespace)
+    if seen.issuer_of:
+        pointed = named("Issuer", request.issuer, request.namespace)
+        return [step("commit", ref, "tls.ca_point", ISSUER_SWITCHED, ca, (pointed,))]
+    return [
+        step("commit", ref, "tls.commit", ISSUER_SWITCHED, ca, (secret, f"{secret}-prev-*")),
+        step("clean", ref, "tls.clean", ISSUER_SWITCHED, ca, (f"{secret}-next-*",)),
+    ]
 
 
 def leaf_request(request: CaRequest, targets: tuple[Target, ...]) -> Request:
     """The request that each leaf's rotation will be, to find out now what would refuse it then."""
     asked = Request(targets, request.ref, force=True, new_issuer=True, probe_image=request.probe_image)
-    asked = replace(asked, rollout=rollout_of(targets))
+    source = Source(CERT_MANAGER) if request.issuer else Source()
+    asked = replace(asked, rollout=rollout_of(targets), source=source)
     if not request.compromised:
         return asked
     return replace(asked, emergency=True, accept_downtime=True, wait_timeout_s=request.wait_timeout_s)
@@ -294,6 +323,7 @@ def ca_params(request: CaRequest, seen: CaObserved) -> dict[str, Json]:
         "reload_wait_s": request.reload_wait_s,
         "timeout_s": request.wait_timeout_s,
         "keep_leaves_s": request.keep_previous_s,
+        "issuer_of": None if seen.issuer_of is None else dict(seen.issuer_of),
     }
 
 

@@ -22,13 +22,21 @@ from .request import reload_in
 
 def ca_request(params: Mapping[str, Any]) -> CaRequest:
     """Checks what the argument specification cannot. Raises BadInput."""
-    namespace, slash, name = params["ca_secret"].partition("/")
+    issuer = params.get("ca_issuer") or ""
+    option, given = ("ca_issuer", issuer) if issuer else ("ca_secret", params["ca_secret"])
+    namespace, slash, name = given.partition("/")
     if not slash or not namespace or not name or "/" in name:
-        raise BadInput("ca_secret is not a name", why=f"got {params['ca_secret']!r}", next="namespace/name")
+        raise BadInput(f"{option} is not a name", why=f"got {given!r}", next="namespace/name")
     generation = params.get("generation")
     if generation is not None and generation < 1:
         raise BadInput("generation is not a number from 1 on", why=f"got {generation}")
     compromised = bool(params.get("compromised"))
+    if compromised and issuer:
+        raise BadInput(
+            "a CA that cert-manager keeps is not given up here",
+            why="cert-manager would go on with its Secret while it is replaced",
+            next="let cert-manager renew it with a new key, and rotate the leaves as an emergency",
+        )
     if compromised and generation is None:
         raise BadInput(
             "a compromised CA is given up for a generation that is named",
@@ -43,7 +51,8 @@ def ca_request(params: Mapping[str, Any]) -> CaRequest:
         raise BadInput("leaves names a Secret twice", why=", ".join(twice))
     return CaRequest(
         namespace=namespace,
-        secret=name,
+        secret="" if issuer else name,
+        issuer=name if issuer else "",
         namespaces=tuple(dict.fromkeys([namespace, *(params.get("namespaces") or ())])),
         generation=generation,
         expiring_within_s=None if expiring is None else seconds(expiring, "expiring_within"),

@@ -22,6 +22,7 @@ from .._core.plan import Json, Plan
 from .._core.ports import DONE as ENTRY_DONE
 from .._core.ports import TO_DO, Operation
 from .ca_compromised import give_up
+from .ca_issuer import behind
 from .ca_look import look_at_ca
 from .ca_plan import DONE, KIND, NEGATIVE_OK, CaObserved, CaRequest, first_after, phases_of, plan, reached
 from .plan import step_name
@@ -41,6 +42,8 @@ def rotate_ca(
     there = marked.unfinished(KIND, request.plan_key, planning=check_mode)
     if there is not None:
         return _go_on(engine, there, phase, check_mode)
+    if request.issuer:
+        request = replace(request, secret=behind(cluster, request.namespace, request.issuer).secret)
     seen = look_at_ca(cluster, request, clock.now())
     made = give_up(request, seen) if request.compromised else plan(request, seen)
     if made.empty:
@@ -133,7 +136,7 @@ def _phases(made: Plan, operation: Operation | None) -> list[dict[str, Json]]:
 def _ca(operation: Operation | None, made: Plan, results: _Results, seen: CaObserved | None) -> tuple[str, str]:
     """Fingerprints of the old CA and of the new one, empty where it is not made."""
     for step in operation.plan.steps if operation else ():
-        if step.action == "tls.ca_stage" and step.name in results:
+        if step.action in ("tls.ca_stage", "tls.ca_stage_kept") and step.name in results:
             return str(step.params["old"]), str(results[step.name].get("fingerprint", ""))
     olds = [str(step.params["old"]) for step in made.steps if "old" in step.params]
     return (olds[0] if olds else seen.certificate.fingerprint if seen else ""), ""

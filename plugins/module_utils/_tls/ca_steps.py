@@ -22,6 +22,7 @@ from .._core.plan import Json, Step, digest
 from .._core.ports import UNDONE
 from .authority import authority
 from .ca_issue import ca_lint, make_ca
+from .ca_issuer import next_secret, signs
 from .ca_look import issued_by
 from .ca_plan import OLD_UNUSED, leaf_in, rollout_of
 from .certificates import Certificate, read_chain
@@ -35,6 +36,7 @@ from .plan import KIND as LEAF_KIND
 from .plan import Request, Target
 from .rotation import rotate
 from .secrets import CRT, TlsSecret, must_be_ours_to_write, read_secret
+from .source import CERT_MANAGER, Source
 from .subject import Subject, Tools
 from .trust import grown, holds, put_back, shrunk
 from .trust_proof import Wanted, arrive, objects, row
@@ -97,12 +99,30 @@ class CaSubject:
     def trusters(self) -> tuple[Truster, ...]:
         return tuple(Truster.from_dict(one) for one in self.params["trusters"])
 
+    @property
+    def kept(self) -> bool:
+        """Does cert-manager keep this CA?"""
+        return bool(self.params.get("issuer_of"))
+
+    def pairs(self) -> list[TlsSecret]:
+        """The CA's pairs: in service, staged, archived; of an Issuer both generations, as far as they are there."""
+        subject = self.subject
+        if not self.kept:
+            return [one for one in (subject.secret(), subject.staged(), subject.archive()) if one is not None]
+        old = subject.cluster.find("Secret", subject.name, subject.namespace)
+        found = (None if old is None else read_secret(subject.same(old)), next_secret(subject))
+        return [one for one in found if one is not None]
+
     def pair(self, fingerprint: str) -> TlsSecret | None:
-        """The CA's pair of that generation: in service, staged, or archived."""
-        for found in (self.subject.secret(), self.subject.staged(), self.subject.archive()):
-            if found is not None and found.certificate.fingerprint == fingerprint:
-                return found
-        return None
+        """The one of that generation."""
+        return next((one for one in self.pairs() if one.certificate.fingerprint == fingerprint), None)
+
+    def in_service(self) -> TlsSecret:
+        """The pair that signs now."""
+        if not self.kept:
+            return self.subject.secret()
+        name = signs(self.tools.cluster, self.subject)
+        return read_secret(self.tools.cluster.get("Secret", name, self.subject.namespace))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,16 +144,7 @@ class CaStage(Stage):
                 why="; ".join(problems),
                 next="undo this operation",
             )
-        new = copy.certificate
-        return {
-            "secret": copy.name,
-            "fingerprint": new.fingerprint,
-            "spki": new.spki,
-            "subject": new.subject,
-            "key": new.key,
-            "new_pem": new.pem().decode(),
-            "old_pem": secret.certificate.pem().decode(),
-        }
+        return staged_facts(copy, secret.certificate)
 
     def _make(self, subject: Subject) -> TlsSecret:
         secret = subject.secret()
@@ -149,6 +160,20 @@ class CaStage(Stage):
             kind=str(params["key"]),
         )
         return put_aside(subject, secret, new)
+
+
+def staged_facts(copy: TlsSecret, old: Certificate) -> dict[str, Json]:
+    """What later steps need of the new CA and of the old one: nothing secret."""
+    new = copy.certificate
+    return {
+        "secret": copy.name,
+        "fingerprint": new.fingerprint,
+        "spki": new.spki,
+        "subject": new.subject,
+        "key": new.key,
+        "new_pem": new.pem().decode(),
+        "old_pem": old.pem().decode(),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +206,7 @@ class CaTrust:
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         ca, store = CaSubject.of(self.tools, step, context), Store.from_dict(step.params["store"])
         new = ca.new_ca
-        left = _issued(ca, new)
+        left = issued(ca, new)
         if left:
             raise Conflict(
                 "the new CA has issued certificates that this operation did not",
@@ -193,7 +218,7 @@ class CaTrust:
         return {"removed": new.fingerprint}
 
 
-def _issued(ca: CaSubject, by: Certificate) -> list[str]:
+def issued(ca: CaSubject, by: Certificate) -> list[str]:
     """Secrets within the scope that hold something which that CA signed; those that were waived left out."""
     found = listed(ca.tools.cluster, ca.params["namespaces"], webhooks=False)
     waived = set(ca.params["waive"])
@@ -244,7 +269,11 @@ def _refuse_new_stores(ca: CaSubject, known: Sequence[Store]) -> None:
     """Stores that came after the plan: the new CA is not in them."""
     found = listed(ca.tools.cluster, ca.params["namespaces"], webhooks=bool(ca.params["webhooks"]))
     waived, names = set(ca.params["waive"]), {store.ref for store in known}
-    late = [s for s in stores_in(found, str(ca.params["old_spki"])) if s.ref not in names and s.where not in waived]
+    late = [
+        s
+        for s in stores_in(found, str(ca.params["old_spki"]), kept=ca.kept)
+        if s.ref not in names and s.where not in waived
+    ]
     late = [s for s in late if not holds(s.read(ca.tools.cluster)[1], ca.new_ca.spki)]
     if late:
         raise Conflict(
@@ -279,7 +308,7 @@ class Try(AskedOfJournal, NothingToUndo):
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         ca = CaSubject.of(self.tools, step, context)
         new, old, now = ca.new_ca, ca.old_ca, self.tools.clock.now()
-        signer = authority(ca.subject.secret().obj, now)
+        signer = authority(ca.in_service().obj, now)
         probe = _probe_leaf(signer.certificate)
         made = issue(probe, signer, now, key_format="PKCS8")
         problems = [p for trust in ((new,), (old, new)) for p in path_problems(made.certificate, (), trust, now)]
@@ -335,17 +364,21 @@ class Reissue:
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         ca = CaSubject.of(self.tools, step, context)
-        if ca.subject.secret().certificate.fingerprint != ca.subject.new:
-            raise ca.subject.foreign(ca.subject.secret())
+        if ca.in_service().certificate.fingerprint != ca.subject.new:
+            raise ca.subject.foreign(ca.in_service())
         return reissue(self, ca, leaf_in(step.params["leaf"]).target)
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         ca = CaSubject.of(self.tools, step, context)
+        if ca.kept:  # renewed once more when the Issuer signs with the old CA again
+            return None
         return {"undone": take_back(self, ca, leaf_in(step.params["leaf"]).target)}
 
     def undoable(self, step: Step, context: Context) -> str | None:
         """Not without the old pair of the leaf."""
         ca, engine = CaSubject.of(self.tools, step, context), self.leaves()
+        if ca.kept:
+            return None
         asked, target = leaf_request(ca, leaf_in(step.params["leaf"]).target)
         for operation in engine.mark(asked.lease([target])).operations:
             if (operation.plan.kind, operation.plan.key) == (LEAF_KIND, asked.plan_key([target])):
@@ -357,13 +390,15 @@ class Reissue:
         return None
 
 
-def leaf_request(ca: CaSubject, target: Target) -> tuple[Request, Target]:
-    """The leaf's rotation as asked for: once for this operation."""
+def leaf_request(ca: CaSubject, target: Target, *, back: bool = False) -> tuple[Request, Target]:
+    """The leaf's rotation as asked for: once for this operation, and ``back`` once for its undo."""
     params = ca.params
+    both = ca.old_ca.pem() + ca.new_ca.pem()
     asked = Request(
         (target,),
         ca.subject.ref,
-        incident=ca.subject.context.operation_id,
+        incident=ca.subject.context.operation_id + (".undo" if back else ""),
+        source=Source(CERT_MANAGER, trust=both.decode()) if ca.kept else Source(),
         probe_image=str(params["probe_image"]),
         reload_wait_s=float(params["reload_wait_s"]),
         wait_timeout_s=float(params["timeout_s"]),
@@ -374,15 +409,15 @@ def leaf_request(ca: CaSubject, target: Target) -> tuple[Request, Target]:
     return asked, target
 
 
-def reissue(action: Reissue, ca: CaSubject, target: Target) -> dict[str, Json]:
+def reissue(action: Reissue, ca: CaSubject, target: Target, *, back: bool = False) -> dict[str, Json]:
     """Rotates the leaf, or goes on with that; what it came to. Raises what the rotation raises, undone where it can."""
-    tools = action.tools
-    asked, target = leaf_request(ca, target)
+    tools, signer = action.tools, ca.old_ca if back else ca.new_ca
+    asked, target = leaf_request(ca, target, back=back)
     done = rotate(tools.cluster, asked, action.leaves(), clock=tools.clock, on_failure="undo", check_mode=False)
     stored = _stored(tools, target).certificate
-    if not stored.signed_by(ca.new_ca):
+    if not stored.signed_by(signer):
         raise NotProven(
-            "the leaf is not one of the new CA",
+            f"the leaf is not one of {signer.subject}",
             where=f"Secret {target.ref}",
             why=f"it holds {stored.fingerprint}, issued by {stored.issuer}",
             next="find out who wrote it",
@@ -422,7 +457,7 @@ class Unused(LooksAgain):
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         tools = self.reissue.tools
         ca = CaSubject.of(tools, step, context)
-        late = _issued(ca, ca.old_ca)
+        late = issued(ca, ca.old_ca)
         done = [{"target": ref, **reissue(self.reissue, ca, _target(ref))} for ref in late]
         rows = self._scan(ca, step, late)
         tools.clock.sleep(float(step.params["soak_s"]))
@@ -432,15 +467,17 @@ class Unused(LooksAgain):
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         """Those that came late and were issued anew, also by a run that died before it said so."""
         ca = CaSubject.of(self.reissue.tools, step, context)
+        if ca.kept:
+            return None
         mine = {leaf_in(one).target.ref for one in step.params["leaves"]}
-        late = [ref for ref in _issued(ca, ca.new_ca) if ref not in mine]
+        late = [ref for ref in issued(ca, ca.new_ca) if ref not in mine]
         undone = [ref for ref in late if take_back(self.reissue, ca, _target(ref))]
         return {"undone": undone} if undone else None
 
     def _scan(self, ca: CaSubject, step: Step, late: Sequence[str]) -> list[dict[str, Json]]:
         """One look at the store and at the wire. Raises NotProven."""
         tools, wanted = ca.tools, ca.wanted()
-        left = _issued(ca, ca.old_ca)
+        left = issued(ca, ca.old_ca)
         if left:
             raise NotProven(
                 "certificates of the old CA are still stored",
@@ -493,7 +530,7 @@ class Distrust:
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         ca, store = CaSubject.of(self.tools, step, context), Store.from_dict(step.params["store"])
         new, old = ca.new_ca, ca.old_ca
-        left = _issued(ca, old)
+        left = issued(ca, old)
         if left:
             raise NotProven(
                 "certificates of the old CA are stored again",
@@ -547,7 +584,7 @@ class CaBaseline(AskedOfJournal):
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         ca = CaSubject.of(self.tools, step, context)
-        old = ca.subject.secret().certificate
+        old = ca.in_service().certificate
         wanted, rows = ca.wanted(), []
         for server in _servers(step):
             answer = _ask(ca, server, old.fingerprint)
@@ -564,7 +601,7 @@ class CaBaseline(AskedOfJournal):
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         subject = Subject.of(self.tools, step, context)
-        if subject.secret().certificate.fingerprint != subject.params["old"]:
+        if subject.params.get("issuer_of") or subject.secret().certificate.fingerprint != subject.params["old"]:
             return None
         return {"deleted": subject.drop(subject.archive())}
 
@@ -646,15 +683,10 @@ def _ask(ca: CaSubject, server: Mutual, generation: str) -> Answer:
     signer = authority(pair.obj, now)
     model = _stored(tools, Target(server.namespace, server.client_secret)).certificate
     client: Issued = issue(model, signer, now, key_format="PKCS8")
-    trusted = [read_chain(copy.value(CRT)).certificates[0] for copy in _pairs(ca)]
+    trusted = [read_chain(copy.value(CRT)).certificates[0] for copy in ca.pairs()]
     image, operation_id = str(ca.params["probe_image"]), ca.subject.context.operation_id
     with probe_pod(tools.cluster, server.namespace, image, operation_id, clock=tools.clock, purpose="client") as pod:
         return ask(pod, server, client, trusted)
-
-
-def _pairs(ca: CaSubject) -> list[TlsSecret]:
-    found = (ca.subject.secret(), ca.subject.staged(), ca.subject.archive())
-    return [one for one in found if one is not None]
 
 
 # -- the end -----------------------------------------------------------------------------------------------------
