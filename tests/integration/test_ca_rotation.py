@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import signal
 import subprocess
@@ -15,12 +16,14 @@ import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
 
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.rbac import manifests
+from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import Conflict
 from tests.cluster.audit import AuditLog
 from tests.cluster.handle import Cluster
 from tests.integration.ca_app import Shop
@@ -175,14 +178,54 @@ def judge(cluster: Cluster, namespace: str) -> Iterator[Judge]:
     cluster.kubectl("delete", KIND, namespace)
 
 
+def rotate_ca(shop: Shop, work: Path, given: dict[str, Any], *arguments: str) -> str:
+    """What ``ansible-playbook knowngood.kube.rotate_ca`` prints to a user."""
+    variables = {
+        "knowngood_ca": {"ca_secret": f"{shop.namespace}/web-ca", "generation": 2, "soak": "1s", **given},
+        "knowngood_probe_image": shop.cluster.image(),
+        "knowngood_state_namespace": shop.namespace,
+        "ansible_python_interpreter": sys.executable,
+    }
+    (work / "vars.json").write_text(json.dumps(variables))
+    program = [sys.executable, "-m", "ansible", "playbook", "knowngood.kube.rotate_ca", "-i", "localhost,"]
+    settings = {
+        "K8S_AUTH_KUBECONFIG": shop.kubeconfig or str(shop.cluster.kubeconfig),
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".ac"),
+        "ANSIBLE_NOCOLOR": "true",
+    }
+    done = subprocess.run(
+        [*program, "-e", f"@{work / 'vars.json'}", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **settings},
+        check=False,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    assert "PRIVATE KEY" not in done.stdout + done.stderr
+    return done.stdout
+
+
 @pytest.mark.rig
-def test_a_webhook_is_called_through_the_rotation_of_its_bundle_and_no_admission_fails(judge: Judge) -> None:
+def test_a_webhook_is_called_while_the_playbook_rotates_its_bundle_and_no_admission_fails(
+    judge: Judge, user: Callable[..., Any], tmp_path: Path
+) -> None:
     old = judge.cluster.get("configmap", "trust", "-n", judge.namespace)["data"]["ca.crt"]
+    name = f"u-{judge.namespace}"
+    someone = user(name=name, manifests=granted(judge, name))
+    played = replace(judge, kubeconfig=str(someone.kubeconfig))
     with judge.called() as admissions:
         admissions.wait(10)
-        found = judge.rotate(webhooks=True, leaves=(), mutual=())
+        told = rotate_ca(played, tmp_path, {}, "-e", "knowngood_ca_phase=TRUST_BOTH")
+        assert "TRUST_BOTH" in told
+        assert bundle_of(judge.cluster, judge.namespace) == [OLD, NEW]
+        told = rotate_ca(played, tmp_path, {})
         admissions.wait(10)
     assert admissions.failed == []
+    assert "changed=1" in told
+    assert "changed=0" in rotate_ca(played, tmp_path, {})
+    found = judge.rotate(webhooks=True, leaves=(), mutual=())
+    assert not found["changed"]
     assert (found["phase"], bundle_of(judge.cluster, judge.namespace)) == ("DONE", [NEW])
     assert judge.leaf("web-tls").issuer.rfc4514_string() == NEW
     seen = {(row["phase"], row["level"], row["how"], row["ok"]) for row in found["evidence"] if KIND in row["subject"]}
@@ -224,3 +267,32 @@ def test_a_ca_that_cert_manager_keeps_is_rotated_through_it_and_back(
     assert {one.verb for one in secrets} == {"delete"}  # of the generation that was taken back; none is written
     again = shop.rotate()
     assert (again["changed"], again["operation"]) == (False, found["operation"])
+
+
+@pytest.mark.rig
+def test_a_compromised_ca_is_given_up_by_the_playbook_and_its_cost_said_first(shop: Shop, tmp_path: Path) -> None:
+    shop.wait_counts(10)
+    mutual = [{"service": "web", "client_secret": "client-tls", "server_name": "web"}]
+    given = {"compromised": True, "mutual_tls": mutual, "leaves": [{"secret": "client-tls", "role": "client"}]}
+    told = rotate_ca(shop, tmp_path, given, "-e", "knowngood_ca_phase=NEW_CA")
+    assert "no way back" in told
+    assert (shop.trust(), shop.counts()["failed"]) == ([OLD], 0)
+    told = rotate_ca(shop, tmp_path, given)
+    assert "changed=1" in told
+    assert shop.trust() == [NEW]
+    assert [shop.leaf(name).issuer.rfc4514_string() for name in ("web-ca", "web-tls", "client-tls")] == [NEW] * 3
+    down = shop.counts()
+    after = shop.wait_counts(20)
+    assert down["failed"] > 0  # what was said: there is no overlap
+    assert after["failed"] == down["failed"]
+    found = shop.rotate(compromised=True)
+    assert (found["changed"], found["phase"]) == (False, "DONE")
+    assert 0 < found["downtime_s"] < 300
+    answers = {row["subject"].partition(": ")[2]: row for row in found["evidence"] if row["phase"] == "NEGATIVE_OK"}
+    assert (answers["new CA"]["ok"], answers["old CA turned away"]["ok"]) == (True, True)
+    labels = "knowngood.io/role=denied"
+    assert len(shop.cluster.get("configmaps", "-n", shop.namespace, "-l", labels)["items"]) == 1
+    names = [one["metadata"]["name"] for one in shop.cluster.get("secrets", "-n", shop.namespace)["items"]]
+    assert sorted(names) == ["client-tls", "web-ca", "web-tls"]
+    with pytest.raises(Conflict, match="compromised and was given up"):
+        shop.engine().undo(found["operation"])
