@@ -35,9 +35,16 @@ author: The knowngood.kube authors (@knowngood)
 options:
   ca_secret:
     description:
-      - The Secret with the CA's certificate (C(tls.crt)) and key (C(tls.key)), as C(namespace/name). It has to be a
-        root.
+      - The Secret with the CA's certificate (C(tls.crt)) and key (C(tls.key)), as C(namespace/name). Where it is not a
+        root, O(parent_secret) is needed.
       - Either this or O(ca_issuer) is needed.
+    type: str
+  parent_secret:
+    description:
+      - Of a CA that is not a root, the Secret of the CA that signed it, as C(namespace/name). The root stays. The new
+        generation is signed by it and does not outlive it.
+      - Trust stores change only where they hold the CA itself. The old generation stands below the same root until it
+        ends or is revoked, which RV(unproven) says.
     type: str
   ca_issuer:
     description:
@@ -570,6 +577,7 @@ ARGUMENTS = {
     **COMMON_ARGS,
     "ca_secret": {"type": "str", "no_log": False},
     "ca_issuer": {"type": "str"},
+    "parent_secret": {"type": "str", "no_log": False},
     "namespaces": {"type": "list", "elements": "str", "default": []},
     "generation": {"type": "int"},
     "expiring_within": {"type": "str"},

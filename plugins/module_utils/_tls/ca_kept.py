@@ -40,7 +40,8 @@ class StageKept:
         if old.fingerprint != subject.params["old"]:
             raise subject.foreign(secret)
         copy = ask_for_next(subject, next_common_name(common_name(old), int(subject.params["generation"])))
-        problems = ca_lint(old, issued_in(copy), self.tools.clock.now())
+        above = (*copy.chain.certificates[1:], *copy.trust.certificates)
+        problems = ca_lint(old, issued_in(copy), self.tools.clock.now(), above)
         if problems:
             raise NotProven(
                 "the CA that cert-manager has made is not fit to sign",

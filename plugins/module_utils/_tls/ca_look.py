@@ -18,8 +18,8 @@ from .._cluster.client import Cluster, Object
 from .._cluster.kinds import named
 from .._core.errors import BadInput, KnownGoodError, NotFound
 from .._core.plan import Json
-from .authority import authority
-from .ca_issue import generation_of, self_signed
+from .authority import Authority, authority
+from .ca_issue import generation_of, is_root
 from .ca_issuer import behind
 from .ca_plan import SERVER, CaObserved, CaRequest, Leaf, due, leaf_request
 from .certificates import Certificate
@@ -54,18 +54,12 @@ def look_at_ca(cluster: Cluster, request: CaRequest, now: dt.datetime) -> CaObse
         must_be_ours_to_write(secret)
     key_format = secret.key_format()
     ca = authority(secret.obj, now, secret.trust.certificates)
-    if not self_signed(ca):
-        raise BadInput(
-            "the CA is not a root",
-            where=ca.where,
-            why=f"it was signed by {ca.certificate.issuer}: those who trust that one need no new trust",
-            next="give it a new certificate from its issuer",
-        )
+    above = _parent(cluster, ca, request, now)
     _refuse_given_up(cluster, ca.certificate, request)
     _refuse_short_overlap(ca.certificate, request, now)
     objects = listed(cluster, request.namespaces, webhooks=request.webhooks)
     stores = _stores(objects, ca.certificate, request)
-    leaves, observed = _observed(cluster, _leaves(objects, ca.certificate, request), request, now)
+    leaves, observed = _observed(cluster, _leaves(objects, ca, request), request, now)
     trusters = _trusters(cluster, stores, request)
     _refuse_unrenewable(cluster, trusters, request)
     _refuse_unknown_reloads(request, trusters, observed)
@@ -82,6 +76,7 @@ def look_at_ca(cluster: Cluster, request: CaRequest, now: dt.datetime) -> CaObse
         leaves=leaves,
         mutual=tuple(_mutual(cluster, given, request) for given in request.mutual),
         unknown=(*waived, *keystores, *_out_of_reach(objects, ca.certificate, request)),
+        parent=above,
         issuer_of=None if kept is None else kept.to_dict(request.generation or generation_of(ca.certificate) + 1),
         observed=observed if request.compromised else (),
     )
@@ -101,6 +96,41 @@ def archives(cluster: Cluster, request: CaRequest) -> tuple[tuple[str, str], ...
     found = cluster.list("Secret", request.namespace, selector=f"{ROLE}={PREVIOUS}")
     mine = [obj["metadata"] for obj in found if (obj["metadata"].get("annotations") or {}).get(OF) == request.secret]
     return tuple(sorted((meta["name"], meta["uid"]) for meta in mine))
+
+
+def _parent(cluster: Cluster, ca: Authority, request: CaRequest, now: dt.datetime) -> Mapping[str, Json] | None:
+    """The CA that has to sign the next generation; None of a root, and where cert-manager sees to it itself."""
+    if is_root(ca.certificate):
+        return None
+    signer = ca.certificate.issuer
+    if request.compromised:
+        raise BadInput(
+            "the CA is not a root: taking trust away does not end it",
+            where=ca.where,
+            why=f"whoever trusts {signer} trusts it as well, until it is revoked",
+            next="revoke it there, and rotate its leaves; or give up the root",
+        )
+    if request.issuer:
+        return None
+    if not request.parent:
+        raise BadInput(
+            "the CA is not a root",
+            where=ca.where,
+            why=f"it was signed by {signer}: those who trust that one need no new trust",
+            next="name the Secret of the CA that signed it in parent_secret",
+        )
+    namespace, _slash, name = request.parent.partition("/")
+    found = cluster.find("Secret", name, namespace)
+    if found is None:
+        raise NotFound(f"no CA Secret {request.parent}", where=cluster.server, next="check parent_secret")
+    above = authority(found, now)
+    if not ca.certificate.signed_by(above.certificate):
+        raise BadInput(
+            "the CA was not signed by the one in parent_secret",
+            where=f"{ca.where}, {above.where}",
+            why=f"its issuer is {signer}, that is {above.certificate.subject}",
+        )
+    return {"namespace": namespace, "name": name, "fingerprint": above.certificate.fingerprint}
 
 
 def _refuse_given_up(cluster: Cluster, old: Certificate, request: CaRequest) -> None:
@@ -130,7 +160,7 @@ def _refuse_short_overlap(old: Certificate, request: CaRequest, now: dt.datetime
 def _stores(objects: Sequence[Object], old: Certificate, request: CaRequest) -> tuple[Store, ...]:
     there = stores_in(objects, old.spki, kept=bool(request.issuer))
     found = [store for store in there if store.where not in request.waive]
-    if not found:
+    if not found and is_root(old):
         raise BadInput(
             "nobody is seen to trust this CA",
             where=f"namespaces {', '.join(request.namespaces)}",
@@ -182,13 +212,14 @@ def issued_by(objects: Iterable[Object], ca: Certificate) -> tuple[TlsSecret, ..
     return tuple(sorted(found, key=lambda secret: secret.ref))
 
 
-def _leaves(objects: Sequence[Object], old: Certificate, request: CaRequest) -> tuple[Leaf, ...]:
+def _leaves(objects: Sequence[Object], ca: Authority, request: CaRequest) -> tuple[Leaf, ...]:
     """What the CA issued, by its signature; declared ones with what was declared."""
+    known = {certificate.spki for certificate in ca.path}
     declared = {leaf.target.ref: leaf for leaf in request.leaves}
     found: dict[str, Leaf] = {}
-    for secret in issued_by(objects, old):
+    for secret in issued_by(objects, ca.certificate):
         where = f"Secret {secret.ref}"
-        if secret.certificate.ca or len([c for c in secret.chain.certificates if c.spki != old.spki]) > 1:
+        if secret.certificate.ca or len([c for c in secret.chain.certificates if c.spki not in known]) > 1:
             raise BadInput(
                 "there is another CA between this one and its leaves",
                 where=where,

@@ -22,7 +22,7 @@ from .._core.errors import BadInput
 from .._core.plan import Json, Plan, Step, digest
 from .._core.ports import DONE as ENTRY_DONE
 from .._core.ports import FINISHED, Operation
-from .ca_issue import generation_of
+from .ca_issue import generation_of, is_root
 from .certificates import Certificate
 from .keys import SAME
 from .mutual import Mutual
@@ -90,7 +90,7 @@ class CaRequest:
     ``generation``: the CA's generation to reach; without it, it is due by its age (``expiring_within_s``; None: in the
     last third of its validity). ``reloads``: workloads by name that are told to load their files, and how.
     ``compromised``: the old CA is given up without overlap. ``issuer``: the Issuer of cert-manager whose CA it is; the
-    Secret is then the one that it signs with.
+    Secret is then the one that it signs with. ``parent``: the Secret of the CA above, of one that is no root.
     """
 
     namespace: str
@@ -115,6 +115,7 @@ class CaRequest:
     destroy_old_key: bool = False
     compromised: bool = False
     issuer: str = ""
+    parent: str = ""
     state_namespace: str = ""
 
     @property
@@ -142,7 +143,7 @@ class CaObserved:
 
     ``unknown``: what was seen and not looked into, by name; ``archives``: names and uids of old pairs of this CA;
     ``observed``: each leaf as its rotation sees it, looked at only where the CA is compromised; ``issuer_of``: what
-    stands behind cert-manager's Issuer, of a CA that it keeps.
+    stands behind the Issuer, of a CA that cert-manager keeps; ``parent``: the Secret of the CA above and what it holds.
     """
 
     uid: str
@@ -158,6 +159,7 @@ class CaObserved:
     archives: tuple[tuple[str, str], ...] = ()
     observed: tuple[Observed, ...] = ()
     issuer_of: Mapping[str, Json] | None = None
+    parent: Mapping[str, Json] | None = None
 
 
 def due(certificate: Certificate, request: CaRequest, now: dt.datetime) -> str:
@@ -182,7 +184,8 @@ def plan(request: CaRequest, seen: CaObserved) -> Plan:
 def _steps(request: CaRequest, seen: CaObserved) -> tuple[Step, ...]:
     ref, ca = request.ref, ca_params(request, seen)
     secret = named("Secret", request.secret, request.namespace)
-    commit, first_cut = step_name("commit", ref), step_name("distrust", seen.stores[0].ref)
+    commit = step_name("commit", ref)
+    first_cut = step_name("distrust", seen.stores[0].ref) if seen.stores else step_name("negative", ref)
     mutual = [server.to_dict() for server in seen.mutual]
     steps = [
         step("baseline", ref, "tls.ca_baseline", BASELINE, {**ca, "mutual": mutual, "unknown": list(seen.unknown)}),
@@ -323,6 +326,8 @@ def ca_params(request: CaRequest, seen: CaObserved) -> dict[str, Json]:
         "reload_wait_s": request.reload_wait_s,
         "timeout_s": request.wait_timeout_s,
         "keep_leaves_s": request.keep_previous_s,
+        "parent": None if seen.parent is None else dict(seen.parent),
+        "root": is_root(old),
         "issuer_of": None if seen.issuer_of is None else dict(seen.issuer_of),
     }
 

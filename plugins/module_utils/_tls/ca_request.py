@@ -31,6 +31,9 @@ def ca_request(params: Mapping[str, Any]) -> CaRequest:
     if generation is not None and generation < 1:
         raise BadInput("generation is not a number from 1 on", why=f"got {generation}")
     compromised = bool(params.get("compromised"))
+    parent = params.get("parent_secret") or ""
+    if parent and parent.count("/") != 1:
+        raise BadInput("parent_secret is not a name", why=f"got {parent!r}", next="namespace/name")
     if compromised and issuer:
         raise BadInput(
             "a CA that cert-manager keeps is not given up here",
@@ -52,6 +55,7 @@ def ca_request(params: Mapping[str, Any]) -> CaRequest:
     return CaRequest(
         namespace=namespace,
         secret="" if issuer else name,
+        parent=parent,
         issuer=name if issuer else "",
         namespaces=tuple(dict.fromkeys([namespace, *(params.get("namespaces") or ())])),
         generation=generation,

@@ -20,7 +20,7 @@ from .._core.errors import BadInput, Conflict, NotProven, TimedOut
 from .._core.operation import AskedOfJournal, Context, Engine, LooksAgain, NothingToUndo
 from .._core.plan import Json, Step, digest
 from .._core.ports import UNDONE
-from .authority import authority
+from .authority import Authority, authority
 from .ca_issue import ca_lint, make_ca
 from .ca_issuer import next_secret, signs
 from .ca_look import issued_by
@@ -136,7 +136,9 @@ class CaStage(Stage):
         subject = Subject.of(self.tools, step, context)
         copy = subject.staged() or self._make(subject)
         secret = subject.secret()
-        problems = ca_lint(secret.certificate, issued_in(copy), self.tools.clock.now())
+        parent = parent_of(subject)
+        above = parent.path if parent else ()
+        problems = ca_lint(secret.certificate, issued_in(copy), self.tools.clock.now(), above)
         if problems:
             raise NotProven(
                 "the new CA is not fit to sign",
@@ -158,8 +160,24 @@ class CaStage(Stage):
             int(params["generation"]),
             key_format=str(params["key_format"]),
             kind=str(params["key"]),
+            parent=parent_of(subject),
         )
         return put_aside(subject, secret, new)
+
+
+def parent_of(subject: Subject) -> Authority | None:
+    """The CA that signs this one, None of a root. Raises Conflict where it is another one than was planned with."""
+    given = subject.params.get("parent")
+    if not given:
+        return None
+    found = authority(subject.cluster.get("Secret", given["name"], given["namespace"]), subject.tools.clock.now())
+    if found.certificate.fingerprint != given["fingerprint"]:
+        raise Conflict(
+            "the CA above is another one than at planning time",
+            where=found.where,
+            next="undo this operation, then plan again",
+        )
+    return found
 
 
 def staged_facts(copy: TlsSecret, old: Certificate) -> dict[str, Json]:
@@ -618,6 +636,10 @@ class Negative(AskedOfJournal, NothingToUndo):
         servers = _servers(step)
         for server in servers:
             new = _settled(ca, server, ca.subject.new, True)
+            if not step.params["root"]:
+                rows.append(_answered(wanted, server, "new CA", new, True))
+                rows.append(row(wanted, f"{server.ref}: {_STANDS}", "T3", "application", None, 0, why=_BELOW))
+                continue
             old = _settled(ca, server, str(step.params["old"]), False)
             if new.accepted is not True or old.accepted is True:
                 raise NotProven(
@@ -638,6 +660,7 @@ class Negative(AskedOfJournal, NothingToUndo):
         return {"evidence": rows}
 
 
+_STANDS, _BELOW = "that it turns the old CA away", "it does not: the old CA stands below the same root until it ends"
 _NOT_TRIED = "no Service that leads to it was declared as one that asks clients for certificates (mutual_tls)"
 
 
