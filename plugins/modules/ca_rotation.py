@@ -46,6 +46,13 @@ options:
       - Trust stores change only where they hold the CA itself. The old generation stands below the same root until it
         ends or is revoked, which RV(unproven) says.
     type: str
+  bridge:
+    description:
+      - Sends the new CA, signed by the old one, behind each leaf. Clients that trust the old CA alone, as some that
+        are not seen here may, accept the new leaves by it. It is taken out again in phase V(DONE).
+      - For roots kept in a Secret of their own. Not possible where the old CA allows no CA below it.
+    type: bool
+    default: false
   ca_issuer:
     description:
       - An Issuer of cert-manager that signs with a CA, as C(namespace/name), where cert-manager keeps that CA itself.
@@ -577,6 +584,7 @@ ARGUMENTS = {
     **COMMON_ARGS,
     "ca_secret": {"type": "str", "no_log": False},
     "ca_issuer": {"type": "str"},
+    "bridge": {"type": "bool", "default": False},
     "parent_secret": {"type": "str", "no_log": False},
     "namespaces": {"type": "list", "elements": "str", "default": []},
     "generation": {"type": "int"},

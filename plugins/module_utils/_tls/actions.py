@@ -16,6 +16,7 @@ from .._cluster.state import engine
 from .._core.clock import Clock
 from .._core.operation import Action, Engine
 from .._core.progress import Reporter
+from .ca_bridge import Unbridge
 from .ca_compromised_steps import Prepare, ProveLeaf, Swap
 from .ca_compromised_steps import Renew as RenewAll
 from .ca_issuer import DestroyKept
@@ -101,6 +102,7 @@ def ca_actions(tools: Tools, leaves: Leaves) -> dict[str, Action]:
         "tls.ca_stage_kept": StageKept(tools),
         "tls.ca_point": Point(reissue),
         "tls.ca_destroy_kept": DestroyKept(tools),
+        "tls.ca_unbridge": Unbridge(tools),
         "tls.ca_prepare": Prepare(tools),
         "tls.ca_swap": Swap(tools),
         "tls.ca_renew": RenewAll(tools),

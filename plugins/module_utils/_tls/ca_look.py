@@ -10,7 +10,7 @@ PRIVATE to this collection.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from .._cluster.kinds import named
 from .._core.errors import BadInput, KnownGoodError, NotFound
 from .._core.plan import Json
 from .authority import Authority, authority
+from .ca_cross import refuse_unbridgeable
 from .ca_issue import generation_of, is_root
 from .ca_issuer import behind
 from .ca_plan import SERVER, CaObserved, CaRequest, Leaf, due, leaf_request
@@ -55,6 +56,8 @@ def look_at_ca(cluster: Cluster, request: CaRequest, now: dt.datetime) -> CaObse
     key_format = secret.key_format()
     ca = authority(secret.obj, now, secret.trust.certificates)
     above = _parent(cluster, ca, request, now)
+    if request.bridge:
+        _refuse_unbridgeable(ca, request)
     _refuse_given_up(cluster, ca.certificate, request)
     _refuse_short_overlap(ca.certificate, request, now)
     objects = listed(cluster, request.namespaces, webhooks=request.webhooks)
@@ -96,6 +99,17 @@ def archives(cluster: Cluster, request: CaRequest) -> tuple[tuple[str, str], ...
     found = cluster.list("Secret", request.namespace, selector=f"{ROLE}={PREVIOUS}")
     mine = [obj["metadata"] for obj in found if (obj["metadata"].get("annotations") or {}).get(OF) == request.secret]
     return tuple(sorted((meta["name"], meta["uid"]) for meta in mine))
+
+
+def _refuse_unbridgeable(ca: Authority, request: CaRequest) -> None:
+    if request.issuer or not is_root(ca.certificate):
+        raise BadInput(
+            "there is no place for a bridge",
+            where=ca.where,
+            why="cert-manager writes what is sent with its leaves" if request.issuer else "the root above it stays",
+            next="leave bridge out",
+        )
+    refuse_unbridgeable(ca.certificate, ca.where)
 
 
 def _parent(cluster: Cluster, ca: Authority, request: CaRequest, now: dt.datetime) -> Mapping[str, Json] | None:
@@ -196,8 +210,11 @@ def _out_of_reach(objects: Sequence[Object], old: Certificate, request: CaReques
 # -- leaves ------------------------------------------------------------------------------------------------------
 
 
-def issued_by(objects: Iterable[Object], ca: Certificate) -> tuple[TlsSecret, ...]:
-    """TLS Secrets whose chain holds a certificate that this CA signed, the CA's own and our copies left out."""
+def issued_by(objects: Iterable[Object], ca: Certificate, between: Collection[str] = ()) -> tuple[TlsSecret, ...]:
+    """TLS Secrets whose chain holds a certificate that this CA signed, the CA's own and our copies left out.
+
+    ``between``: keys of CAs that do not count, as they are bridges.
+    """
     found = []
     for obj in objects:
         if obj["kind"] != "Secret" or not (obj.get("data") or {}).get(CRT) or role_of(obj):
@@ -207,7 +224,7 @@ def issued_by(objects: Iterable[Object], ca: Certificate) -> tuple[TlsSecret, ..
         except KnownGoodError:  # what cannot be read is nobody's leaf; the inventory names it
             continue
         chain = secret.chain.certificates
-        if any(c.issuer == ca.subject and c.spki != ca.spki and c.signed_by(ca) for c in chain):
+        if any(c.issuer == ca.subject and c.spki not in {ca.spki, *between} and c.signed_by(ca) for c in chain):
             found.append(secret)
     return tuple(sorted(found, key=lambda secret: secret.ref))
 

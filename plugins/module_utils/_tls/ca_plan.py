@@ -116,6 +116,7 @@ class CaRequest:
     compromised: bool = False
     issuer: str = ""
     parent: str = ""
+    bridge: bool = False
     state_namespace: str = ""
 
     @property
@@ -212,6 +213,8 @@ def _steps(request: CaRequest, seen: CaObserved) -> tuple[Step, ...]:
         touched = (store.where, *(named(t.kind, t.name, t.namespace) for t in using if t.restarts))
         steps.append(step("distrust", store.ref, "tls.ca_distrust", OLD_DISTRUSTED, params, touched))
     steps.append(step("negative", ref, "tls.ca_negative", NEGATIVE_OK, proven))
+    if request.bridge:
+        steps += [_unbridging(ca, leaf) for leaf in ordered(seen.leaves)]
     if request.destroy_old_key:
         action, gone = ("tls.ca_destroy_kept", secret) if seen.issuer_of else ("tls.ca_destroy", f"{secret}-prev-*")
         steps.append(step("destroy", ref, action, DONE, ca, (gone,)))
@@ -279,6 +282,12 @@ def _reissue(request: CaRequest, ca: Mapping[str, Json], leaf: Leaf) -> Step:
     return step("reissue", target.ref, "tls.ca_reissue", LEAVES_REISSUED, {**ca, "leaf": leaf_params(leaf)}, touched)
 
 
+def _unbridging(ca: Mapping[str, Json], leaf: Leaf) -> Step:
+    target = leaf.target
+    touched = (named("Secret", target.secret, target.namespace),)
+    return step("unbridge", target.ref, "tls.ca_unbridge", DONE, {**ca, "leaf": leaf_params(leaf)}, touched)
+
+
 def leaf_params(leaf: Leaf) -> dict[str, Json]:
     """A leaf as the steps know it; :func:`leaf_in` gives it back."""
     target = leaf.target
@@ -328,6 +337,7 @@ def ca_params(request: CaRequest, seen: CaObserved) -> dict[str, Json]:
         "keep_leaves_s": request.keep_previous_s,
         "parent": None if seen.parent is None else dict(seen.parent),
         "root": is_root(old),
+        "bridge": request.bridge,
         "issuer_of": None if seen.issuer_of is None else dict(seen.issuer_of),
     }
 

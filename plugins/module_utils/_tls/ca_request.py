@@ -34,6 +34,12 @@ def ca_request(params: Mapping[str, Any]) -> CaRequest:
     parent = params.get("parent_secret") or ""
     if parent and parent.count("/") != 1:
         raise BadInput("parent_secret is not a name", why=f"got {parent!r}", next="namespace/name")
+    if compromised and params.get("bridge"):
+        raise BadInput(
+            "there is no bridge from a compromised CA",
+            why="who trusts the old one would go on doing so",
+            next="leave bridge out",
+        )
     if compromised and issuer:
         raise BadInput(
             "a CA that cert-manager keeps is not given up here",
@@ -56,6 +62,7 @@ def ca_request(params: Mapping[str, Any]) -> CaRequest:
         namespace=namespace,
         secret="" if issuer else name,
         parent=parent,
+        bridge=bool(params.get("bridge")),
         issuer=name if issuer else "",
         namespaces=tuple(dict.fromkeys([namespace, *(params.get("namespaces") or ())])),
         generation=generation,

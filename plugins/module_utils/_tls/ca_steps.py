@@ -21,6 +21,7 @@ from .._core.operation import AskedOfJournal, Context, Engine, LooksAgain, Nothi
 from .._core.plan import Json, Step, digest
 from .._core.ports import UNDONE
 from .authority import Authority, authority
+from .ca_cross import make_bridge
 from .ca_issue import ca_lint, make_ca
 from .ca_issuer import next_secret, signs
 from .ca_look import issued_by
@@ -73,6 +74,11 @@ class CaSubject:
     @property
     def old_ca(self) -> Certificate:
         return self._from_stage("old_pem")
+
+    @property
+    def bridge(self) -> bytes:
+        """PEM of the new CA signed by the old one; empty where none is wanted."""
+        return str(self.subject.result("stage").get("bridge_pem", "")).encode()
 
     def _from_stage(self, key: str) -> Certificate:
         text = str(self.subject.result("stage").get(key, ""))
@@ -146,7 +152,16 @@ class CaStage(Stage):
                 why="; ".join(problems),
                 next="undo this operation",
             )
-        return staged_facts(copy, secret.certificate)
+        facts = staged_facts(copy, secret.certificate)
+        return {**facts, **self._bridged(subject, secret, copy)}
+
+    def _bridged(self, subject: Subject, secret: TlsSecret, copy: TlsSecret) -> dict[str, Json]:
+        """The bridge, where one is wanted. One that was made by a run that died was in use nowhere."""
+        if not subject.params["bridge"]:
+            return {}
+        now = self.tools.clock.now()
+        old = authority(secret.obj, now, secret.trust.certificates)
+        return {"bridge_pem": make_bridge(old, copy.certificate, now).pem().decode()}
 
     def _make(self, subject: Subject) -> TlsSecret:
         secret = subject.secret()
@@ -240,7 +255,8 @@ def issued(ca: CaSubject, by: Certificate) -> list[str]:
     """Secrets within the scope that hold something which that CA signed; those that were waived left out."""
     found = listed(ca.tools.cluster, ca.params["namespaces"], webhooks=False)
     waived = set(ca.params["waive"])
-    return [secret.ref for secret in issued_by(found, by) if f"Secret {secret.ref}" not in waived]
+    between = {ca.new_ca.spki} if ca.bridge else set()
+    return [secret.ref for secret in issued_by(found, by, between) if f"Secret {secret.ref}" not in waived]
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +345,9 @@ class Try(AskedOfJournal, NothingToUndo):
         signer = authority(ca.in_service().obj, now)
         probe = _probe_leaf(signer.certificate)
         made = issue(probe, signer, now, key_format="PKCS8")
-        problems = [p for trust in ((new,), (old, new)) for p in path_problems(made.certificate, (), trust, now)]
+        bridge = read_chain(ca.bridge).certificates
+        judges = [(new,), (old, new), *([(old,)] if bridge else [])]
+        problems = [p for trust in judges for p in path_problems(made.certificate, bridge, trust, now)]
         if problems:
             raise NotProven("a leaf of the new CA does not hold", where=ca.subject.where, why="; ".join(problems))
         return {"tried": made.certificate.fingerprint}
@@ -378,7 +396,7 @@ class Reissue:
         ca = CaSubject.of(self.tools, step, context)
         if not ca.subject.result("stage"):
             return False
-        return _stored(self.tools, leaf_in(step.params["leaf"]).target).certificate.signed_by(ca.new_ca)
+        return stored(self.tools, leaf_in(step.params["leaf"]).target).certificate.signed_by(ca.new_ca)
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         ca = CaSubject.of(self.tools, step, context)
@@ -423,6 +441,7 @@ def leaf_request(ca: CaSubject, target: Target, *, back: bool = False) -> tuple[
         keep_previous_s=float(params["keep_leaves_s"]),
         new_issuer=True,
         rollout=rollout_of([target]),
+        bridge=ca.bridge.decode(),
     )
     return asked, target
 
@@ -432,17 +451,17 @@ def reissue(action: Reissue, ca: CaSubject, target: Target, *, back: bool = Fals
     tools, signer = action.tools, ca.old_ca if back else ca.new_ca
     asked, target = leaf_request(ca, target, back=back)
     done = rotate(tools.cluster, asked, action.leaves(), clock=tools.clock, on_failure="undo", check_mode=False)
-    stored = _stored(tools, target).certificate
-    if not stored.signed_by(signer):
+    found = stored(tools, target).certificate
+    if not found.signed_by(signer):
         raise NotProven(
             f"the leaf is not one of {signer.subject}",
             where=f"Secret {target.ref}",
-            why=f"it holds {stored.fingerprint}, issued by {stored.issuer}",
+            why=f"it holds {found.fingerprint}, issued by {found.issuer}",
             next="find out who wrote it",
         )
     return {
         "operation": done["operation"],
-        "fingerprint": stored.fingerprint,
+        "fingerprint": found.fingerprint,
         "proof": done["proof"],
         "unproven": done["unproven"],
         "restarted": done["restarted"],
@@ -462,7 +481,8 @@ def take_back(action: Reissue, ca: CaSubject, target: Target) -> str:
     return ""
 
 
-def _stored(tools: Tools, target: Target) -> TlsSecret:
+def stored(tools: Tools, target: Target) -> TlsSecret:
+    """The leaf's Secret as it is now."""
     return read_secret(tools.cluster.get("Secret", target.secret, target.namespace))
 
 
@@ -506,7 +526,7 @@ class Unused(LooksAgain):
         rows = [row(wanted, f"store scan of {scope}", "T1", "object", True, 0)]
         targets = [leaf_in(one).target for one in step.params["leaves"]] + [_target(ref) for ref in late]
         for target in targets:
-            secret, view = _stored(tools, target), look(tools.cluster, target.namespace)
+            secret, view = stored(tools, target), look(tools.cluster, target.namespace)
             served = served_by(tools.cluster, view, secret, view.consumers(target.secret))
             state = drift(secret.certificate.fingerprint, served)
             if state == BEHIND:
@@ -704,7 +724,7 @@ def _ask(ca: CaSubject, server: Mutual, generation: str) -> Answer:
     if pair is None:
         return Answer(None, 0, why="the key of that CA is not kept any more")
     signer = authority(pair.obj, now)
-    model = _stored(tools, Target(server.namespace, server.client_secret)).certificate
+    model = stored(tools, Target(server.namespace, server.client_secret)).certificate
     client: Issued = issue(model, signer, now, key_format="PKCS8")
     trusted = [read_chain(copy.value(CRT)).certificates[0] for copy in ca.pairs()]
     image, operation_id = str(ca.params["probe_image"]), ca.subject.context.operation_id

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .._cluster.kinds import named
 from .._core.clock import rfc3339
@@ -87,7 +87,9 @@ class Stage:
         if kind == PROVIDED:
             return self._handed_over(subject)
         now, key_format = self.tools.clock.now(), str(params["key_format"])
-        return issue(secret.certificate, signing(subject, secret), now, key_format=key_format, kind=str(params["key"]))
+        ca = signing(subject, secret)
+        made = issue(secret.certificate, ca, now, key_format=key_format, kind=str(params["key"]))
+        return replace(made, chain=made.chain + str(params.get("bridge") or "").encode())
 
     def _handed_over(self, subject: Subject) -> Issued:
         """What the caller gave. It is in no journal, so a run that died before this step needs it again."""

@@ -63,7 +63,7 @@ class Request:
     ``waves``: how many targets at a time, as numbers or percentages of all; the last one counts for what is left.
     ``at_once``: how many of a wave side by side. ``failures_allowed``: how many may fail before no new wave is begun.
     ``new_issuer``: the CA is another one than the one that issued what is there, which only a rotation of the CA may
-    ask for: it has proven that every user trusts both.
+    ask for: it has proven that every user trusts both. ``bridge``: PEM to be sent behind the leaf.
     """
 
     targets: tuple[Target, ...]
@@ -87,6 +87,7 @@ class Request:
     at_once: int = 4
     failures_allowed: int = 0
     new_issuer: bool = False
+    bridge: str = ""
 
     def plan_key(self, targets: Sequence[Target]) -> str:
         """What makes asking again the same operation. Not what was found: that changes while it runs."""
@@ -255,6 +256,7 @@ def _params(request: Request, seen: Observed) -> dict[str, Json]:
         "emergency": request.emergency,
         "purge": list(request.purge),
         "old_spki": seen.certificate.spki,
+        "bridge": request.bridge,
         **_source(request.source, seen),
     }
 
