@@ -19,7 +19,7 @@ from .._cluster.probe import probe_pod
 from .._core.errors import BadInput, Conflict, NotProven, TimedOut
 from .._core.operation import AskedOfJournal, Context, Engine, LooksAgain, NothingToUndo
 from .._core.plan import Json, Step, digest
-from .._core.ports import UNDONE
+from .._core.ports import TO_DO, UNDONE, Operation
 from .authority import Authority, authority
 from .ca_cross import make_bridge
 from .ca_issue import ca_lint, make_ca
@@ -407,22 +407,19 @@ class Reissue:
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         ca = CaSubject.of(self.tools, step, context)
         if ca.kept:  # renewed once more when the Issuer signs with the old CA again
-            return None
+            return settle(self, ca, leaf_in(step.params["leaf"]).target)
         return {"undone": take_back(self, ca, leaf_in(step.params["leaf"]).target)}
 
     def undoable(self, step: Step, context: Context) -> str | None:
         """Not without the old pair of the leaf."""
         ca, engine = CaSubject.of(self.tools, step, context), self.leaves()
-        if ca.kept:
+        operation = None if ca.kept else _rotation_of(engine, ca, leaf_in(step.params["leaf"]).target)
+        if operation is None:
             return None
-        asked, target = leaf_request(ca, leaf_in(step.params["leaf"]).target)
-        for operation in engine.mark(asked.lease([target])).operations:
-            if (operation.plan.kind, operation.plan.key) == (LEAF_KIND, asked.plan_key([target])):
-                try:
-                    engine.check_undo(operation)
-                except Conflict as error:
-                    return error.why or error.what
-                return None
+        try:
+            engine.check_undo(operation)
+        except Conflict as error:
+            return error.why or error.what
         return None
 
 
@@ -472,13 +469,30 @@ def reissue(action: Reissue, ca: CaSubject, target: Target, *, back: bool = Fals
 def take_back(action: Reissue, ca: CaSubject, target: Target) -> str:
     """The leaf's rotation undone; its id, empty where there was none."""
     engine = action.leaves()
+    operation = _rotation_of(engine, ca, target)
+    if operation is not None and operation.state != UNDONE:
+        engine.undo(operation.id)
+    return operation.id if operation else ""
+
+
+def settle(action: Reissue, ca: CaSubject, target: Target) -> dict[str, Json] | None:
+    """Ends a leaf's rotation that was killed: forwards where cert-manager was asked, as it does not turn back."""
+    engine = action.leaves()
+    operation = _rotation_of(engine, ca, target)
+    if operation is None or not operation.unfinished:
+        return None
+    asked = any(s.action == "tls.renew" and operation.entry(s.name).state != TO_DO for s in operation.plan.steps)
+    (engine.resume if asked else engine.undo)(operation.id)
+    return {"ended": operation.id}
+
+
+def _rotation_of(engine: Engine, ca: CaSubject, target: Target) -> Operation | None:
+    """The rotation of that leaf within this operation."""
     asked, target = leaf_request(ca, target)
     for operation in engine.mark(asked.lease([target])).operations:
         if (operation.plan.kind, operation.plan.key) == (LEAF_KIND, asked.plan_key([target])):
-            if operation.state != UNDONE:
-                engine.undo(operation.id)
-            return operation.id
-    return ""
+            return operation
+    return None
 
 
 def stored(tools: Tools, target: Target) -> TlsSecret:
@@ -505,9 +519,11 @@ class Unused(LooksAgain):
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         """Those that came late and were issued anew, also by a run that died before it said so."""
         ca = CaSubject.of(self.reissue.tools, step, context)
-        if ca.kept:
-            return None
         mine = {leaf_in(one).target.ref for one in step.params["leaves"]}
+        if ca.kept:
+            for ref in {*issued(ca, ca.old_ca), *issued(ca, ca.new_ca)} - mine:
+                settle(self.reissue, ca, _target(ref))
+            return None
         late = [ref for ref in issued(ca, ca.new_ca) if ref not in mine]
         undone = [ref for ref in late if take_back(self.reissue, ca, _target(ref))]
         return {"undone": undone} if undone else None
