@@ -21,19 +21,9 @@ from .ca_compromised_steps import Prepare, ProveLeaf, Swap
 from .ca_compromised_steps import Renew as RenewAll
 from .ca_issuer import DestroyKept
 from .ca_kept import Point, StageKept
-from .ca_steps import (
-    CaBaseline,
-    CaStage,
-    CaTrust,
-    Destroy,
-    Distrust,
-    Leaves,
-    Negative,
-    ProveTrust,
-    Reissue,
-    Try,
-    Unused,
-)
+from .ca_leaves import Leaves, Reissue, Unused
+from .ca_probes import CaBaseline, Negative
+from .ca_steps import CaStage, CaTrust, Destroy, Distrust, ProveTrust, Try
 from .certmanager import Renew
 from .csr import Ask
 from .emergency import Deny, Leaks

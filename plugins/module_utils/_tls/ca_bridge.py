@@ -17,7 +17,7 @@ from .._core.errors import Conflict
 from .._core.operation import Context
 from .._core.plan import Json, Step
 from .ca_plan import leaf_in
-from .ca_steps import CaSubject, stored
+from .ca_subject import CaSubject, stored
 from .certificates import read_chain
 from .secrets import CRT
 from .subject import Tools

@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 from .._core.errors import BadInput, Conflict, NotProven
 from .._core.operation import Context, LooksAgain, NothingToUndo
 from .._core.plan import Json, Step
-from .ca_steps import CaSubject, now_trusting
+from .ca_steps import now_trusting
+from .ca_subject import CaSubject
 from .generation import Stage, issued_in, signing
 from .issue import judged
 from .plan import step_name

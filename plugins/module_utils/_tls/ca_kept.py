@@ -16,7 +16,9 @@ from .._core.operation import Context
 from .._core.plan import Json, Step
 from .ca_issue import ca_lint, common_name, next_common_name
 from .ca_issuer import ask_for_next, drop_next, next_secret, point, signs
-from .ca_steps import CaSubject, Reissue, issued, reissue, staged_facts
+from .ca_leaves import Reissue, reissue
+from .ca_steps import staged_facts
+from .ca_subject import CaSubject, issued
 from .generation import issued_in
 from .plan import Target
 from .subject import Subject, Tools

@@ -24,7 +24,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import
 from ansible_collections.knowngood.kube.plugins.module_utils._core.operation import Engine
 from ansible_collections.knowngood.kube.plugins.module_utils._core.progress import SilentReporter
 from ansible_collections.knowngood.kube.plugins.module_utils._tls import (
-    ca_steps,
+    ca_probes,
     certificates,
     inventory,
     proof,
@@ -228,9 +228,9 @@ class CaDesk:
         self.journal = MemoryJournal(self.world.fuse)
         for module in (proof, inventory):
             self.patch.setattr(module, "see", self.world.see)
-        for module in (proof, ca_steps):
+        for module in (proof, ca_probes):
             self.patch.setattr(module, "probe_pod", self.world.probe_pod)
-        self.patch.setattr(ca_steps, "ask", self.world.ask)
+        self.patch.setattr(ca_probes, "ask", self.world.ask)
         if not hasattr(certificates.read_der, "cache_info"):  # parsing is most of what a run costs here
             self.patch.setattr(certificates, "read_der", lru_cache(maxsize=1000)(certificates.read_der))
         self.patch.setattr(trust_proof, "run_in_pod", self.world.run_in_pod)
