@@ -343,7 +343,7 @@ CASES = [
         at("ca_rotation", what, code, *says, ca_secret=lambda w, n=name: f"{w.namespace}/{n}")
         for what, name, code, *says in (
             ("CA Secret that does not exist", "gone-ca", "not_found", "no CA Secret", "gone-ca", "check ca_secret"),
-            ("CA Secret without key", "keyless-ca", "bad_input", "no private key", "keyless-ca"),
+            ("CA Secret without key", "keyless-ca", "bad_input", "there is no PEM private key", "keyless-ca"),
             ("key of another certificate", "mixed-ca", "bad_input", "does not belong to", "mixed-ca"),
             ("leaf in place of a CA", "web-tls", "bad_input", "the CA cannot sign", "web-tls"),
             ("CA that nobody trusts", "foreign-ca", "bad_input", "nobody is seen to trust this CA", "no ConfigMap"),
@@ -367,25 +367,19 @@ CASES = [
         compromised=lambda w: True,
         generation=lambda w: None,
     ),
-    at(
-        "ca_rotation",
+    Case(
         "Issuer that does not exist",
-        "not_found",
-        "no Issuer",
-        "gone-issuer",
-        "check ca_issuer",
-        ca_secret=lambda w: None,
-        ca_issuer=lambda w: f"{w.namespace}/gone-issuer",
-    ),
-    at(
         "ca_rotation",
+        lambda w: {"ca_issuer": f"{w.namespace}/gone-issuer", "generation": 2, "state_namespace": w.state},
+        "not_found",
+        ("no Issuer", "gone-issuer", "check ca_issuer"),
+    ),
+    Case(
         "compromised CA of an Issuer",
+        "ca_rotation",
+        lambda w: {"ca_issuer": f"{w.namespace}/ca", "generation": 2, "compromised": True},
         "bad_input",
-        "is not given up here",
-        "cert-manager would go on",
-        ca_secret=lambda w: None,
-        ca_issuer=lambda w: f"{w.namespace}/issuer",
-        compromised=lambda w: True,
+        ("is not given up here", "cert-manager would go on"),
     ),
     at(
         "ca_rotation",
