@@ -212,11 +212,50 @@ options:
       - How processes that are behind get the new certificate. V(restart) rolls their workload.
       - V(reload) tells servers that get the Secret as files to load them, as O(reload) says, once the files are seen to
         be the new ones. Users by C(subPath), by environment or through an init container are restarted all the same.
+      - V(canary) tries the new certificate before it is in the Secret, on pods like those of the workloads behind the
+        Service (O(canary)). They are kept out of the Service until each of them was seen to serve it, then they get
+        their share of the traffic. Where one fails the Secret was never touched, and none of them is left. What is
+        behind after the write is restarted, or told to reload where O(reload) says how.
+      - V(blue_green) is for one Deployment behind one Service. A second Deployment with the new certificate is started
+        and proven, the Service is switched to it by its selector, the first Deployment is renewed while nobody
+        connects to it, the Service is switched back, and the second one removed. It needs room for as many pods again,
+        and interrupts nobody where the strategy is C(Recreate). An undo after the end restarts the first one as it is.
+      - Workloads with volumes from claims, and those that are no Deployment (nor StatefulSet, for V(canary)), are
+        refused by these two, as are an O(emergency) and the issuer C(cert_manager).
     type: str
-    choices: [restart, reload]
+    choices: [restart, reload, canary, blue_green]
     default: restart
+  canary:
+    description: With O(rollout=canary), how the new certificate is tried.
+    type: dict
+    suboptions:
+      pods:
+        description: How many pods for each workload.
+        type: int
+        default: 1
+      watch:
+        description: How long they stand in the Service, watched, before the Secret is written.
+        type: str
+        default: 10s
+      leave_out:
+        description:
+          - Workloads, as C(Kind/name), of which no other pod may run. The annotation C(knowngood.io/canary=false) on a
+            workload says the same.
+        type: list
+        elements: str
+        default: []
+  soak:
+    description:
+      - How long the certificate that is served, readiness and restarts of all users are watched after the proof. A
+        restart or another certificate is a failure at once, a pod that does not answer or is not ready any more is one
+        after ten seconds. What follows says O(on_failure).
+      - A run that was killed soaks anew.
+    type: str
+    default: 0s
   reload:
-    description: With O(rollout=reload), how servers are told to reload. Give C(signal) or C(command).
+    description:
+      - With O(rollout=reload), how servers are told to reload. Give C(signal) or C(command). With O(rollout=canary) it
+        may be given.
     type: dict
     suboptions:
       signal:
@@ -239,6 +278,8 @@ options:
     description:
       - How many targets are rotated before the next are begun, as numbers and percentages of all; the last one is used
         for what is left. The targets of a wave are rotated side by side, those with a workload in common one by one.
+      - Workloads that use the same Secret are restarted in such waves, too. Those of a wave are proven before the next
+        is begun.
     type: list
     elements: str
     default: ["1", "10%", "100%"]
@@ -378,6 +419,32 @@ EXAMPLES = r"""
     emergency: true
     incident: INC-2026-002
 
+- name: Tried on two pods under real traffic first, watched for ten minutes afterwards
+  knowngood.kube.certificate_rotation:
+    targets:
+      - secret: storefront-tls
+        namespace: shop
+        service: storefront
+    issuer:
+      ca_secret: shop-ca
+    rollout: canary
+    canary:
+      pods: 2
+      watch: 1m
+    soak: 10m
+    probe_image: registry.example.com/tools/openssl:3
+
+- name: A second Deployment serves while the first one is renewed
+  knowngood.kube.certificate_rotation:
+    targets:
+      - secret: storefront-tls
+        namespace: shop
+        service: storefront
+    issuer:
+      ca_secret: shop-ca
+    rollout: blue_green
+    probe_image: registry.example.com/tools/openssl:3
+
 - name: Back to the certificate before
   knowngood.kube.operation:
     id: "{{ rotated.operation }}"
@@ -504,6 +571,49 @@ unproven:
   type: list
   elements: str
   sample: ["shop/storefront-tls: through Service storefront"]
+trial:
+  description:
+    - With V(canary) and V(blue_green) of O(rollout), what was seen of the pods with the new certificate, and of the
+      Service that led to them. Rows as in RV(proof).
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - target: shop/storefront-tls
+      pod: storefront-canary-c3f2a9c1b
+      service: ""
+      port: 8443
+      path: in_cluster
+      fingerprint: sha256:0b5f8e9a7c6d5e4f3021a0b9c8d7e6f5040302010f0e0d0c0b0a090807060504
+      expected: sha256:0b5f8e9a7c6d5e4f3021a0b9c8d7e6f5040302010f0e0d0c0b0a090807060504
+      ok: true
+      bytes: 148
+      status: HTTP/1.1 200 OK
+      verified: true
+      connections: 1
+      why: ""
+soak:
+  description: With O(soak), how each target was watched.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    target:
+      description: The Secret as C(namespace/name).
+      type: str
+      sample: shop/storefront-tls
+    watched_s:
+      description: For how many seconds.
+      type: float
+      sample: 600.4
+    looks:
+      description: How often.
+      type: int
+      sample: 121
+    failed:
+      description: How many of its connections failed.
+      type: int
+      sample: 0
 restarted:
   description: Workloads that were restarted, as C(Kind/name).
   returned: success
@@ -640,6 +750,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._tls.actions import
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.emergency import PURGES
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.issue import ATTRIBUTES
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.keys import KEY_CHOICES
+from ansible_collections.knowngood.kube.plugins.module_utils._tls.plan import ROLLOUTS
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.request import request
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.rotation import rotate
 
@@ -672,6 +783,11 @@ ISSUER = {
     "accept": {"type": "list", "elements": "str", "choices": list(ATTRIBUTES), "default": []},
     "timeout": {"type": "str", "default": "5m"},
 }
+CANARY = {
+    "pods": {"type": "int", "default": 1},
+    "watch": {"type": "str", "default": "10s"},
+    "leave_out": {"type": "list", "elements": "str", "default": []},
+}
 ARGUMENTS = {
     **AUTH_ARGS,
     **COMMON_ARGS,
@@ -684,7 +800,9 @@ ARGUMENTS = {
     "force": {"type": "bool", "default": False},
     "emergency": {"type": "bool", "default": False},
     "purge": {"type": "list", "elements": "str", "choices": list(PURGES), "default": []},
-    "rollout": {"type": "str", "choices": ["restart", "reload"], "default": "restart"},
+    "rollout": {"type": "str", "choices": list(ROLLOUTS), "default": "restart"},
+    "canary": {"type": "dict", "options": CANARY},
+    "soak": {"type": "str", "default": "0s"},
     "reload": {"type": "dict", "options": RELOAD},
     "accept_downtime": {"type": "bool", "default": False},
     "waves": {"type": "list", "elements": "str", "default": ["1", "10%", "100%"]},

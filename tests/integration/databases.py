@@ -15,6 +15,7 @@ PASSWORD = "correct-horse-battery"
 _POSTGRESQL = """
 set -eu
 chown postgres: /data /wal
+[ ! -d /space ] || chown postgres: /space
 as="setpriv --reuid=postgres --regid=postgres --init-groups"
 [ -s /data/pg/PG_VERSION ] || $as initdb -D /data/pg -A trust --waldir=/wal/pg >/dev/null
 exec $as postgres -D /data/pg -c listen_addresses= -c unix_socket_directories=/tmp -c max_wal_size=64MB \
@@ -28,12 +29,23 @@ if [ ! -d /data/my/mysql ]; then
 fi
 echo "ALTER USER root@localhost IDENTIFIED BY '$MARIADB_ROOT_PASSWORD';" >/tmp/init.sql
 chmod 644 /tmp/init.sql
-exec mariadbd --no-defaults --user=mysql --datadir=/data/my --socket=/tmp/my.sock --skip-networking \
+if [ "$REPLICATED" = yes ]; then
+  set -- --server-id=$((${HOSTNAME##*-} + 1)) --log-bin=/data/my/binlog --bind-address=0.0.0.0 --sync-binlog=1 \
+    --sync-master-info=1 --sync-relay-log=1 --sync-relay-log-info=1 --relay-log-recovery=1
+else
+  set -- --skip-networking
+fi
+exec mariadbd --no-defaults --user=mysql --datadir=/data/my --socket=/tmp/my.sock "$@" \
   --innodb-buffer-pool-size=16M --innodb-log-file-size=8M --init-file=/tmp/init.sql
 """
 _REDIS = """
 mkdir -p /data/redis
-exec redis-server --dir /data/redis --unixsocket /tmp/redis.sock --port 0 --save '' \
+case $REPLICATED$HOSTNAME in
+  yes*-0) set -- --port 6379 --bind 0.0.0.0 ;;
+  yes*) set -- --port 0 --replicaof rd-0.rd 6379 --masterauth "$REDIS_PASSWORD" ;;
+  *) set -- --port 0 ;;
+esac
+exec redis-server --dir /data/redis --unixsocket /tmp/redis.sock "$@" --save '' \
   --appendonly "${APPENDONLY:-no}" --requirepass "$REDIS_PASSWORD" --daemonize no
 """
 
@@ -63,23 +75,38 @@ clients = [threading.Thread(target=client, args=(number,)) for number in range(4
 """
 
 
-def postgresql(image: str) -> dict[str, Any]:
-    """``StatefulSet/db`` with the claims ``data-db-0`` and ``wal-db-0``; otherwise as in ``volumes_app``."""
+def postgresql(image: str, *, space: bool = False) -> dict[str, Any]:
+    """``StatefulSet/db`` with the claims ``data-db-0`` and ``wal-db-0``; otherwise as in ``volumes_app``.
+
+    ``space``: with ``space-db-0`` at ``/space``, for a tablespace.
+    """
     ready = ["pg_isready", "-h", "/tmp", "-U", "postgres"]
-    return _set("db", image, _POSTGRESQL, {"data": "/data", "wal": "/wal"}, ready, {})
+    mounts = {"data": "/data", "wal": "/wal", **({"space": "/space"} if space else {})}
+    return _set("db", image, _POSTGRESQL, mounts, ready, {})
 
 
-def mariadb(image: str) -> dict[str, Any]:
-    """``StatefulSet/my`` with the claim ``data-my-0``; the root password comes out of the environment."""
+def mariadb(image: str, *, replicas: int = 1) -> dict[str, Any]:
+    """``StatefulSet/my`` with a claim ``data-my-N`` each; the root password comes out of the environment.
+
+    More than one listen to each other, and are not told yet who is whose replica.
+    """
     ready = ["sh", "-c", 'MYSQL_PWD=$MARIADB_ROOT_PASSWORD mariadb --no-defaults -S /tmp/my.sock -uroot -e "SELECT 1"']
-    return _set("my", image, _MARIADB, {"data": "/data"}, ready, {"MARIADB_ROOT_PASSWORD": PASSWORD})
+    env = {"MARIADB_ROOT_PASSWORD": PASSWORD, "REPLICATED": "yes" if replicas > 1 else "no"}
+    return _set("my", image, _MARIADB, {"data": "/data"}, ready, env, replicas)
 
 
-def redis(image: str, *, appendonly: bool = False) -> dict[str, Any]:
-    """``StatefulSet/rd`` with the claim ``data-rd-0``."""
+def redis(image: str, *, appendonly: bool = False, replicas: int = 1) -> dict[str, Any]:
+    """``StatefulSet/rd`` with a claim ``data-rd-N`` each: ``rd-0`` and replicas of it."""
     ready = ["sh", "-c", "REDISCLI_AUTH=$REDIS_PASSWORD redis-cli -s /tmp/redis.sock PING | grep -q PONG"]
     env = {"REDIS_PASSWORD": PASSWORD, "APPENDONLY": "yes" if appendonly else "no"}
-    return _set("rd", image, _REDIS, {"data": "/data"}, ready, env)
+    env["REPLICATED"] = "yes" if replicas > 1 else "no"
+    return _set("rd", image, _REDIS, {"data": "/data"}, ready, env, replicas)
+
+
+def service(name: str) -> dict[str, Any]:
+    """The headless service that gives the pods of a set their names, also before they are ready."""
+    spec = {"clusterIP": "None", "publishNotReadyAddresses": True, "selector": {"app": name}}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
 
 
 def _set(
@@ -89,6 +116,7 @@ def _set(
     mounts: dict[str, str],
     ready: list[str],
     env: dict[str, str],
+    replicas: int = 1,
 ) -> dict[str, Any]:
     container = {
         "name": name,
@@ -105,7 +133,8 @@ def _set(
         "metadata": {"name": name},
         "spec": {
             "serviceName": name,
-            "replicas": 1,
+            "replicas": replicas,
+            "podManagementPolicy": "Parallel",
             "selector": {"matchLabels": {"app": name}},
             "template": {
                 "metadata": {"labels": {"app": name}},

@@ -87,9 +87,19 @@ class Web:
     # -- servers ----------------------------------------------------------------------------------------------------
 
     def deploy(
-        self, kind: str = "Deployment", *, replicas: int = 2, before: str = "", sub_path: bool = False, image: str = ""
+        self,
+        kind: str = "Deployment",
+        *,
+        replicas: int = 2,
+        before: str = "",
+        sub_path: bool = False,
+        image: str = "",
+        strategy: str = "",
     ) -> Web:
-        """nginx as a Deployment or StatefulSet behind the Service ``web``. ``before``: shell before it is started."""
+        """nginx as a Deployment or StatefulSet behind the Service ``web``. ``before``: shell before it is started.
+
+        With a ``strategy`` its pods end in peace: connections stop coming before the server does.
+        """
         mounts: list[dict[str, Any]] = [{"name": "nginx", "mountPath": "/etc/web"}]
         if sub_path:
             mounts += [
@@ -116,6 +126,11 @@ class Web:
         spec: dict[str, Any] = {"replicas": replicas, "selector": {"matchLabels": {"app": "web"}}, "template": template}
         if kind == "StatefulSet":
             spec["serviceName"] = "web"
+        if strategy:
+            container["lifecycle"] = {"preStop": {"exec": {"command": ["sleep", "4"]}}}
+            template["spec"]["terminationGracePeriodSeconds"] = 15
+            rolling = {"rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}} if strategy == "RollingUpdate" else {}
+            spec["strategy"] = {"type": strategy, **rolling}
         ports = [{"name": "https", "port": 443, "targetPort": "https"}]
         self.cluster.apply(
             {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": "web"}, "spec": spec},

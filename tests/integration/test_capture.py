@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 import time
@@ -15,9 +16,16 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.state import LeaseStore
 from ansible_collections.knowngood.kube.plugins.module_utils._core.application import ApplicationSpec
 from ansible_collections.knowngood.kube.plugins.module_utils._core.clock import parse_time
-from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput, NotFound, NotProven, TimedOut
+from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import (
+    BadInput,
+    Conflict,
+    NotFound,
+    NotProven,
+    TimedOut,
+)
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.capture import capture
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.capture_plan import CaptureWish
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.hooks import Hooks
@@ -339,6 +347,60 @@ def test_claims_that_cannot_be_captured_are_named_and_nothing_is_changed(watched
 
 
 @pytest.mark.rig
+def test_each_reason_against_a_claim_is_named_and_a_partial_point_holds_the_rest(files: App) -> None:
+    cluster, image = files.cluster, files.cluster.image("work")
+    plain = {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/tmp"}}
+    volume = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": f"plain-{files.namespace}"}}
+    on_host = claim("on-host", "")
+    on_host["spec"]["volumeName"] = volume["metadata"]["name"]
+    user = pod("user", image, "sleep infinity", ("going", "on-host"))
+    cluster.apply({**volume, "spec": plain}, on_host, claim("going", "local"), user, namespace=files.namespace)
+    cluster.wait_ready(files.namespace, "pod/user")
+    cluster.wait("bound", lambda: cluster.get("pvc", "on-host", "-n", files.namespace)["status"]["phase"] == "Bound")
+    cluster.kubectl("delete", "pvc", "going", "-n", files.namespace, "--wait=false")
+    reasons = {
+        "going": "it is being deleted",
+        "on-host": f"it is not on a CSI volume ({volume['metadata']['name']})",
+    }
+
+    with pytest.raises(BadInput) as caught:
+        files.capture()
+    (row,) = files.capture(allow_partial=True)["recovery_points"]
+    again = files.capture(allow_partial=True, older_s=600)
+
+    for name, why in reasons.items():
+        assert f"claim {name} {why.removeprefix('it ')}" in str(caught.value)
+    assert row["left_out"] == reasons
+    assert list(row["cut_at"]) == ["files"]
+    assert (again["changed"], again["recovery_points"][0]["id"]) == (False, row["id"])
+    cluster.kubectl("delete", "pv", volume["metadata"]["name"], "--wait=false")
+
+
+@pytest.mark.rig
+def test_who_is_at_work_and_since_when_is_said_to_another_run(
+    files: App, faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults.set(CreateSnapshot=Fault(delay_s=12))
+    running = files.module("recovery_point")
+    log = files.wait_step("capture", "snapshot")
+    monkeypatch.setitem(LeaseStore.__init__.__kwdefaults__, "wait_s", 6.0)
+
+    with pytest.raises(Conflict, match=f"is being worked on.*held by {log['holder']} since ") as caught:
+        files.capture()
+    with pytest.raises(Conflict, match=f"{log['id']}.* is unfinished.*started .* by {log['holder']}"):
+        files.capture(purpose="manual")
+    running.communicate(timeout=120)
+
+    since = re.search(r"since (\S+), renewed (\S+)\.", str(caught.value))
+    assert since is not None
+    assert parse_time(since[1]) < parse_time(since[2]), "it is renewed, and still says when it was taken"
+    assert "wait for that run to end, then run the same task again" in str(caught.value)
+    assert not caught.value.changed
+    assert len(files.house().store.points(files.spec.target)) == 1, "the other run was not disturbed"
+    assert not files.capture(older_s=600)["changed"]
+
+
+@pytest.mark.rig
 def test_an_error_that_goes_away_is_waited_out(files: App, faults: Faults) -> None:
     faults.set(CreateSnapshot=Fault(code="UNAVAILABLE", message="not now"))
     threading.Timer(4, faults.clear).start()
@@ -427,6 +489,27 @@ def test_killed_after_any_write_the_same_task_makes_one_point(files: App) -> Non
         handles = {item["status"]["snapshotHandle"] for item in contents_of(files.cluster, files.namespace)}
         assert handles == {point.volumes[0]["snapshot_handle"] for point in points}, "no snapshot without a statement"
     assert number > 8, "so many writes a capture has"
+
+
+def test_killed_while_it_takes_itself_back_the_same_task_ends_that_and_makes_the_point(files: App) -> None:
+    hold = {"name": "lock", "workload": "Deployment/files", "command": ["touch", "/tmp/held"], "holds": True}
+    let_go = {**hold, "command": ["rm", "-f", "/tmp/held"], "holds": False}
+    broken = Hooks.from_dict({"pre": [hold, {**let_go, "name": "gone", "command": ["/none"]}], "post": [let_go]})
+    for number in (6, 7):
+        with pytest.raises(Killed):
+            capture(dying_after(files.house(), number), files.spec, CaptureWish(broken), None)
+        (last, *_others) = files.house().engine.journal.list(files.spec.target)
+        assert last.state == "undoing", f"killed after write {number}"
+        files.cluster.exec(files.namespace, "deploy/files", "touch", "/tmp/held")  # as if it had not been let go yet
+
+        done = files.capture(hooks={"pre": [hold], "post": [let_go]})
+
+        assert (len(done["recovery_points"]), done["operation"] != last.id) == (1, True)
+        assert [op.state for op in files.house().engine.journal.list(files.spec.target)][:2] == ["finished", "undone"]
+        assert files.cluster.exec(files.namespace, "deploy/files", "sh", "-c", "ls /tmp/held || true") == ""
+    points = files.house().store.points(files.spec.target)
+    handles = {item["status"]["snapshotHandle"] for item in contents_of(files.cluster, files.namespace)}
+    assert handles == {point.volumes[0]["snapshot_handle"] for point in points}
 
 
 def test_killed_after_any_write_giving_up_goes_on(files: App) -> None:

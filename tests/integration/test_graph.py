@@ -17,6 +17,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._cluster.rbac impor
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput, NotFound
 from tests.cluster.audit import AuditLog
 from tests.cluster.handle import Cluster
+from tests.cluster.objects import claim, pod
 from tests.integration.small_app import App, cron_job, daemon_set, deployment, job, service, stateful_set
 
 
@@ -84,6 +85,54 @@ def test_a_job_of_a_cron_job_and_a_pod_with_an_owner_of_any_kind(app: App) -> No
     app.cluster.apply(kept, namespace=app.namespace)
     app.cluster.wait("the job's pod", lambda: app.resolve().pods_of("CronJob/nightly"))
     assert [p.name for p in app.resolve().pods_of("ConfigMap/keeper")] == ["kept"]
+
+
+def test_who_reaches_a_claim_and_how_up_to_the_top_of_unknown_owners(app: App) -> None:
+    cluster, image = app.cluster, app.cluster.image()
+    cluster.apply(claim("shared", "local"), namespace=app.namespace)
+    above = ""
+    for name in ("grandparent", "parent"):
+        cluster.kubectl("create", "configmap", name, "-n", app.namespace)
+        if above:
+            owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "grandparent", "uid": above, "controller": True}
+            patch = json.dumps({"metadata": {"ownerReferences": [owner]}})
+            cluster.kubectl("patch", "configmap", name, "-n", app.namespace, "--type=merge", "-p", patch)
+        above = cluster.get("configmap", name, "-n", app.namespace)["metadata"]["uid"]
+    owned = pod("owned", image, "sleep infinity", ("shared",))
+    reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "parent", "uid": above, "controller": True}
+    owned["metadata"]["ownerReferences"] = [reference]
+
+    def container(name: str, command: str, **mount: Any) -> dict[str, Any]:
+        mounts = [{"name": "shared", "mountPath": "/at", **mount}]
+        return {"name": name, "image": image, "command": ["sh", "-c", command], "volumeMounts": mounts}
+
+    first = container("first", "true")
+    beside = {**container("beside", "sleep infinity", subPath="logs"), "restartPolicy": "Always"}
+    spec = {
+        "containers": [container("main", "sleep infinity", readOnly=True)],
+        "initContainers": [first, beside],
+        "volumes": [{"name": "shared", "persistentVolumeClaim": {"claimName": "shared"}}],
+        "terminationGracePeriodSeconds": 0,
+    }
+    template = {"metadata": {"labels": {"app": "solo"}}, "spec": spec}
+    solo = {
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "metadata": {"name": "solo"},
+        "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "solo"}}, "template": template},
+    }
+    cluster.apply(solo, owned, pod("bare", image, "sleep infinity", ("shared",)), namespace=app.namespace)
+    cluster.wait_ready(app.namespace, "pod/bare", "pod/owned")
+
+    found = app.resolve()
+
+    shared = next(volume for volume in found.volumes if volume.claim == "shared")
+    assert shared.mounted_by == ("ConfigMap/grandparent", "Pod/bare", "ReplicaSet/solo")
+    assert [pod.name for pod in found.pods_of("ConfigMap/grandparent")] == ["owned"]
+    mounts = {m.container: m for m in found.workload("ReplicaSet/solo").mounts}
+    assert (mounts["main"].read_only, mounts["main"].init, mounts["main"].sub_path) == (True, False, "")
+    assert (mounts["first"].init, mounts["first"].sidecar) == (True, False)
+    assert (mounts["beside"].sidecar, mounts["beside"].sub_path) == (True, "logs")
 
 
 def test_what_is_named_and_not_there_is_one_clear_error(app: App) -> None:

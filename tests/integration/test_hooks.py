@@ -172,6 +172,74 @@ class TestDatabases:
         assert mariadb(bare, "SELECT COUNT(*) FROM test.marks") == "2"
         assert redis(bare, "GET mark") == "before", "it was in memory only, and is on the volume"
 
+    def test_a_tablespace_on_a_claim_of_its_own_comes_back_with_its_base_backup(self, bare: App) -> None:
+        cluster = bare.cluster
+        cluster.apply(databases.postgresql(cluster.image("work"), space=True), namespace=bare.namespace)
+        cluster.wait_ready(bare.namespace, "statefulset/db", limit_s=120)
+        bare.sql("CREATE EXTENSION amcheck")
+        bare.sql("CREATE TABLESPACE far LOCATION '/space'")
+        bare.sql("CREATE TABLE near (n int); CREATE TABLE away (n int) TABLESPACE far")
+        bare.sql("INSERT INTO near SELECT generate_series(1, 1000); INSERT INTO away SELECT generate_series(1, 1000)")
+        hooks = {"pre": [{"profile": "postgresql", "workload": "StatefulSet/db", "options": {"host": "/tmp"}}]}
+
+        point = captured(bare, hooks)
+        bare.sql("INSERT INTO away SELECT generate_series(1, 500); CHECKPOINT; DELETE FROM near; CHECKPOINT")
+
+        assert point["consistency"] == "application"
+        volumes = {volume["claim"]: volume for volume in point["statements"][0]["body"]["volumes"]}
+        kept = {row["path"]: row["text"] for row in volumes["data-db-0"]["write_files"]}
+        assert set(kept) == {"pg/backup_label", "pg/tablespace_map"}
+        assert kept["pg/tablespace_map"].rstrip().endswith(" /space")
+        for alone in ("data-db-0", "space-db-0"):
+            with pytest.raises(BadInput, match=f"{alone} cannot be restored alone"):
+                bare.restore(point["id"], claims=(alone,))
+
+        bare.restore(point["id"])
+
+        assert bare.sql("SELECT (SELECT count(*) FROM near), (SELECT count(*) FROM away)") == "1000|1000"
+        used = "ls /data/pg/backup_label.old /data/pg/tablespace_map.old"
+        assert len(inside(bare, "sh", "-c", used).split()) == 2, "both were there when it recovered"
+        inside(bare, "pg_amcheck", *PSQL, "postgres")
+
+    def test_replicas_are_held_before_their_primaries_and_let_go_after_them(self, bare: App) -> None:
+        cluster, image = bare.cluster, bare.cluster.image("work")
+        cluster.apply(
+            *(databases.service(name) for name in ("my", "rd")),
+            databases.mariadb(image, replicas=2),
+            databases.redis(image, replicas=2),
+            namespace=bare.namespace,
+        )
+        cluster.wait_ready(bare.namespace, "statefulset/my", "statefulset/rd", limit_s=180)
+        replicate(bare)
+        hooks = {
+            "pre": [
+                {"profile": "mariadb", "workload": "StatefulSet/my", "options": {"host": "/tmp/my.sock"}},
+                {"profile": "redis", "workload": "StatefulSet/rd", "options": {"host": "/tmp/redis.sock"}},
+            ]
+        }
+        stop = threading.Event()
+        writing = threading.Thread(target=write_marks, args=(bare, stop))
+        writing.start()
+        try:
+            point = captured(bare, hooks)
+        finally:
+            stop.set()
+            writing.join()
+
+        ran = [(run["side"], run["pod"]) for run in point["statements"][0]["body"]["hooks"]]
+        assert ran == [
+            *(("pre", "my-1"), ("pre", "my-0"), ("pre", "rd-1"), ("pre", "rd-0")),
+            *(("post", "rd-0"), ("post", "rd-1"), ("post", "my-0"), ("post", "my-1")),
+        ]
+        assert "replica of Redis takes what its primary sends" in point["consistency_reason"]
+        written = int(mariadb(bare, COUNT))
+        bare.restore(point["id"])
+        there = int(mariadb(bare, COUNT))
+        assert 2 <= there < written, "it was written on after the cut"
+        mariadb(bare, "INSERT INTO test.marks VALUES (NULL)")
+        # A replica that was ahead of its primary would not follow it again.
+        cluster.wait("it follows", lambda: mariadb(bare, COUNT, pod="my-1") == str(there + 1))
+
     @pytest.mark.rig
     def test_a_server_that_lost_its_lock_while_it_was_cut_counts_for_nothing(self, bare: App, faults: Faults) -> None:
         cluster, image = bare.cluster, bare.cluster.image("work")
@@ -237,15 +305,38 @@ def transactions(app: App) -> dict[int, tuple[int, int]]:
     return {int(c): (int(n), int(m)) for c, n, m in (line.split("|") for line in text.splitlines())}
 
 
-def mariadb(app: App, *statements: str) -> str:
+COUNT = "SELECT COUNT(*) FROM test.marks"
+
+
+def mariadb(app: App, *statements: str, pod: str = "my-0") -> str:
     text = "; ".join(reversed(statements))
     command = f'MYSQL_PWD=$MARIADB_ROOT_PASSWORD mariadb --no-defaults -S /tmp/my.sock -uroot -N -B -e "{text}"'
-    return app.cluster.exec(app.namespace, "my-0", "sh", "-c", command).strip()
+    return app.cluster.exec(app.namespace, pod, "sh", "-c", command).strip()
 
 
-def redis(app: App, command: str) -> str:
+def replicate(app: App) -> None:
+    """``my-1`` becomes the replica of ``my-0`` and has what that has; ``rd-1`` is one of ``rd-0`` from the start."""
+    mariadb(app, "CREATE TABLE test.marks (id INT PRIMARY KEY AUTO_INCREMENT)", "CREATE DATABASE test")
+    mariadb(app, f"GRANT REPLICATION SLAVE ON *.* TO copier IDENTIFIED BY '{databases.PASSWORD}'")
+    where = f"MASTER_HOST='my-0.my', MASTER_USER='copier', MASTER_PASSWORD='{databases.PASSWORD}'"
+    how = "MASTER_CONNECT_RETRY=1, MASTER_USE_GTID=slave_pos"
+    mariadb(app, "START SLAVE", f"CHANGE MASTER TO {where}, {how}", pod="my-1")
+    mariadb(app, "INSERT INTO test.marks VALUES (NULL), (NULL)")
+    app.cluster.wait("the replica", lambda: mariadb(app, "SHOW TABLES IN test", pod="my-1") == "marks")
+    app.cluster.wait("its rows", lambda: mariadb(app, COUNT, pod="my-1") == "2")
+    app.cluster.wait("the other one", lambda: "slave" in redis(app, "ROLE", pod="rd-1"))
+
+
+def write_marks(app: App, stop: threading.Event) -> None:
+    """One row after the other into the primary, until it is told to stop and a while after the cut."""
+    while not stop.is_set():
+        mariadb(app, "INSERT INTO test.marks VALUES (NULL)")
+    mariadb(app, "INSERT INTO test.marks VALUES (NULL)")
+
+
+def redis(app: App, command: str, pod: str = "rd-0") -> str:
     line = f"REDISCLI_AUTH=$REDIS_PASSWORD redis-cli -s /tmp/redis.sock {command}"
-    return app.cluster.exec(app.namespace, "rd-0", "sh", "-c", line).strip()
+    return app.cluster.exec(app.namespace, pod, "sh", "-c", line).strip()
 
 
 class TestHolding:

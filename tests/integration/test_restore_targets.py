@@ -205,6 +205,38 @@ def test_a_statement_that_was_changed_is_not_believed(watched: App, audit: Audit
     assert "hash" in text
 
 
+def test_a_snapshot_that_somebody_put_in_the_place_of_another_is_not_taken(files: App) -> None:
+    """Same name, bound and ready, of another moment: what is restored is what the statement names."""
+    first, second = captured(files, "good"), captured(files, "worse")
+    volumes = {point.id: point.volumes[0] for point in files.house().store.points(files.spec.target)}
+    name = volumes[first]["snapshot"]
+    files.cluster.kubectl("delete", "volumesnapshot", name, "-n", files.namespace)
+    forged = f"forged-{files.namespace}"
+    content: dict[str, Any] = files.cluster.get("volumesnapshotcontent", volumes[second]["content"])
+    content["metadata"] = {"name": forged}
+    content.pop("status")
+    content["spec"]["source"] = {"snapshotHandle": volumes[second]["snapshot_handle"]}
+    content["spec"]["volumeSnapshotRef"] = {"name": name, "namespace": files.namespace}
+    snapshot = {
+        "apiVersion": content["apiVersion"],
+        "kind": "VolumeSnapshot",
+        "metadata": {"name": name},
+        "spec": {"source": {"volumeSnapshotContentName": forged}},
+    }
+    files.cluster.apply(content)
+    files.cluster.apply(snapshot, namespace=files.namespace)
+
+    def ready() -> bool:
+        found = files.cluster.get("volumesnapshot", name, "-n", files.namespace)
+        return bool((found.get("status") or {}).get("readyToUse"))
+
+    files.cluster.wait("it looks as good as the other", ready)
+    files.restore(first)
+
+    assert files.read_file() == "good"
+    files.cluster.kubectl("delete", "volumesnapshotcontent", forged, "--wait=false")
+
+
 @pytest.mark.parametrize("policy", ["undo", "hold"])
 def test_a_failed_gate_is_undone_or_held_also_after_images_were_changed(files: App, policy: str) -> None:
     point = captured(files)

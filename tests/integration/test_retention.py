@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster import rbac
-from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import Conflict, KnownGoodError
+from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import Conflict, KnownGoodError, Unreachable
 from ansible_collections.knowngood.kube.plugins.module_utils._core.statements import HELD
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.capture import capture
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.capture_plan import CaptureWish
@@ -27,7 +27,9 @@ from ansible_collections.knowngood.kube.plugins.module_utils._volumes.hooks impo
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.orphan_search import find_orphans
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.prune import observe, prune
 from tests.cluster.audit import AuditLog
+from tests.cluster.faultproxy import FaultProxy
 from tests.cluster.handle import Cluster
+from tests.cluster.strikes import SLOW, Rule, Script, Strike
 from tests.integration.doors import Call, play
 from tests.integration.volumes_app import ROOT, App, Killed, dying_after
 
@@ -283,6 +285,26 @@ def test_snapshots_of_killed_captures_are_found_once_their_journal_is_gone_and_r
     assert kinds(files) == []
     assert set(contents_of(files)) == {handle_of(files, kept)}
     assert handle_of(files, kept) in stored(files)
+
+
+@pytest.mark.rig
+def test_a_snapshot_that_arrives_after_its_capture_was_undone_is_found_and_removed_on_request(files: App) -> None:
+    """A network may hold a request back until whoever sent it has given up: no undo can see that one coming."""
+    kept = files.point()
+    late = Rule(lambda r: r.method == "POST" and r.resource.endswith("/volumesnapshots"), Strike(SLOW, seconds=5))
+    with FaultProxy(files.cluster, schedule=Script(late)) as proxy:
+        hasty = replace(files, kubeconfig=proxy.kubeconfig).house()
+        hasty.cluster._timeout = 2
+        with pytest.raises(Unreachable) as caught:
+            capture(hasty, files.spec, CaptureWish(Hooks()), None)
+        files.undo(caught.value.details["operation"])
+        assert set(contents_of(files)) == {handle_of(files, kept)}
+        files.cluster.wait("arrived", lambda: len(contents_of(files)) == 2 and "" not in contents_of(files))
+
+    assert kinds(files) == [("snapshot_without_statement", True)]
+    remove_orphans(files)
+    assert kinds(files) == []
+    assert set(contents_of(files)) == {handle_of(files, kept)}
 
 
 @pytest.mark.rig

@@ -84,7 +84,7 @@ def mark(frame: Frame) -> dict[str, Json]:
     store = LedgerStore(cluster, namespace, clock=clock)
     known = actions(cluster, state_namespace=namespace, clock=clock, reporter=frame.reporter)
     machine = engine(cluster, namespace, known, reporter=frame.reporter, stopping=frame.stopping, clock=clock)
-    seen = machine.mark(spec.target)
+    seen = machine.settled("mark", spec.target, wanted.key, planning=frame.check_mode)
     points = store.points(spec.target)
     drafts = marking.drafts(points, wanted)
     steps = (append_step(f"state {wanted.state}", spec.target, drafts),) if drafts else ()

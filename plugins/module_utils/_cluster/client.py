@@ -31,6 +31,8 @@ Objects = list[Object]
 Headers = list[tuple[str, str]]
 PAGE = 500
 MERGE = "application/merge-patch+json"
+# The part of our patience that the server has for a write.
+_SERVER_S = 0.9
 
 
 class Gone(KnownGoodError):
@@ -201,6 +203,7 @@ class Cluster:
             timeoutSeconds=max(1, int(timeout_s + 0.999)),
         )
         resource = self._kind(kind)
+        broken: tuple[type[Exception], ...] = (*self._transport_errors(), json.JSONDecodeError)
         response = self._ask("GET", resource.path(namespace), query, None, "", timeout_s + 5.0, stream=True)
         try:
             if response.status >= 400:
@@ -211,8 +214,8 @@ class Cluster:
                     code = int(event["object"].get("code", 0))
                     raise self._error(code, json.dumps(event["object"]).encode(), f"watch {resource.plural}")
                 yield Event(event["type"], event["object"])
-        except self._transport_errors():
-            return  # the stream broke or idled out: the caller lists again
+        except broken:
+            return  # the stream broke, in the middle of an event perhaps, or idled out: the caller lists again
         finally:
             response.release_conn()
             response.close()
@@ -301,8 +304,12 @@ class Cluster:
         content: str = "application/json",
         where: str = "",
     ) -> Object:
-        """One request, its JSON answer. Every refusal becomes one of our errors."""
-        response = self._ask(method, path, query or {}, body, content, self._timeout)
+        """One request, its JSON answer. Every refusal becomes one of our errors.
+
+        A server that is late with a write gives it up before we do: what was given up does not happen afterwards.
+        """
+        limit = {} if method == "GET" else {"timeout": f"{_SERVER_S * self._timeout:g}s"}
+        response = self._ask(method, path, {**(query or {}), **limit}, body, content, self._timeout)
         if response.status >= 400:
             raise self._error(response.status, response.data, where or path)
         return json.loads(response.data) if response.data else {}

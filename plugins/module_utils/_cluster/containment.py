@@ -48,6 +48,8 @@ def contain(cluster: Cluster, engine: Engine, request: Request, *, check_mode: b
     app = resolve(cluster, request.spec)
     seen = _observe(cluster, request, app)
     key = request.key(one.workload for one in seen)
+    if not check_mode and engine.finish_undo(marked, KIND, key):
+        return contain(cluster, engine, request, check_mode=check_mode)
     ended = marked.ended(KIND, key) if request.incident else None
     if ended is not None and request.state == ISOLATED:
         return _known_already(request, seen, ended)

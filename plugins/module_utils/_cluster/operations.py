@@ -230,7 +230,7 @@ def how_to_go_on(operation: Operation, *, running: str = "") -> str:
     if operation.state == OPEN:
         return f"run the same task again or {door} state=resumed to go on; {door} state=undone to go back; {give_up}"
     if operation.state == UNDOING:
-        return f"{door} state=resumed goes on going back; {give_up}"
+        return f"{door} state=resumed goes on going back, the same task again does so and begins anew; {give_up}"
     if operation.state == FINISHED and operation.left:
         return f"{door} state=undone to go back"
     if operation.state == ABANDONED and operation.left:

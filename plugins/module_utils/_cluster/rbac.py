@@ -119,6 +119,13 @@ _CAPABILITIES: dict[str, tuple[tuple[str, str, str, str, str], ...]] = {
         (CLUSTER, "certificates.k8s.io", "certificatesigningrequests", "get create delete", ""),
         (CLUSTER, "certificates.k8s.io", "certificatesigningrequests/approval", "patch", ""),
     ),
+    # canary pods and a second Deployment: made, let into the Service once they are proven, removed
+    "trial": (
+        (APP, "", "pods/status", "patch", ""),
+        (APP, "", "services", "patch", ""),
+        (APP, "apps", "deployments", "create delete", ""),
+        (APP, "discovery.k8s.io", "endpointslices", "list", ""),
+    ),
     # trust stores of a CA that is rotated; those of webhooks are in no namespace
     "trust": (
         (APP, "", "configmaps", "get list update", ""),
@@ -149,7 +156,7 @@ _PLAYBOOKS: dict[str, tuple[str, ...]] = {
     "backup": ("look", "journal", "snapshot", "group", "exec"),
     "restore": ("look", "journal", *_RESTORE),
     "rotate_ca": ("look", "journal", "clear", "trust", "issuer", *_ROTATION),
-    "rotate_certificates": ("look", "journal", *_ROTATION),
+    "rotate_certificates": ("look", "journal", "trial", *_ROTATION),
     "maintenance": ("look", "journal", "clear", "snapshot", "group", "retire", *_ROTATION),
     "incident_response": ("look", "journal", "isolate", *_RESTORE, *_ROTATION),
 }

@@ -213,7 +213,7 @@ class LeaseStore:
                 raise Conflict(
                     f"{target} is being worked on",
                     where=named("Lease", name, self._namespace),
-                    why=f"held by {other}, renewed {spec.get('renewTime')}",
+                    why=f"held by {other} since {spec.get('acquireTime')}, renewed {spec.get('renewTime')}",
                     next="wait for that run to end, then run the same task again",
                 )
             if self._reporter and not told:
@@ -245,8 +245,9 @@ class LeaseStore:
 
 
 def _renewed(lease: Object, holder: str, duration_s: int, clock: Clock) -> Object:
-    now = clock.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    spec = {"holderIdentity": holder, "leaseDurationSeconds": duration_s, "renewTime": now, "acquireTime": now}
+    now, had = clock.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ"), lease["spec"]
+    since = (had.get("acquireTime") if had.get("holderIdentity") == holder else "") or now
+    spec = {"holderIdentity": holder, "leaseDurationSeconds": duration_s, "renewTime": now, "acquireTime": since}
     return {**lease, "spec": spec}
 
 

@@ -153,7 +153,7 @@ class Seen:
         """
         open_ones = [op for op in self.operations if op.unfinished]
         for op in open_ones:
-            if (op.plan.kind, op.plan.key) == (kind, key) and op.state == OPEN:
+            if op.is_of(kind, key) and op.state == OPEN:
                 return op
         if open_ones and not planning:
             raise _in_the_way(open_ones[0])
@@ -162,7 +162,7 @@ class Seen:
     def ended(self, kind: str, key: str) -> Operation | None:
         """The newest finished (and not undone) operation of this kind and key."""
         for op in self.operations:
-            if (op.plan.kind, op.plan.key, op.state) == (kind, key, FINISHED):
+            if op.is_of(kind, key) and op.state == FINISHED:
                 return op
         return None
 
@@ -190,9 +190,27 @@ class Engine:
         """What there is now; taken before the application is observed, it is what ``run`` compares with."""
         return Seen(target, tuple(self.journal.list(target)))
 
+    def settled(self, kind: str, target: str, key: str, *, planning: bool = False) -> Seen:
+        """As ``mark``, after :meth:`finish_undo` unless it is for ``planning``: where doors begin."""
+        seen = self.mark(target)
+        return self.mark(target) if not planning and self.finish_undo(seen, kind, key) else seen
+
+    def finish_undo(self, seen: Seen, kind: str, key: str) -> bool:
+        """Goes on with the undo of this kind and key that was interrupted; tells whether there was one.
+
+        What asking again means then is the task anew, as after an undo that came to its end: the application has to be
+        looked at after it. Raises what the undo raises.
+        """
+        half = next((op for op in seen.operations if op.state == UNDOING and op.is_of(kind, key)), None)
+        if half is None:
+            return False
+        self.reporter.say(f"the undo of {half.id} was interrupted: it is finished first")
+        self.resume(half.id)
+        return True
+
     def unfinished(self, kind: str, target: str, key: str, *, planning: bool = False) -> Operation | None:
-        """As :meth:`Seen.unfinished`, of this moment."""
-        return self.mark(target).unfinished(kind, key, planning=planning)
+        """As :meth:`Seen.unfinished`, of this moment and :meth:`settled`."""
+        return self.settled(kind, target, key, planning=planning).unfinished(kind, key, planning=planning)
 
     def ended(self, kind: str, target: str, key: str) -> Operation | None:
         """As :meth:`Seen.ended`, of this moment."""

@@ -61,6 +61,10 @@ class Operation:
     def unfinished(self) -> bool:
         return self.state in (OPEN, UNDOING)
 
+    def is_of(self, kind: str, key: str) -> bool:
+        """Is it what a task of this kind and key began?"""
+        return (self.plan.kind, self.plan.key) == (kind, key)
+
     def entry(self, step: str) -> Entry:
         return self.entries.get(step, Entry())
 

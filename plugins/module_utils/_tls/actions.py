@@ -16,6 +16,7 @@ from .._cluster.state import engine
 from .._core.clock import Clock
 from .._core.operation import Action, Engine
 from .._core.progress import Reporter
+from .blue_green import Green, Remove, Switch, SwitchBack
 from .ca_bridge import Unbridge
 from .ca_compromised_steps import Prepare, ProveLeaf, Swap
 from .ca_compromised_steps import Renew as RenewAll
@@ -24,12 +25,14 @@ from .ca_kept import Point, StageKept
 from .ca_leaves import Leaves, Reissue, Unused
 from .ca_probes import CaBaseline, Negative
 from .ca_steps import CaStage, CaTrust, Destroy, Distrust, ProveTrust, Try
+from .canary import Canary
 from .certmanager import Renew
 from .csr import Ask
 from .emergency import Deny, Leaks
 from .generation import Check, Clean, Commit, Purge, Stage
 from .reload import Reload
 from .serving import Baseline, Deliver, Prove, Restart
+from .soak import Soak
 from .source import Given
 from .subject import Tools
 
@@ -64,11 +67,17 @@ def leaf_actions(tools: Tools) -> dict[str, Action]:
         "tls.renew": Renew(tools),
         "tls.stage": Stage(tools),
         "tls.check": Check(tools),
+        "tls.canary": Canary(tools),
+        "tls.green": Green(tools),
+        "tls.switch": Switch(tools),
         "tls.commit": Commit(tools),
         "tls.deliver": Deliver(tools),
         "tls.reload": Reload(tools),
         "tls.restart": Restart(tools),
         "tls.prove": Prove(tools),
+        "tls.switch_back": SwitchBack(tools),
+        "tls.remove": Remove(tools),
+        "tls.soak": Soak(tools),
         "tls.clean": Clean(tools),
         "tls.purge": Purge(tools),
         "tls.leaks": Leaks(tools),

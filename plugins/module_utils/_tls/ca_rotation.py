@@ -38,7 +38,7 @@ def rotate_ca(
 
     Raises KnownGoodError; what was changed is then kept for the next run, or for an undo.
     """
-    marked = engine.mark(request.lease)
+    marked = engine.settled(KIND, request.lease, request.plan_key, planning=check_mode)
     there = marked.unfinished(KIND, request.plan_key, planning=check_mode)
     if there is not None:
         return _go_on(engine, there, phase, check_mode)

@@ -47,7 +47,10 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class PodSeen:
-    """A living pod. ``workload`` is its top controller as ``Kind/name``, or ``Pod/name``."""
+    """A living pod.
+
+    ``workload`` is its top controller as ``Kind/name``, or ``Pod/name``; ``restarts``: of all its containers.
+    """
 
     name: str
     uid: str
@@ -57,6 +60,7 @@ class PodSeen:
     uses: tuple[Use, ...] = ()
     ports: tuple[Port, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    restarts: int = 0
 
     def port_named(self, wanted: int | str) -> int:
         """The number of a port given by number or name; 0 where the pod has none of that name."""
@@ -168,6 +172,7 @@ def _pod(pod: Object, by_uid: Mapping[str, Object]) -> PodSeen:
             if port.get("protocol", "TCP") == "TCP"
         ),
         labels=dict(meta.get("labels") or {}),
+        restarts=sum(int(container.get("restartCount", 0)) for container in status.get("containerStatuses") or []),
     )
 
 

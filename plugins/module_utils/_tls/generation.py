@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from .._cluster.kinds import named
@@ -107,12 +108,20 @@ class Stage:
 
 def put_aside(subject: Subject, secret: TlsSecret, new: Issued) -> TlsSecret:
     """The staged Secret with the new pair. What was created before, for an answer that was lost, is what counts."""
+    whole = _copies(subject, secret, new) if subject.tried else None
     with contextlib.suppress(Conflict):
-        subject.cluster.create(staged(secret, subject.context.operation_id, new.chain, new.key))
+        subject.cluster.create(staged(secret, subject.context.operation_id, new.chain, new.key, whole))
     found = subject.staged()
     if found is None:
         raise NotFound("the staged Secret has vanished", where=subject.where, next="run the same task again")
     return found
+
+
+def _copies(subject: Subject, secret: TlsSecret, new: Issued) -> Mapping[str, bytes]:
+    """The other data keys of the Secret that hold the pair, with the new one in them."""
+    if not subject.copies:
+        return {}
+    return remade(Remake(secret, new, subject.keystore_password()), subject.copies)
 
 
 def _facts(copy: TlsSecret) -> dict[str, Json]:
@@ -212,7 +221,7 @@ class Commit:
                 next="undo this operation, then start again",
             )
         new = issued_in(copy)
-        more = remade(Remake(secret, new, subject.keystore_password()), subject.copies) if subject.copies else {}
+        more = _copies(subject, secret, new)
         subject.cluster.update(replaced(secret.obj, new.chain, new.key, str(subject.params["rotated_for"]), more))
 
     def undoable(self, step: Step, context: Context) -> str | None:

@@ -18,6 +18,7 @@ from .._cluster.client import Cluster, Object
 from .._core.clock import parse_time
 from .._core.errors import BadInput, Denied, NotFound
 from .authority import Authority, authority
+from .candidates import candidates
 from .certificates import Certificate
 from .certmanager import keeper
 from .consumers import Consumer, Namespace, look
@@ -25,7 +26,7 @@ from .copies import remakeable
 from .issue import judged_by, key_kind, validity
 from .keys import weakness
 from .path import name_problems, time_problems
-from .plan import RELOAD, Observed, Request, Target, due
+from .plan import BLUE_GREEN, Observed, Request, Target, due
 from .rollout import interrupts, obstacle
 from .secrets import (
     KEPT_UNTIL,
@@ -86,7 +87,9 @@ class Observer:
         seen = self.with_source(seen, secret)
         consumers = self.consumers(target)
         self.refuse_unrenewable(target, consumers)
-        return replace(seen, consumers=consumers, service=self.service(target, consumers))
+        service = self.service(target, consumers)
+        trials = candidates(self.cluster, self.request, target, self.namespace(target.namespace), consumers, service)
+        return replace(seen, consumers=consumers, service=service, trials=trials)
 
     def due(self, target: Target, secret: TlsSecret, marked: str) -> str:
         """Why it is to be rotated; empty when it is not. What is handed over is wanted unless it is there already."""
@@ -270,7 +273,7 @@ class Observer:
             if consumer.ref not in running or consumer.kind in ("Job", "CronJob"):
                 continue
             needed = self.request.emergency or not consumer.delivered
-            if consumer.kind in RESTARTABLE and (needed or self.request.rollout != RELOAD):
+            if consumer.kind in RESTARTABLE and (needed or not self.request.reloads(target)):
                 self._refuse_obstacle(target, consumer, needed=needed)
             elif needed and consumer.kind not in RESTARTABLE and not self.request.emergency:
                 why = f"no controller of ours to restart a {consumer.kind}"
@@ -281,7 +284,8 @@ class Observer:
         why = obstacle(workload)
         if why:
             raise _unrenewable(target, consumer, why, needed=needed)
-        why = "" if self.request.accept_downtime else interrupts(workload)
+        covered = self.request.accept_downtime or self.request.rollout == BLUE_GREEN
+        why = "" if covered else interrupts(workload)
         if why:
             raise BadInput(
                 f"a restart of {consumer.ref} would interrupt the service",

@@ -26,7 +26,10 @@ from .source import CERT_MANAGER, CSR, Source
 from .workloads import RESTARTABLE
 
 KIND = "rotation"
-RELOAD = "reload"
+RESTART, RELOAD, CANARY, BLUE_GREEN = "restart", "reload", "canary", "blue_green"
+ROLLOUTS = (RESTART, RELOAD, CANARY, BLUE_GREEN)
+TRIED = (CANARY, BLUE_GREEN)
+"""Rollouts that show the new generation on pods of our own before it is in the Secret."""
 WORDS = ("baseline", "stage", "check", "commit", "deliver", "restart", "prove", "clean")
 """The steps of a target whose certificate a CA Secret issues and whose servers reload by themselves or restart."""
 WAVES = ("1", "10%", "100%")
@@ -57,13 +60,27 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Canary:
+    """How a new generation is tried: ``pods`` for each workload, watched under real traffic for ``watch_s`` seconds.
+
+    ``leave_out``: workloads (``Kind/name``) of which no pod may run beside its own.
+    """
+
+    pods: int = 1
+    watch_s: float = 10.0
+    leave_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """What the caller asks for, all of it. Times in seconds; ``expiring_within`` None: a third of the validity.
 
-    ``waves``: how many targets at a time, as numbers or percentages of all; the last one counts for what is left.
+    ``waves``: how many targets (and of a target, workloads) at a time, as numbers or percentages of all; the last one
+    counts for what is left.
     ``at_once``: how many of a wave side by side. ``failures_allowed``: how many may fail before no new wave is begun.
     ``new_issuer``: the CA is another one than the one that issued what is there, which only a rotation of the CA may
-    ask for: it has proven that every user trusts both. ``bridge``: PEM to be sent behind the leaf.
+    ask for: it has proven that every user trusts both. ``soak_s``: how long what was proven is watched.
+    ``bridge``: PEM to be sent behind the leaf.
     """
 
     targets: tuple[Target, ...]
@@ -78,7 +95,9 @@ class Request:
     wait_timeout_s: float = 300.0
     keep_previous_s: float = 86400.0
     source: Source = field(default_factory=Source)
-    rollout: str = "restart"
+    rollout: str = RESTART
+    canary: Canary = field(default_factory=Canary)
+    soak_s: float = 0.0
     emergency: bool = False
     purge: tuple[str, ...] = ()
     accept_downtime: bool = False
@@ -88,6 +107,10 @@ class Request:
     failures_allowed: int = 0
     new_issuer: bool = False
     bridge: str = ""
+
+    def reloads(self, target: Target) -> bool:
+        """Are its servers told to load new files, rather than restarted?"""
+        return self.rollout == RELOAD or (self.rollout == CANARY and bool(target.reload))
 
     def plan_key(self, targets: Sequence[Target]) -> str:
         """What makes asking again the same operation. Not what was found: that changes while it runs."""
@@ -114,7 +137,7 @@ class Observed:
     ``due`` says why it is to be rotated, empty where it is not. ``ca``: fingerprint of the certificate that will sign;
     ``anchors``: PEM of what clients trust; ``expired_archives``: names and uids of copies whose time is over.
     ``kept``: the Certificate of cert-manager behind it; ``given``: fingerprint of what is handed over; ``copies``:
-    other data keys that hold the pair again.
+    other data keys that hold the pair again; ``trials``: the workloads that are tried with the new generation first.
     """
 
     target: Target
@@ -133,6 +156,7 @@ class Observed:
     kept: Mapping[str, Json] | None = None
     given: str = ""
     copies: tuple[str, ...] = ()
+    trials: tuple[Consumer, ...] = ()
 
 
 def due(certificate: Certificate, rotated_for: str, request: Request, now: dt.datetime) -> str:
@@ -160,7 +184,12 @@ def _steps(request: Request, seen: Observed) -> tuple[Step, ...]:
         return purge
     params = _params(request, seen)
     made = "renew" if request.source.kind == CERT_MANAGER else "commit"
-    until = {"baseline": made, "request": made, "stage": made, "check": made, "deliver": "restart", "reload": "restart"}
+    until = {
+        **dict.fromkeys(("baseline", "request", "stage", "check", "canary"), made),
+        **dict.fromkeys(("deliver", "reload"), "restart"),
+        "green": "switch",
+        "switch": "switch_back",
+    }
     steps = [
         Step(
             step_name(word, seen.target.ref),
@@ -169,19 +198,22 @@ def _steps(request: Request, seen: Observed) -> tuple[Step, ...]:
             params,
             step_name(until[word], seen.target.ref) if word in until else "",
         )
-        for word in words(request)
+        for word in words(request, reloads=request.reloads(seen.target))
     ]
     return (*steps, *purge)
 
 
-def words(request: Request) -> tuple[str, ...]:
+def words(request: Request, *, reloads: bool) -> tuple[str, ...]:
     """The steps of a target in their order, by who issues and how servers get the new certificate."""
     kind, emergency = request.source.kind, request.emergency
     made = {CERT_MANAGER: ("renew",), CSR: ("request", *WORDS[1:4])}.get(kind, WORDS[1:4])
-    told = ("reload",) if request.rollout == RELOAD and not emergency else ()
-    after = ("restart", "prove", *(() if kind == CERT_MANAGER else ("clean",)))
+    tried = {CANARY: ("canary",), BLUE_GREEN: ("green", "switch")}.get(request.rollout, ())
+    told = ("reload",) if reloads and not emergency else ()
+    back = ("switch_back", "remove") if request.rollout == BLUE_GREEN else ()
+    soak = ("soak",) if request.soak_s else ()
+    after = ("restart", "prove", *back, *soak, *(() if kind == CERT_MANAGER else ("clean",)))
     first, last = (("deny",), ("leaks",)) if emergency else ((), ())
-    return ("baseline", *first, *made, "deliver", *told, *after, *last)
+    return ("baseline", *first, *made[:-1], *tried, made[-1], "deliver", *told, *after, *last)
 
 
 def step_name(word: str, ref: str) -> str:
@@ -219,6 +251,12 @@ def _touched(word: str, seen: Observed) -> tuple[str, ...]:
         return tuple(named(c.kind, c.name, namespace) for c in seen.consumers if c.kind in RESTARTABLE)
     if word == "clean":
         return (named("Secret", f"{secret}-next-*", namespace),)
+    if word == "canary":
+        return tuple(named("Pod", f"{c.name}-canary-*", namespace) for c in seen.trials)
+    if word in ("green", "remove"):
+        return tuple(named("Deployment", f"{c.name}-green-*", namespace) for c in seen.trials)
+    if word in ("switch", "switch_back") and seen.service:
+        return (named("Service", seen.service.service, namespace),)
     return ()
 
 
@@ -252,11 +290,15 @@ def _params(request: Request, seen: Observed) -> dict[str, Json]:
         "keep_s": 0.0 if request.emergency else request.keep_previous_s,
         "copies": list(seen.copies),
         "keystore_password": dict(target.keystore_password) if target.keystore_password and seen.copies else None,
-        "reload": dict(target.reload) if target.reload and request.rollout == RELOAD else None,
+        "reload": dict(target.reload) if target.reload and request.reloads(target) else None,
         "emergency": request.emergency,
         "purge": list(request.purge),
         "old_spki": seen.certificate.spki,
         "bridge": request.bridge,
+        "trials": [{"ref": c.ref, "uid": c.uid} for c in seen.trials],
+        "canary": {"pods": request.canary.pods, "watch_s": request.canary.watch_s},
+        "soak_s": request.soak_s,
+        "waves": list(request.waves),
         **_source(request.source, seen),
     }
 
@@ -286,6 +328,7 @@ def _service(service: ServicePort | None) -> dict[str, Json] | None:
         "port": service.port,
         "target": service.target,
         "selector": dict(sorted(service.selector.items())),
+        "uid": service.uid,
     }
 
 
@@ -308,7 +351,13 @@ def service_in(params: Mapping[str, Any]) -> ServicePort | None:
     if found is None:
         return None
     return ServicePort(
-        found["name"], found["namespace"], found["address"], found["port"], found["target"], found["selector"]
+        found["name"],
+        found["namespace"],
+        found["address"],
+        found["port"],
+        found["target"],
+        found["selector"],
+        found.get("uid", ""),
     )
 
 

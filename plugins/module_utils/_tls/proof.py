@@ -12,7 +12,7 @@ PRIVATE to this collection.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +48,16 @@ class Proof:
         return tuple(row for row in self.rows if row["ok"])
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What is dialled inside the cluster: a Service, or a pod of ours by its own address."""
+
+    address: str
+    port: int
+    pod: str = ""
+    service: str = ""
+
+
 def glance(subject: Subject, pods: Iterable[PodSeen], ports: Ports) -> tuple[Sight, ...]:
     """One look at each ready pod of a workload whose ports are known: which certificate is served?"""
     return see(subject.cluster, subject.namespace, _ports(pods, ports), server_name=str(subject.params["server_name"]))
@@ -66,25 +76,34 @@ def failures(sights: Iterable[Sight]) -> int:
     return sum(not sight.served.fingerprint for sight in sights)
 
 
-def prove_pods(subject: Subject, ports: Ports, expected: str, *, strict: bool) -> Proof:
+def prove_pods(
+    subject: Subject, ports: Ports, expected: str, *, strict: bool, refs: Collection[str] | None = None
+) -> Proof:
     """Every pod: the expected certificate on each of several fresh connections, with application bytes.
 
-    ``strict`` also wants chain and host name to hold against the CA.
+    ``strict`` also wants chain and host name to hold against the CA. ``refs``: only the pods of these workloads.
     """
-    pods = subject.pods()
+    pods = [pod for pod in subject.pods() if refs is None or pod.workload in refs]
     unknown = [_unknown(subject, pod, ports, expected) for pod in pods if not (pod.ready and ports.get(pod.workload))]
     wanted = _ports(pods, ports)
+    seen = prove_ports(subject, wanted, expected, strict=strict)
+    return Proof((*seen.rows, *unknown), seen.failed)
+
+
+def prove_ports(
+    subject: Subject, wanted: Iterable[TlsPort], expected: str, *, strict: bool = True, connections: int = CONNECTIONS
+) -> Proof:
+    """Each of these ports, as :func:`prove_pods`: a row each."""
     sights = see(
         subject.cluster,
         subject.namespace,
-        [port for port in wanted for _time in range(CONNECTIONS)],
+        [port for port in wanted for _time in range(connections)],
         server_name=str(subject.params["server_name"]),
         trust=subject.trust() if strict else (),
         protocol=str(subject.params["protocol"]),
     )
-    groups = [sights[at : at + CONNECTIONS] for at in range(0, len(sights), CONNECTIONS)]
-    rows = [_pod_row(subject, group, expected) for group in groups]
-    return Proof((*rows, *unknown), failures(sights))
+    groups = [sights[at : at + connections] for at in range(0, len(sights), connections)]
+    return Proof(tuple(_pod_row(subject, group, expected) for group in groups), failures(sights))
 
 
 def _pod_row(subject: Subject, group: Sequence[Sight], expected: str) -> dict[str, Json]:
@@ -113,19 +132,30 @@ def prove_service(subject: Subject, expected: str, *, blind: str = "", tries: in
     if service is None or blind:
         row = _row(subject, Served(why=blind or NO_SERVICE), expected, IN_CLUSTER)
         return Proof(({**row, "service": service.service if service else "", "ok": None, "connections": 0},))
-    protocol = str(subject.params["protocol"])
-    name = str(subject.params["server_name"]) or service.service
-    argv = command(service.address, service.port, name, protocol, subject.trust())
+    return prove_inside(subject, [Place(service.address, service.port, service=service.service)], expected, tries=tries)
+
+
+def prove_inside(subject: Subject, places: Iterable[Place], expected: str, *, tries: int = _TRIES) -> Proof:
+    """Each of these addresses, asked from one probe pod inside the cluster: a row each. Raises as prove_service."""
     image, operation_id, clock = str(subject.params["probe_image"]), subject.context.operation_id, subject.tools.clock
     with probe_pod(subject.cluster, subject.namespace, image, operation_id, clock=clock) as pod:
-        answers = [_ask_inside(pod, argv, protocol)]
-        # A pod that has just ended may still get connections for a moment: asked again, and counted.
-        while not holds(answers[-1], expected, protocol) and len(answers) < tries:
-            clock.sleep(1.0)
-            answers.append(_ask_inside(pod, argv, protocol))
+        found = [_prove_place(subject, pod, place, expected, tries) for place in places]
+    return Proof(tuple(row for one in found for row in one.rows), sum(one.failed for one in found))
+
+
+def _prove_place(subject: Subject, pod: Any, place: Place, expected: str, tries: int) -> Proof:
+    protocol = str(subject.params["protocol"])
+    name = str(subject.params["server_name"]) or place.service or place.address
+    argv = command(place.address, place.port, name, protocol, subject.trust())
+    answers = [_ask_inside(pod, argv, protocol)]
+    # A pod that has just ended may still get connections for a moment: asked again, and counted.
+    while not holds(answers[-1], expected, protocol) and len(answers) < tries:
+        subject.tools.clock.sleep(1.0)
+        answers.append(_ask_inside(pod, argv, protocol))
     row = _row(subject, answers[-1], expected, IN_CLUSTER)
     failed = sum(not holds(answer, expected, protocol) for answer in answers)
-    return Proof(({**row, "service": service.service, "port": service.port, "connections": len(answers)},), failed)
+    told = {"pod": place.pod, "service": place.service, "port": place.port, "connections": len(answers)}
+    return Proof(({**row, **told},), failed)
 
 
 def why_blind(subject: Subject, ports: Ports) -> str:

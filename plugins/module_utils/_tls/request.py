@@ -18,10 +18,11 @@ from .._core.application import ApplicationSpec
 from .._core.durations import seconds
 from .._core.errors import BadInput
 from .keys import SAME
-from .plan import RELOAD, WAVES, Request, Target
-from .source import CSR, PROVIDED, SOURCES, Given, Source
+from .plan import CANARY, RELOAD, RESTART, TRIED, WAVES, Canary, Request, Target
+from .source import CERT_MANAGER, CSR, PROVIDED, SOURCES, Given, Source
 from .waves import checked
 
+_MOST_CANARIES = 100
 _SIGNAL = re.compile(r"(SIG)?[A-Z][A-Z0-9]*|[0-9]+")
 
 
@@ -37,11 +38,13 @@ def request(params: Mapping[str, Any]) -> Request:
         raise BadInput("targets names a Secret twice", why=", ".join(twice))
     expiring = params.get("expiring_within")
     issuer = params.get("issuer") or {}
-    rollout = params.get("rollout") or "restart"
+    rollout = params.get("rollout") or RESTART
     targets = _with_reload(targets, params.get("reload"), rollout)
     emergency = bool(params.get("emergency"))
     if emergency and not params.get("incident"):
         raise BadInput("an emergency needs an incident", next="name it with incident: it is what makes it run once")
+    source = _source(issuer, params.get("targets") or [], app)
+    _refuse_untriable(rollout, source, emergency)
     return Request(
         targets=targets,
         ca_secret=issuer.get("ca_secret") or "",
@@ -54,8 +57,10 @@ def request(params: Mapping[str, Any]) -> Request:
         reload_wait_s=seconds(params["reload_wait"], "reload_wait"),
         wait_timeout_s=float(params["wait_timeout"]),
         keep_previous_s=seconds(params["keep_previous_for"], "keep_previous_for"),
-        source=_source(issuer, params.get("targets") or [], app),
+        source=source,
         rollout=rollout,
+        canary=_canary(params.get("canary") or {}),
+        soak_s=seconds(params.get("soak") or 0, "soak"),
         emergency=emergency,
         purge=_purge(params, emergency),
         accept_downtime=bool(params.get("accept_downtime")),
@@ -100,8 +105,40 @@ def _source(issuer: Mapping[str, Any], targets: list[Mapping[str, Any]], app: Ap
     )
 
 
+def _refuse_untriable(rollout: str, source: Source, emergency: bool) -> None:
+    """A generation can be tried where it is ours before it is in the Secret, and where there is time for it."""
+    if rollout not in TRIED:
+        return
+    if emergency:
+        raise BadInput(
+            "an emergency leaves no time to try the new certificate", where=f"rollout: {rollout}", next="drop rollout"
+        )
+    if source.kind == CERT_MANAGER:
+        raise BadInput(
+            "what cert-manager issues cannot be tried before it is in the Secret",
+            where=f"rollout: {rollout}",
+            why="cert-manager writes it there itself",
+            next="choose rollout: restart, or another issuer",
+        )
+
+
+def _canary(given: Mapping[str, Any]) -> Canary:
+    pods = int(given.get("pods") or 1)
+    if not 1 <= pods <= _MOST_CANARIES:
+        raise BadInput("canary.pods is no number of pods to try", why=f"got {pods}", next=f"1 to {_MOST_CANARIES}")
+    return Canary(pods, seconds(given.get("watch") or "10s", "canary.watch"), tuple(given.get("leave_out") or ()))
+
+
 def _with_reload(targets: tuple[Target, ...], common: Any, rollout: str) -> tuple[Target, ...]:
-    """Each target with how its servers reload: its own way, else the common one. Only where that is asked for."""
+    """Each target with how its servers reload: its own way, else the common one. Only where that is asked for.
+
+    After a canary it may be said; what it is not said of is restarted.
+    """
+    if rollout == CANARY:
+        ways = [(target, target.reload or common) for target in targets]
+        return tuple(
+            replace(target, reload=reload_in(way, f"targets: {target.ref}") if way else None) for target, way in ways
+        )
     if rollout != RELOAD:
         return tuple(replace(target, reload=None) for target in targets)
     return tuple(

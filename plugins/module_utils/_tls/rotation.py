@@ -154,7 +154,7 @@ def _one(
 ) -> Part:
     lease, key = request.lease(targets), request.plan_key(targets)
     observer = Observer(cluster, request, clock.now(), denied)
-    marked = engine.mark(lease)
+    marked = engine.settled(KIND, lease, key, planning=check_mode)
     ended = marked.ended(KIND, key) if request.incident else None
     if ended is not None:  # once for an incident: what has become of it since is said, not changed
         nothing = Plan(KIND, lease, key)
@@ -300,6 +300,8 @@ def report(parts: Sequence[Part]) -> dict[str, Json]:
         "unproven": sorted(
             set(unproven_in(proof)) | {str(what) for _part, results in ran for what in _copies(results, "unsearched")}
         ),
+        "trial": [dict(row) for _part, results in ran for row in _trial(results)],
+        "soak": [dict(result) for _part, results in ran for result in _soaked(results)],
         "restarted": sorted({ref for _part, results in ran for ref in _restarted(results)}),
         "reloaded": sorted({pod for _part, results in ran for pod in _reloaded(results)}),
         "copies": [row for _part, results in ran for row in _copies(results, "copies")],
@@ -348,6 +350,16 @@ def _proof(part: Part, results: Mapping[str, Mapping[str, Json]]) -> list[dict[s
     if not part.changed:
         return []
     return [dict(row) for name, result in results.items() if name.startswith("prove ") for row in result["proof"]]
+
+
+def _trial(results: Mapping[str, Mapping[str, Json]]) -> list[Mapping[str, Json]]:
+    """What was proven on pods of our own, by the steps around the write."""
+    words = tuple(f"{word} " for word in ("canary", "green", "switch", "switch_back"))
+    return [row for name, result in results.items() if name.startswith(words) for row in result.get("proof", ())]
+
+
+def _soaked(results: Mapping[str, Mapping[str, Json]]) -> list[Mapping[str, Json]]:
+    return [result for name, result in results.items() if name.startswith("soak ") and result]
 
 
 def _restarted(results: Mapping[str, Mapping[str, Json]]) -> list[str]:

@@ -205,8 +205,13 @@ def pending(secret: TlsSecret, operation_id: str, key: bytes) -> Object:
     return {**_manifest(secret, name, operation_id, PENDING, {KEY: _encoded(key)}, {}), "type": "Opaque"}
 
 
-def staged(secret: TlsSecret, operation_id: str, chain: bytes, key: bytes) -> Object:
-    data = {CRT: _encoded(chain), KEY: _encoded(key)}
+def staged(
+    secret: TlsSecret, operation_id: str, chain: bytes, key: bytes, whole: Mapping[str, bytes] | None = None
+) -> Object:
+    """The new pair. ``whole``: pods are to run with it in place of the Secret, so the other data keys are in it too,
+    those that hold the pair again as given here."""
+    rest = {} if whole is None else {**secret.obj["data"], **{name: _encoded(value) for name, value in whole.items()}}
+    data = {**rest, CRT: _encoded(chain), KEY: _encoded(key)}
     return _manifest(secret, staged_name(secret.name, operation_id), operation_id, STAGED, data, {})
 
 

@@ -29,6 +29,7 @@ class ServicePort:
     port: int
     target: int | str
     selector: Mapping[str, str] = field(default_factory=dict)
+    uid: str = ""
 
     @property
     def headless(self) -> bool:
@@ -66,7 +67,8 @@ def tls_port(service: Mapping[str, Any], wanted: int | None) -> ServicePort:
         address = f"{meta['name']}.{meta['namespace']}.svc"
     target = port.get("targetPort") or int(port["port"])
     selector = dict(spec.get("selector") or {})
-    return ServicePort(meta["name"], meta["namespace"], address, int(port["port"]), target, selector)
+    uid = meta.get("uid", "")
+    return ServicePort(meta["name"], meta["namespace"], address, int(port["port"]), target, selector, uid)
 
 
 def _chosen(ports: list[Mapping[str, Any]], wanted: int | None) -> list[Mapping[str, Any]]:

@@ -10,7 +10,7 @@ PRIVATE to this collection.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from .._cluster.amend import Ref
@@ -24,11 +24,13 @@ from .reload import reload
 from .rollout import restart
 from .sights import Sight
 from .subject import Ports, Subject, Tools, as_ports
+from .waves import split
 from .workloads import RESTARTABLE
 
 _POLL_S = 0.5
 _GATE_S = 20.0
 _LEAVING_S = 60.0
+ALL_AT_ONCE = ("100%",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +74,22 @@ class Baseline:
         subject = Subject.of(self.tools, step, context)
         if not subject.result("commit").get("put_back"):
             return None
-        old, ports = str(subject.params["old"]), as_ports(subject.result("baseline").get("ports"))
-        delivered = deliver(subject, ports, old)
-        if subject.reloads:
-            with contextlib.suppress(NotProven):  # what takes no reload is restarted: the way back has to end
-                reload(subject, ports, old)
-        renewed = renew(subject, ports, old, f"{context.operation_id}.undo")
-        proof = gate(subject, ports, old, strict=False)
+        found = bring_back(subject)
         subject.drop(subject.archive())
-        failed = int(delivered["failed"]) + proof.failed
-        return {"restarted": renewed, "proof": list(proof.rows), "failed": failed}
+        return found
+
+
+def bring_back(subject: Subject) -> dict[str, Json]:
+    """The old generation, which is in the Secret again, into service: delivered, loaded, proven. Twice does no harm."""
+    old, ports = str(subject.params["old"]), as_ports(subject.result("baseline").get("ports"))
+    delivered = deliver(subject, ports, old)
+    if subject.reloads:
+        with contextlib.suppress(NotProven):  # what takes no reload is restarted: the way back has to end
+            reload(subject, ports, old)
+    renewed = renew(subject, ports, old, f"{subject.context.operation_id}.undo")
+    proof = gate(subject, ports, old, strict=False)
+    failed = int(delivered["failed"]) + proof.failed
+    return {"restarted": renewed, "proof": list(proof.rows), "failed": failed}
 
 
 _TRIES_BEFORE = 4
@@ -157,7 +165,8 @@ class Restart(LooksAgain, NothingToUndo):
         subject = Subject.of(self.tools, step, context)
         ports = as_ports(subject.result("baseline").get("ports"))
         mark = f"{context.operation_id}.{subject.new[7:15]}"
-        restarted = renew(subject, ports, subject.new, mark, only_undelivered=subject.reloads)
+        waves = ALL_AT_ONCE if subject.emergency else tuple(subject.params.get("waves") or ALL_AT_ONCE)
+        restarted = renew(subject, ports, subject.new, mark, only_undelivered=subject.reloads, waves=waves)
         if subject.emergency:
             _refuse_old_processes(subject)
         return {"restarted": restarted}
@@ -177,16 +186,38 @@ def _refuse_old_processes(subject: Subject) -> None:
         )
 
 
-def renew(subject: Subject, ports: Ports, expected: str, mark: str, *, only_undelivered: bool = False) -> list[str]:
+def renew(
+    subject: Subject,
+    ports: Ports,
+    expected: str,
+    mark: str,
+    *,
+    only_undelivered: bool = False,
+    waves: Sequence[str] = ALL_AT_ONCE,
+) -> list[str]:
     """Restarts what is behind and waits for it; gives the workloads as ``Kind/name``.
 
-    ``only_undelivered``: those that can load new files were told to, and are judged by the gate.
-    Raises NotProven (no controller can restart it), BadInput (its controller would not), TimedOut.
+    ``only_undelivered``: those that can load new files were told to, and are judged by the gate. ``waves``: how many
+    workloads at a time; what a wave has renewed is proven before the next one is begun.
+    Raises NotProven (no controller can restart it, a wave does not serve it), BadInput (its controller would not),
+    TimedOut.
     """
+    behind = [
+        consumer
+        for consumer in _behind(subject, ports, expected)
+        if not (only_undelivered and consumer.uses and consumer.delivered)
+    ]
+    done: list[str] = []
+    for wave in split(behind, waves):
+        if done:
+            gate(subject, ports, expected, strict=True, refs=done)
+        done += _renewed(subject, wave, mark)
+    return done
+
+
+def _renewed(subject: Subject, wave: Iterable[Consumer], mark: str) -> list[str]:
     refs = []
-    for consumer in _behind(subject, ports, expected):
-        if only_undelivered and consumer.uses and consumer.delivered:
-            continue
+    for consumer in wave:
         ref = Ref(consumer.kind, consumer.name, subject.namespace, consumer.uid)
         if restart(subject.cluster, ref, mark):
             subject.tools.reporter.say(f"{consumer.ref} is behind: restarting it")
@@ -256,13 +287,13 @@ class Prove(LooksAgain, NothingToUndo):
         return {"proof": [*pods.rows, *inside.rows], "failed": pods.failed + inside.failed}
 
 
-def gate(subject: Subject, ports: Ports, expected: str, *, strict: bool) -> Proof:
-    """The proof of every pod, given a moment to come true. Raises NotProven."""
+def gate(subject: Subject, ports: Ports, expected: str, *, strict: bool, refs: Collection[str] | None = None) -> Proof:
+    """The proof of every pod (of these workloads), given a moment to come true. Raises NotProven."""
     clock = subject.tools.clock
     deadline = clock.monotonic() + _GATE_S
     failed = 0
     while True:
-        proof = prove_pods(subject, ports, expected, strict=strict)
+        proof = prove_pods(subject, ports, expected, strict=strict, refs=refs)
         failed += proof.failed
         if not proof.refuted or clock.monotonic() >= deadline:
             break

@@ -100,6 +100,11 @@ class Subject:
         """Are servers told to load new files, rather than restarted?"""
         return bool(self.params.get("reload")) and not self.emergency
 
+    @property
+    def tried(self) -> bool:
+        """Do pods of our own run the new generation before it is in the Secret?"""
+        return bool(self.params.get("trials"))
+
     def old_certificate(self) -> Certificate:
         """The old one from the parameters: where somebody else writes the Secret, it is not there any more."""
         return read_chain(str(self.params["old_pem"]).encode()).certificates[0]

@@ -41,7 +41,7 @@ def capture(house: House, spec: ApplicationSpec, wish: CaptureWish, not_older_th
     if there is not None:
         return _unchanged(there, [f"incident {wish.incident} has this point already"])
     need_snapshots(house.cluster)
-    seen = house.engine.mark(spec.target)
+    seen = house.engine.settled(capture_plan.KIND, spec.target, wish.key, planning=house.check_mode)
     unfinished = seen.unfinished(capture_plan.KIND, wish.key, planning=house.check_mode)
     if unfinished is not None:
         plan, notes = unfinished.plan, [f"going on with the unfinished {unfinished.id}"]

@@ -132,7 +132,8 @@ def _undo(house: House, operation: str, error: KnownGoodError) -> None:
         return
     except KnownGoodError as second:
         error.why += f"; putting it back failed as well: {second.what} ({second.why})"
-        error.next = f"knowngood.kube.operation id={operation} state=undone"
+        again = "run the same task again: it puts everything back, then begins anew"
+        error.next = f"{again}; or only put it back: knowngood.kube.operation id={operation} state=undone"
         return
     error.details = {**error.details, "undone": True}
     error.why += "; everything was put back"

@@ -48,6 +48,8 @@ def restore(house: House, spec: ApplicationSpec, wish: RestoreWish) -> dict[str,
         ended = marked.ended(restore_plan.KIND, wish.key)
         if ended is not None:
             return _ended(house, spec, point, ended)
+    if not house.check_mode and house.engine.finish_undo(marked, restore_plan.KIND, wish.key):
+        return restore(house, spec, wish)
     unfinished = marked.unfinished(restore_plan.KIND, wish.key, planning=house.check_mode)
     if unfinished is not None:
         notes = (f"going on with the unfinished {unfinished.id}",)

@@ -122,6 +122,7 @@ class Switch:
     history: list[str] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
     lost: dict[str, str] = field(default_factory=dict)
+    stuck: set[str] = field(default_factory=set)
 
     def undoable(self, step: Step, context: Context) -> str | None:
         return self.lost.get(step.name)
@@ -137,6 +138,8 @@ class Switch:
         return {"set": step.params["to"]}
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
+        if step.name in self.stuck:
+            raise NotProven(f"{step.name} cannot be put back")
         if self.world.get(step.params["key"]) != step.params["from"]:
             self._set(step.params["key"], step.params["from"])
         return None

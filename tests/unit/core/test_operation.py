@@ -21,13 +21,19 @@ from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import
     NotProven,
     TakenOver,
 )
-from ansible_collections.knowngood.kube.plugins.module_utils._core.operation import Context, Engine, UndoneLast
+from ansible_collections.knowngood.kube.plugins.module_utils._core.operation import (
+    Context,
+    Engine,
+    UndoneLast,
+)
 from ansible_collections.knowngood.kube.plugins.module_utils._core.plan import Json, Plan, Step
 from ansible_collections.knowngood.kube.plugins.module_utils._core.ports import (
     ABANDONED,
     FINISHED,
     OPEN,
+    UNDOING,
     UNDONE,
+    Operation,
 )
 
 from .memory import Died, House, Switch, switch_plan
@@ -457,6 +463,80 @@ class TestThePlanIsOlderThanTheLease:
         with pytest.raises(Conflict, match="is unfinished"):
             seen.unfinished("test", "other")
         assert seen.unfinished("test", "other", planning=True) is None
+
+
+def asked_again(house: House, holder: str = "again") -> Operation | None:
+    """The same task once more, as the doors do it that are done once for all; the operation it ended."""
+    engine = house.engine(holder)
+    seen = engine.settled(SWAP.kind, SWAP.target, SWAP.key)
+    ended = seen.ended(SWAP.kind, SWAP.key)
+    if ended is not None:
+        return ended
+    there = seen.unfinished(SWAP.kind, SWAP.key)
+    return engine.run(there.plan if there else SWAP, seen=seen).operation
+
+
+def half_undone(writes: int) -> tuple[House, str]:
+    """The task failed, took itself back, and died after so many writes of that."""
+    house, operation_id = stuck()
+    house.fuse.left = writes
+    with contextlib.suppress(Died):
+        house.engine("first").undo(operation_id)
+    house.fuse.left, house.switch.broken = 10**9, set()
+    return house, operation_id
+
+
+class TestTheSameTaskAfterAnInterruptedUndo:
+    @pytest.mark.parametrize("writes", range(12))
+    def test_ends_the_undo_and_begins_anew(self, writes: int) -> None:
+        house, operation_id = half_undone(writes)
+        assert house.journal.kept[operation_id].state in (UNDOING, UNDONE)
+        house.switch.history.clear()
+        ended = asked_again(house)
+        assert house.world == AFTER
+        assert ended is not None
+        assert (ended.id != operation_id, ended.state) == (True, FINISHED)
+        assert house.journal.kept[operation_id].state == UNDONE
+        # Everything is back before anything is begun: the new run does all that the task does.
+        assert house.switch.history[-4:] == ["pods=down", "volume=new", "image=c4", "pods=up"]
+
+    @given(st.integers(0, 11), st.lists(st.integers(0, 14), max_size=5))
+    @settings(max_examples=150, deadline=None)
+    def test_comes_to_its_end_however_often_it_dies(self, first: int, deaths: list[int]) -> None:
+        house, _operation_id = half_undone(first)
+        for number, left in enumerate(deaths):
+            house.fuse.left = left
+            with contextlib.suppress(Died):
+                asked_again(house, str(number))
+        house.fuse.left = 10**9
+        asked_again(house)
+        assert house.world == AFTER
+        states = [op.state for op in house.journal.list()]
+        assert states.count(FINISHED) == 1
+        assert set(states) <= {FINISHED, UNDONE}
+
+    def test_says_what_is_wrong_where_the_undo_fails_again_and_begins_nothing(self) -> None:
+        house, operation_id = half_undone(3)
+        house.switch.stuck = {"volume new"}
+        with pytest.raises(NotProven, match="volume new") as caught:
+            asked_again(house)
+        assert caught.value.details["operation"] == operation_id
+        assert "run the same task again" in caught.value.next
+        assert [op.id for op in house.journal.list()] == [operation_id]
+
+    def test_in_a_check_run_nothing_is_touched(self) -> None:
+        house, _operation_id = half_undone(3)
+        writes, taken = house.fuse.writes, house.leases.taken
+        seen = house.engine().settled(SWAP.kind, SWAP.target, SWAP.key, planning=True)
+        assert seen.unfinished(SWAP.kind, SWAP.key, planning=True) is None
+        assert (house.fuse.writes, house.leases.taken) == (writes, taken)
+
+    def test_another_task_leaves_it_alone_and_is_told(self) -> None:
+        house, operation_id = half_undone(3)
+        world = dict(house.world)
+        with pytest.raises(Conflict, match=f"{operation_id}.*is unfinished"):
+            house.engine().unfinished(SWAP.kind, SWAP.target, "other")
+        assert house.world == world
 
 
 class TestAbandoned:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import base64
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -69,6 +69,8 @@ class World:
     loaded: dict[str, str] = field(default_factory=dict)
     staged_keys: set[str] = field(default_factory=set)
     restarts: int = 0
+    started: int = 0
+    after: Callable[[], None] = lambda: None
     told: list[tuple[str, ...]] = field(default_factory=list)
     version: int = 100
     server: str = "https://memory"
@@ -88,6 +90,8 @@ class World:
         self, kind: Any, namespace: str | None = None, *, selector: str = "", field: str = ""
     ) -> list[dict[str, Any]]:
         wanted = dict(part.split("=") for part in selector.split(",") if part)
+        if _word(kind) == "EndpointSlice":
+            return [self.endpoints(wanted["kubernetes.io/service-name"])]
         found = [o for (k, n, name), o in self.objects.items() if k == _word(kind) and namespace in (None, n)]
         if field.startswith("metadata.name="):
             found = [o for o in found if o["metadata"]["name"] == field.partition("=")[2]]
@@ -101,7 +105,9 @@ class World:
         return self.list(kind, namespace, **more), str(self.version)
 
     def watch(self, kind: Any, namespace: str | None = None, **more: Any) -> Iterator[Any]:
-        """Nothing happens while one looks."""
+        """Nothing happens while one looks, but that what is ending is gone."""
+        for key in [k for k, o in self.objects.items() if o["metadata"].get("deletionTimestamp")]:
+            del self.objects[key]
         return iter(())
 
     def create(self, obj: dict[str, Any]) -> dict[str, Any]:
@@ -124,19 +130,26 @@ class World:
         self, kind: Any, name: str, namespace: str | None, body: dict[str, Any], *, uid: str, **more: Any
     ) -> dict[str, Any]:
         there = self.get(kind, name, namespace)
-        if there["metadata"]["uid"] != uid:
-            raise Conflict("another one")
+        self._same(there, uid, more)
         return self._write((_word(kind), namespace or "", name), _merged(there, body))
 
     def delete(self, kind: Any, name: str, namespace: str | None, *, uid: str, **more: Any) -> None:
         there = self.find(kind, name, namespace)
         if there is None:
             return
-        if there["metadata"]["uid"] != uid:
-            raise Conflict("another one")
+        self._same(there, uid, more)
         self._burn(before=True)
         del self.objects[_word(kind), namespace or "", name]
+        self.loaded.pop(name, None)
+        if _word(kind) == "Deployment":
+            self._end_pods(name)
+        self.after()
         self._burn(before=False)
+
+    def _same(self, there: dict[str, Any], uid: str, more: dict[str, Any]) -> None:
+        meta = there["metadata"]
+        if meta["uid"] != uid or more.get("resource_version") not in (None, "", meta["resourceVersion"]):
+            raise Conflict("another one")
 
     def _write(self, key: tuple[str, str, str], obj: dict[str, Any]) -> dict[str, Any]:
         self._burn(before=True)
@@ -146,6 +159,7 @@ class World:
         obj["metadata"]["resourceVersion"] = str(self.version)
         self.objects[key] = obj
         self._react(before, obj)
+        self.after()
         self._burn(before=False)
         return copy.deepcopy(obj)
 
@@ -158,9 +172,17 @@ class World:
     def _react(self, before: dict[str, Any] | None, obj: dict[str, Any]) -> None:
         if obj["kind"] == "Deployment" and before and before["spec"] != obj["spec"]:
             self.restarts += 1
-            self.roll()
-        if obj["kind"] == "Pod" and before and self.reloads:
-            self.loaded[obj["metadata"]["name"]] = self.stored
+            name = obj["metadata"]["name"]
+            self.roll(*([] if name == "web" else [name]))
+        if obj["kind"] == "Deployment" and not before:
+            for number in range(obj["spec"]["replicas"]):
+                self._start(f"{obj['metadata']['name']}-{number}", obj["spec"]["template"], obj)
+        if obj["kind"] == "Pod" and not before:
+            self._run(obj)
+        if obj["kind"] == "Pod" and before:
+            if self.reloads and obj["metadata"]["name"] in self.loaded:
+                self.loaded[obj["metadata"]["name"]] = self._held(obj)
+            self._judge(obj)
         if obj["kind"] == "Secret" and "-next-" in obj["metadata"]["name"]:
             self.staged_keys.add(obj["data"]["tls.key"])
         if obj["kind"] == "CertificateSigningRequest" and self.signer:
@@ -204,35 +226,88 @@ class World:
         self.loaded[pod] = self.stored
         return ExecResult(0, "", "")
 
-    def roll(self) -> None:
+    def roll(self, name: str = "web") -> None:
         """New pods, which load what the Secret holds now."""
-        deployment = self.objects["Deployment", "shop", "web"]
-        for key in [k for k in self.objects if k[0] == "Pod"]:
-            del self.objects[key]
-        self.loaded.clear()
+        deployment = self.objects["Deployment", "shop", name]
+        self._end_pods(name)
         for number in range(2):
-            name = f"web-{self.restarts}-{number}"
-            reference = {"kind": "Deployment", "name": "web", "uid": "d", "controller": True, "apiVersion": "apps/v1"}
-            self.objects["Pod", "shop", name] = {
-                "kind": "Pod",
-                "apiVersion": "v1",
-                "metadata": {
-                    "name": name,
-                    "uid": name,
-                    "namespace": "shop",
-                    "labels": {"app": "web"},
-                    "ownerReferences": [reference],
-                    "resourceVersion": "1",
-                },
-                "spec": deployment["spec"]["template"]["spec"],
-                "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
-            }
-            self.loaded[name] = self.stored
+            self._start(f"{name}-{self.restarts}-{number}", deployment["spec"]["template"], deployment)
         good = not self.crashes or self.stored == ORIGINAL.fingerprint
-        for name in self.loaded:
-            status = self.objects["Pod", "shop", name]["status"]
-            status["conditions"] = [{"type": "Ready", "status": str(good)}]
         deployment["status"]["readyReplicas"] = 2 if good else 0
+
+    def _end_pods(self, deployment: str) -> None:
+        for key, pod in list(self.objects.items()):
+            owners = pod["metadata"].get("ownerReferences") or [{}]
+            if key[0] == "Pod" and owners[0].get("name") == deployment:
+                del self.objects[key]
+                self.loaded.pop(key[2], None)
+
+    def _start(self, name: str, template: dict[str, Any], owner: dict[str, Any]) -> None:
+        """A pod of a Deployment."""
+        meta = {"kind": "Deployment", "controller": True, "apiVersion": "apps/v1"}
+        reference = {**meta, "name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"]}
+        self.started += 1
+        pod: dict[str, Any] = {
+            "kind": "Pod",
+            "apiVersion": "v1",
+            "metadata": {
+                **copy.deepcopy(template.get("metadata") or {}),
+                "name": name,
+                "uid": f"{name}.{self.started}",
+                "namespace": "shop",
+                "ownerReferences": [reference],
+                "resourceVersion": "1",
+            },
+            "spec": copy.deepcopy(template["spec"]),
+        }
+        self.objects["Pod", "shop", name] = pod
+        self._run(pod)
+
+    def _run(self, pod: dict[str, Any]) -> None:
+        """The kubelet: the process loads what its Secret holds at this moment."""
+        name = pod["metadata"]["name"]
+        self.loaded[name] = self._held(pod)
+        good = not self.crashes or self.loaded[name] == ORIGINAL.fingerprint
+        pod["status"] = {
+            "phase": "Running",
+            "podIP": f"10.0.0.{name}",
+            "containerStatuses": [{"name": "c", "restartCount": 0}],
+            "conditions": [{"type": "ContainersReady", "status": str(good)}],
+        }
+        self._judge(pod)
+
+    def _judge(self, pod: dict[str, Any]) -> None:
+        """Ready is who has good containers and all of its gates open."""
+        conditions = [c for c in pod["status"]["conditions"] if c["type"] != "Ready"]
+        wanted = ["ContainersReady", *(gate["conditionType"] for gate in pod["spec"].get("readinessGates") or [])]
+        ready = all(condition(pod, word) for word in wanted)
+        pod["status"]["conditions"] = [*conditions, {"type": "Ready", "status": str(ready)}]
+
+    def _held(self, pod: dict[str, Any]) -> str:
+        """The certificate in the Secret that the pod mounts."""
+        name = pod["spec"]["volumes"][0]["secret"]["secretName"]
+        leaf = read_chain(read_secret(self.objects["Secret", "shop", name]).value("tls.crt")).leaf
+        assert leaf is not None
+        return leaf.fingerprint
+
+    def endpoints(self, service: str) -> dict[str, Any]:
+        """The ready pods that the Service chooses, as one slice."""
+        selector = self.objects["Service", "shop", service]["spec"]["selector"]
+        pods = [o for (kind, _n, _name), o in self.objects.items() if kind == "Pod"]
+        chosen = [p for p in pods if selector.items() <= (p["metadata"].get("labels") or {}).items()]
+        rows = [
+            {
+                "targetRef": {"kind": "Pod", "name": pod["metadata"]["name"]},
+                "conditions": {"ready": condition(pod, "Ready")},
+            }
+            for pod in chosen
+        ]
+        return {"kind": "EndpointSlice", "metadata": {"name": f"{service}-x", "namespace": "shop"}, "endpoints": rows}
+
+    def behind(self, service: str = "web") -> list[str]:
+        """Names of the pods that get the connections of clients."""
+        rows = self.endpoints(service)["endpoints"]
+        return [row["targetRef"]["name"] for row in rows if row["conditions"]["ready"]]
 
     # -- what can be seen -------------------------------------------------------------------------------------------
 
@@ -273,9 +348,10 @@ class World:
         yield self
 
     def run(self, argv: list[str], timeout_s: float = 0) -> ExecResult:
-        """The probe's command, answered with what the first pod serves."""
-        del argv, timeout_s
-        seen = Served(why="refused") if self.unreachable else self._serve(next(iter(self.loaded), ""), True)
+        """The probe's command, answered by the first pod behind the Service, or by the pod of that address."""
+        del timeout_s
+        pod = argv[5].removeprefix("10.0.0.") if argv[5].startswith("10.0.0.") else next(iter(self.behind()), "")
+        seen = Served(why="refused") if self.unreachable else self._serve(pod, True)
         verified = "true" if seen.fingerprint else "false"
         text = (
             f'{{"fingerprint": "{seen.fingerprint}", "verified": {verified}, "bytes": 9, "status": "HTTP/1.0 200 OK"}}'
@@ -294,7 +370,7 @@ def _merged(obj: Any, patch: Any) -> Any:
     found = dict(obj)
     for key, value in patch.items():
         found[key] = _merged(obj.get(key, {}), value)
-    return found
+    return {key: value for key, value in found.items() if value is not None}
 
 
 ORIGINAL = pki.leaf(CA, ("DNS:web.shop.svc", "DNS:web"))
@@ -315,13 +391,17 @@ def world(*, leaf: pki.Pair = ORIGINAL, sub_path: str = "", **fields: Any) -> Wo
         "kind": "Deployment",
         "apiVersion": "apps/v1",
         "metadata": {"name": "web", "namespace": "shop", "uid": "d", "resourceVersion": "1", "generation": 1},
-        "spec": {"replicas": 2, "template": {"metadata": {"labels": {"app": "web"}}, "spec": spec}},
+        "spec": {
+            "replicas": 2,
+            "selector": {"matchLabels": {"app": "web"}},
+            "template": {"metadata": {"labels": {"app": "web"}}, "spec": spec},
+        },
         "status": {"observedGeneration": 1, "replicas": 2, "updatedReplicas": 2, "readyReplicas": 2},
     }
     service = {
         "kind": "Service",
         "apiVersion": "v1",
-        "metadata": {"name": "web", "namespace": "shop"},
+        "metadata": {"name": "web", "namespace": "shop", "uid": "s", "resourceVersion": "1"},
         "spec": {
             "clusterIP": "10.96.0.9",
             "selector": {"app": "web"},
@@ -333,6 +413,15 @@ def world(*, leaf: pki.Pair = ORIGINAL, sub_path: str = "", **fields: Any) -> Wo
         made.objects[obj["kind"], "shop", obj["metadata"]["name"]] = obj
     made.roll()
     return made
+
+
+def unmade(at: World) -> list[str]:
+    """What a trial may have left: pods and Deployments that are not the application's."""
+    return sorted(
+        name
+        for kind, _namespace, name in at.objects
+        if kind in ("Pod", "Deployment") and ("canary" in name or "green" in name)
+    )
 
 
 @dataclass
@@ -347,7 +436,7 @@ class Desk:
     def __post_init__(self) -> None:
         self.journal = MemoryJournal(self.world.fuse)
         self.leases = OneLease()
-        self.patch.setattr(proof, "see", self.world.see)
+        self.patch.setattr(proof, "see", lambda *given, **more: self.world.see(*given, **more))
         self.patch.setattr(inventory, "see", self.world.see)
         self.patch.setattr(proof, "probe_pod", self.world.probe_pod)
         self.patch.setattr(reload, "run_in_pod", self.world.exec)

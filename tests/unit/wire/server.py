@@ -50,6 +50,10 @@ def failure(code: int, reason: str = "", message: str = "no") -> Answer:
     return Answer(code, {"kind": "Status", "status": "Failure", "reason": reason, "message": message, "code": code})
 
 
+def _line(given: Any) -> bytes:
+    return given if isinstance(given, bytes) else json.dumps(given).encode()
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     script: Script
@@ -63,7 +67,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.script.seen.append(Request(self.command, url.path, query, headers, body))
         answer = self.script.next()
         lines = answer.lines
-        data = b"".join(json.dumps(x).encode() + b"\n" for x in lines) if lines is not None else None
+        data = b"".join(_line(x) + b"\n" for x in lines) if lines is not None else None
         data = json.dumps(answer.body).encode() if data is None else data
         self.send_response(answer.status)
         self.send_header("Content-Type", "application/json")

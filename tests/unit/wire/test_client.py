@@ -54,6 +54,12 @@ class TestRequests:
         body = script.seen[0].body
         assert body["preconditions"] == {"uid": "u1", "resourceVersion": "5"}
 
+    def test_the_server_gives_up_a_write_before_we_do(self) -> None:
+        with serving(Answer(), pods()) as (cluster, script):
+            cluster.delete("Pod", "p", "n", uid="u")
+            cluster.list("Pod", "n")
+        assert [request.query.get("timeout") for request in script.seen] == ["27s", None]
+
     def test_a_delete_of_what_is_gone_is_fine(self) -> None:
         with serving(failure(404)) as (cluster, script):
             cluster.delete("Pod", "p", "n", uid="u")
@@ -133,6 +139,11 @@ class TestAgain:
         with serving(failure(500), Answer(201, POD)) as (cluster, script), pytest.raises(Unreachable):
             cluster.create(POD)
         assert len(script.seen) == 1
+
+    def test_a_watch_that_breaks_off_in_an_event_ends_there(self) -> None:
+        event = {"type": "ADDED", "object": POD}
+        with serving(Answer(lines=[event, b'{"type": "MODIFIED", "obj'])) as (cluster, _script):
+            assert [found.type for found in cluster.watch("Pod", "n", timeout_s=5)] == ["ADDED"]
 
     def test_a_watch_that_is_refused_is_begun_again(self) -> None:
         event = {"type": "ADDED", "object": POD}
