@@ -25,6 +25,7 @@ description:
   - At the end a client of the old CA has to be turned away and one of the new CA let in, by the bytes of an answer,
     where O(mutual_tls) names such a server. Elsewhere RV(unproven) says that this was not tried.
   - M(knowngood.kube.operation) takes it back from any phase, until the old CA's key is destroyed (O(destroy_old_key)).
+  - A CA whose key somebody else knows is given up with O(compromised), without overlap.
   - What it cannot see it names in RV(unproven). Stores in images, outside the cluster or outside O(namespaces) are not
     seen at all.
   - Killed at any moment, the same task again goes on with the same CA. No key is ever in an option, a journal, a result
@@ -34,10 +35,34 @@ author: The knowngood.kube authors (@knowngood)
 options:
   ca_secret:
     description:
-      - The Secret with the CA's certificate (C(tls.crt)) and key (C(tls.key)), as C(namespace/name). It has to be a
-        root.
+      - The Secret with the CA's certificate (C(tls.crt)) and key (C(tls.key)), as C(namespace/name). Where it is not a
+        root, O(parent_secret) is needed.
+      - Either this or O(ca_issuer) is needed.
     type: str
-    required: true
+  parent_secret:
+    description:
+      - Of a CA that is not a root, the Secret of the CA that signed it, as C(namespace/name). The root stays. The new
+        generation is signed by it and does not outlive it.
+      - Trust stores change only where they hold the CA itself. The old generation stands below the same root until it
+        ends or is revoked, which RV(unproven) says.
+    type: str
+  bridge:
+    description:
+      - Sends the new CA, signed by the old one, behind each leaf. Clients that trust the old CA alone, as some that
+        are not seen here may, accept the new leaves by it. It is taken out again in phase V(DONE).
+      - For roots kept in a Secret of their own. Not possible where the old CA allows no CA below it.
+    type: bool
+    default: false
+  ca_issuer:
+    description:
+      - An Issuer of cert-manager that signs with a CA, as C(namespace/name), where cert-manager keeps that CA itself.
+        None of its Secrets is written.
+      - A Certificate of the next generation is made beside the old one, named C(<certificate>-g<generation>). Once what
+        it made is trusted, the Issuer is pointed at its Secret and the leaves are renewed through their Certificates.
+        On the way back they are renewed once more.
+      - Where cert-manager writes C(ca.crt) beside a leaf, it puts the new CA there together with the new leaf. Who
+        trusts by that alone is named in RV(unproven). ClusterIssuers are not supported.
+    type: str
   namespaces:
     description: Where trust stores, their consumers and leaves are looked for, beside the CA's own namespace.
     type: list
@@ -51,8 +76,22 @@ options:
   expiring_within:
     description: Rotates the CA when less than this is left of it. When left out, in the last third of its validity.
     type: str
+  compromised:
+    description:
+      - The CA's key is known to somebody else. Then both are trusted at no moment. The new CA takes the old one's place
+        in every trust store by one write each, the leaves follow, and all processes that use one or the other are
+        renewed together, those named in O(rereads) as well.
+      - This is a downtime. RV(cost) says which, in check mode and before anything is changed. What takes time is made
+        beforehand. O(phase=NEW_CA) ends there, with nothing changed that is in use. From then on it goes to the end in
+        one go, and once the new CA signs there is no way back.
+      - The old key goes on the deny-list in O(state_namespace), the archive of the old pair is removed at the end, and
+        other copies of the key in the CA's namespace are named in RV(copies). A CA on the deny-list is not rotated in
+        any other way.
+      - Needs O(generation).
+    type: bool
+    default: false
   phase:
-    description: The phase to end after.
+    description: The phase to end after. With O(compromised) only V(BASELINE), V(NEW_CA) or V(DONE).
     type: str
     choices:
       - BASELINE
@@ -97,7 +136,7 @@ options:
       protocol:
         description: As in M(knowngood.kube.certificate_rotation).
         type: str
-        choices: [http, tls]
+        choices: [http, tls, postgresql]
         default: http
       workloads:
         description: The workloads that use it, as C(Kind/name).
@@ -106,9 +145,10 @@ options:
         default: []
   mutual_tls:
     description:
-      - Servers that ask clients for a certificate. Each is asked over HTTP, from a pod in the cluster, with short-lived
+      - Servers that ask clients for a certificate. Each is asked from a pod in the cluster, with short-lived
         certificates of the old and the new CA.
-      - Statuses 400, 401, 403, 495 and 496, and a connection that ends without an answer, count as turned away.
+      - By PostgreSQL, a client counts as turned away with an error of SQLSTATE class 28. Over HTTP it does with the
+        statuses 400, 401, 403, 495 and 496, and in both with a connection that ends without an answer.
     type: list
     elements: dict
     default: []
@@ -130,6 +170,18 @@ options:
         description: A TLS Secret of a client that it lets in. Its names and usages are copied, its key is not used.
         type: str
         required: true
+      protocol:
+        description: What it speaks. V(postgresql) asks for TLS as PostgreSQL does, and for O(mutual_tls[].database).
+        type: str
+        choices: [http, postgresql]
+        default: http
+      user:
+        description: The user to ask PostgreSQL for. The common name of the client's certificate when left out.
+        type: str
+      database:
+        description: The database to ask PostgreSQL for.
+        type: str
+        default: postgres
   rereads:
     description:
       - Workloads that read their trust anew by themselves, as C(Kind/name) or C(namespace/Kind/name). They are not
@@ -137,6 +189,29 @@ options:
     type: list
     elements: str
     default: []
+  reloads:
+    description:
+      - Workloads that are told to load their files, trust and leaves, in place of a restart, once the files are seen to
+        be there. That they have done so is shown where O(mutual_tls) names a Service of theirs, else RV(unproven) names
+        them. What does not get its files as a whole volume is restarted all the same.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      workload:
+        description: As C(Kind/name) in the CA's namespace, or C(namespace/Kind/name).
+        type: str
+        required: true
+      signal:
+        description: A signal to the first process of the container, such as V(HUP) for PostgreSQL.
+        type: str
+      command:
+        description: A command to run in the container, such as V([nginx, -s, reload]).
+        type: list
+        elements: str
+      container:
+        description: The container. The first that uses the files when left out.
+        type: str
   waive:
     description:
       - Consumers, stores and Secrets that are left out, as C(Kind/name), C(Kind namespace/name), or in any words for
@@ -228,6 +303,50 @@ EXAMPLES = r"""
       - service: storefront
         client_secret: worker-tls
 
+- name: PostgreSQL, which is told to load its files and never restarted
+  knowngood.kube.ca_rotation:
+    ca_secret: shop/shop-ca
+    generation: 2
+    probe_image: registry.example.com/tools/python:3
+    leaves:
+      - secret: worker-tls
+        role: client
+      - secret: db-tls
+        protocol: postgresql
+        service: db
+    reloads:
+      - workload: StatefulSet/db
+        signal: HUP
+    mutual_tls:
+      - service: db
+        protocol: postgresql
+        client_secret: worker-tls
+
+- name: A CA that cert-manager keeps
+  knowngood.kube.ca_rotation:
+    ca_issuer: shop/shop-issuer
+    generation: 2
+    probe_image: registry.example.com/tools/python:3
+
+- name: Somebody else has the CA's key, so make all that takes time, and look at what the rest will cost
+  knowngood.kube.ca_rotation:
+    ca_secret: shop/shop-ca
+    generation: 3
+    compromised: true
+    phase: NEW_CA
+  register: prepared
+
+- name: Give it up
+  knowngood.kube.ca_rotation:
+    ca_secret: shop/shop-ca
+    generation: 3
+    compromised: true
+    probe_image: registry.example.com/tools/python:3
+    mutual_tls:
+      - service: storefront
+        client_secret: worker-tls
+  when: prepared.cost | length > 0
+
 - name: Back to the CA before
   knowngood.kube.operation:
     id: "{{ rotated.operation }}"
@@ -274,8 +393,8 @@ evidence:
       sample: T3
     how:
       description:
-        - V(object), V(file), V(start) (of a pod, after the time that a kubelet may take), V(restart), V(application)
-          (bytes of an answer), V(handshake), V(declared) or V(waived).
+        - V(object), V(file), V(start) (of a pod, after the time that a kubelet may take), V(restart), V(reload),
+          V(application) (bytes of an answer), V(handshake), V(declared) or V(waived).
       type: str
       sample: restart
     ok:
@@ -364,6 +483,41 @@ restarted:
   type: list
   elements: str
   sample: [shop/Deployment/worker]
+cost:
+  description: With O(compromised), what it takes - the downtime, who is restarted, and that there is no way back.
+  returned: success
+  type: list
+  elements: str
+  sample: ["restarted together, without regard to each other: shop/Deployment/storefront, shop/Deployment/worker"]
+downtime_s:
+  description:
+    - With O(compromised), seconds from the first change of a trust store to the end of the proof. Null while that is
+      not over, and where there was an overlap.
+  returned: success
+  type: float
+  sample: 14.2
+copies:
+  description: With O(compromised), where else in its namespace the old CA's key is, by name.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    object:
+      description: The object.
+      type: str
+      sample: Secret shop/backup
+    place:
+      description: The data key or annotation.
+      type: str
+      sample: data ca.key
+    what:
+      description: What it is there for, as far as that can be told.
+      type: str
+      sample: a Secret with the same key
+    purged:
+      description: Whether it was removed.
+      type: bool
+      sample: false
 failed_handshakes:
   description: How many connections of this module failed. It is no measure of what other clients saw.
   returned: success
@@ -406,7 +560,7 @@ LEAF = {
     "service": {"type": "str"},
     "port": {"type": "int"},
     "server_name": {"type": "str"},
-    "protocol": {"type": "str", "choices": ["http", "tls"], "default": "http"},
+    "protocol": {"type": "str", "choices": ["http", "tls", "postgresql"], "default": "http"},
     "workloads": {"type": "list", "elements": "str", "default": []},
 }
 MUTUAL = {
@@ -415,18 +569,39 @@ MUTUAL = {
     "port": {"type": "int"},
     "server_name": {"type": "str"},
     "client_secret": {"type": "str", "required": True, "no_log": False},
+    "protocol": {"type": "str", "choices": ["http", "postgresql"], "default": "http"},
+    "user": {"type": "str"},
+    "database": {"type": "str", "default": "postgres"},
+}
+RELOAD = {
+    "workload": {"type": "str", "required": True},
+    "signal": {"type": "str"},
+    "command": {"type": "list", "elements": "str"},
+    "container": {"type": "str"},
 }
 ARGUMENTS = {
     **AUTH_ARGS,
     **COMMON_ARGS,
-    "ca_secret": {"type": "str", "required": True, "no_log": False},
+    "ca_secret": {"type": "str", "no_log": False},
+    "ca_issuer": {"type": "str"},
+    "bridge": {"type": "bool", "default": False},
+    "parent_secret": {"type": "str", "no_log": False},
     "namespaces": {"type": "list", "elements": "str", "default": []},
     "generation": {"type": "int"},
     "expiring_within": {"type": "str"},
+    "compromised": {"type": "bool", "default": False},
     "phase": {"type": "str", "choices": list(PHASES), "default": DONE},
     "leaves": {"type": "list", "elements": "dict", "options": LEAF, "default": []},
     "mutual_tls": {"type": "list", "elements": "dict", "options": MUTUAL, "default": []},
     "rereads": {"type": "list", "elements": "str", "default": []},
+    "reloads": {
+        "type": "list",
+        "elements": "dict",
+        "options": RELOAD,
+        "default": [],
+        "mutually_exclusive": [("signal", "command")],
+        "required_one_of": [("signal", "command")],
+    },
     "waive": {"type": "list", "elements": "str", "default": []},
     "webhooks": {"type": "bool", "default": True},
     "key": {"type": "str", "choices": list(KEY_CHOICES), "default": "same", "no_log": False},
@@ -447,6 +622,8 @@ def run(frame: Frame) -> dict[str, object]:
     known = actions(cluster, state_namespace=namespace, clock=clock, reporter=frame.reporter)
     machine = engine(cluster, namespace, known, reporter=frame.reporter, stopping=frame.stopping, clock=clock)
     found = rotate_ca(cluster, asked, machine, clock=clock, phase=phase, check_mode=frame.check_mode)
+    for what in found["cost"] if found["changed"] else ():
+        frame.warn(f"a compromised CA is given up: {what}")
     for what in found["unproven"]:
         frame.warn(f"not proven, as it could not be seen: {what}")
     return found
@@ -456,7 +633,8 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
         supports_check_mode=True,
-        mutually_exclusive=[("generation", "expiring_within")],
+        mutually_exclusive=[("generation", "expiring_within"), ("ca_secret", "ca_issuer")],
+        required_one_of=[("ca_secret", "ca_issuer")],
     )
     run_door(module, run, requires=("kubernetes", "cryptography"))
 

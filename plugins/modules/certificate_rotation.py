@@ -75,8 +75,9 @@ options:
       protocol:
         description:
           - V(http) asks for a page and takes any HTTP status line for an answer. V(tls) is content with the handshake.
+            V(postgresql) asks for TLS as PostgreSQL does, and through the Service takes any answer of its protocol.
         type: str
-        choices: [http, tls]
+        choices: [http, tls, postgresql]
         default: http
       workloads:
         description:
@@ -768,7 +769,7 @@ TARGET = {
     "service": {"type": "str"},
     "port": {"type": "int"},
     "server_name": {"type": "str"},
-    "protocol": {"type": "str", "choices": ["http", "tls"], "default": "http"},
+    "protocol": {"type": "str", "choices": ["http", "tls", "postgresql"], "default": "http"},
     "workloads": {"type": "list", "elements": "str", "default": []},
     "certificate": {"type": "str"},
     "private_key": {"type": "str", "no_log": True},

@@ -74,6 +74,19 @@ http.server.ThreadingHTTPServer(("", 8000), Handler).serve_forever()
 """
 
 
+def _volume(name: str, kind: str, path: str) -> dict[str, Any]:
+    return {"volume": {"name": name, kind: {"name": name}}, "mount": {"name": name, "mountPath": path}}
+
+
+TRUST = _volume("trust", "configMap", "/trust")
+
+
+def leaf_volume(secret: str, mode: int = 0o644) -> dict[str, Any]:
+    """A leaf under ``/etc/tls``."""
+    source = {"secretName": secret, "defaultMode": mode}
+    return {"volume": {"name": "tls", "secret": source}, "mount": {"name": "tls", "mountPath": "/etc/tls"}}
+
+
 @dataclass(frozen=True, slots=True)
 class Shop:
     """The server ``web``, the clients ``client`` and the counter ``counts`` in one namespace."""
@@ -106,23 +119,28 @@ class Shop:
         return made
 
     def deploy(self) -> Shop:
-        trust, tls = _volume("trust", "configMap", "/trust"), _volume("tls", "secret", "/etc/tls")
+        self.count()
         nginx = _volume("nginx", "configMap", "/etc/web")
-        self._run("counts", ["python3", "-c", COUNTING], [], replicas=1, port=8000)
-        self.cluster.wait_ready(self.namespace, "deployment/counts")
         server = ["nginx", "-c", "/etc/web/nginx.conf", "-g", "daemon off;"]
-        tls["volume"]["secret"] = {"secretName": "web-tls"}
-        self._run("web", server, [trust, tls, nginx], replicas=2, port=8443, service=443)
-        self.cluster.wait_ready(self.namespace, "deployment/web")
-        own = _volume("tls", "secret", "/etc/tls")
-        own["volume"]["secret"] = {"secretName": "client-tls"}
-        self._run("client", ["python3", "-c", ASKING], [trust, own], replicas=2)
-        self.cluster.wait_ready(self.namespace, "deployment/client")
+        self.run("web", server, [TRUST, leaf_volume("web-tls"), nginx], replicas=2, port=8443, service=443)
+        self.run("client", ["python3", "-c", ASKING], [TRUST, leaf_volume("client-tls")], replicas=2)
         return self
 
-    def _run(
-        self, name: str, command: list[str], volumes: list[Any], *, replicas: int, port: int = 0, service: int = 0
+    def count(self) -> None:
+        self.run("counts", ["python3", "-c", COUNTING], [], replicas=1, port=8000)
+
+    def run(
+        self,
+        name: str,
+        command: list[str],
+        volumes: list[Any],
+        *,
+        replicas: int,
+        port: int = 0,
+        service: int = 0,
+        **pod: Any,
     ) -> None:
+        """A Deployment, ready, behind a Service where it has a port. ``pod``: more of its pods' spec."""
         container: dict[str, Any] = {
             "name": name,
             "image": self.cluster.image(),
@@ -138,6 +156,7 @@ class Shop:
             "containers": [container],
             "volumes": [one["volume"] for one in volumes],
             "terminationGracePeriodSeconds": 15 if port else 1,
+            **pod,
         }
         template = {"metadata": {"labels": {"app": name}}, "spec": spec}
         rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
@@ -155,6 +174,7 @@ class Shop:
             behind = {"selector": {"app": name}, "ports": ports}
             manifests.append({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": behind})
         self.cluster.apply(*manifests, namespace=self.namespace)
+        self.cluster.wait_ready(self.namespace, f"deployment/{name}")
 
     # -- the rotation -----------------------------------------------------------------------------------------------
 
@@ -169,19 +189,17 @@ class Shop:
     def rotate(
         self, *, phase: str = DONE, check_mode: bool = False, webhooks: bool = False, **more: Any
     ) -> dict[str, Any]:
-        request = CaRequest(
-            self.namespace,
-            "web-ca",
-            (self.namespace,),
-            generation=2,
-            webhooks=webhooks,
-            leaves=(Leaf(Target(self.namespace, "client-tls"), CLIENT),),
-            mutual=({"service": "web", "client_secret": "client-tls", "server_name": "web"},),
-            probe_image=self.cluster.image(),
-            soak_s=1.0,
-            reload_wait_s=1.0,
-            **more,
-        )
+        asked: dict[str, Any] = {
+            "generation": 2,
+            "webhooks": webhooks,
+            "leaves": (Leaf(Target(self.namespace, "client-tls"), CLIENT),),
+            "mutual": ({"service": "web", "client_secret": "client-tls", "server_name": "web"},),
+            "probe_image": self.cluster.image(),
+            "soak_s": 1.0,
+            "reload_wait_s": 1.0,
+            "state_namespace": self.namespace,
+        }
+        request = CaRequest(self.namespace, "web-ca", (self.namespace,), **{**asked, **more})
         return rotate_ca(self.api(), request, self.engine(), clock=SystemClock(), phase=phase, check_mode=check_mode)
 
     def door(self, name: str, *arguments: str) -> dict[str, Any]:
@@ -243,7 +261,3 @@ class Shop:
 
 def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC).replace(microsecond=0)
-
-
-def _volume(name: str, kind: str, path: str) -> dict[str, Any]:
-    return {"volume": {"name": name, kind: {"name": name}}, "mount": {"name": name, "mountPath": path}}

@@ -80,6 +80,7 @@ def door_options(door: str, w: World) -> dict[str, Any]:
     """Options that the door would do its work with."""
     common = {"app": w.app("web"), "state_namespace": w.state}
     given: dict[str, dict[str, Any]] = {
+        "ca_rotation": {"ca_secret": f"{w.namespace}/web-ca", "generation": 2, "state_namespace": w.state},
         "app_info": {"app": w.app("web")},
         "certificate_info": {"namespaces": [w.namespace]},
         "certificate_rotation": {**w.rotation("web-tls", "web-ca"), "state_namespace": w.state},
@@ -96,7 +97,7 @@ def door_options(door: str, w: World) -> dict[str, Any]:
 
 
 READERS = ("app_info", "certificate_info", "known_good", "operation", "preflight", "recovery_point_info")
-CHANGERS = ("recovery_point", "recovery_point_mark", "restore", "quarantine", "certificate_rotation")
+CHANGERS = ("recovery_point", "recovery_point_mark", "restore", "quarantine", "certificate_rotation", "ca_rotation")
 
 
 def at(door: str, what: str, code: str, *says: str, **more: Callable[[World], Any]) -> Case:
@@ -337,6 +338,56 @@ CASES = [
                 ("the CA's key does not belong to its certificate", "mixed-ca"),
             ),
         )
+    ),
+    *(
+        at("ca_rotation", what, code, *says, ca_secret=lambda w, n=name: f"{w.namespace}/{n}")
+        for what, name, code, *says in (
+            ("CA Secret that does not exist", "gone-ca", "not_found", "no CA Secret", "gone-ca", "check ca_secret"),
+            ("CA Secret without key", "keyless-ca", "bad_input", "there is no PEM private key", "keyless-ca"),
+            ("key of another certificate", "mixed-ca", "bad_input", "does not belong to", "mixed-ca"),
+            ("leaf in place of a CA", "web-tls", "bad_input", "the CA cannot sign", "web-tls"),
+            ("CA that nobody trusts", "foreign-ca", "bad_input", "nobody is seen to trust this CA", "no ConfigMap"),
+        )
+    ),
+    at(
+        "ca_rotation",
+        "CA without its namespace",
+        "bad_input",
+        "ca_secret is not a name",
+        "got 'web-ca'",
+        "namespace/name",
+        ca_secret=lambda w: "web-ca",
+    ),
+    at(
+        "ca_rotation",
+        "compromised CA without a generation",
+        "bad_input",
+        "generation that is named",
+        "set generation",
+        compromised=lambda w: True,
+        generation=lambda w: None,
+    ),
+    Case(
+        "Issuer that does not exist",
+        "ca_rotation",
+        lambda w: {"ca_issuer": f"{w.namespace}/gone-issuer", "generation": 2, "state_namespace": w.state},
+        "not_found",
+        ("no Issuer", "gone-issuer", "check ca_issuer"),
+    ),
+    Case(
+        "compromised CA of an Issuer",
+        "ca_rotation",
+        lambda w: {"ca_issuer": f"{w.namespace}/ca", "generation": 2, "compromised": True},
+        "bad_input",
+        ("is not given up here", "cert-manager would go on"),
+    ),
+    at(
+        "ca_rotation",
+        "who is told to reload and how is not said",
+        "bad_input",
+        "reload.signal is no signal",
+        "a name such as HUP",
+        reloads=lambda w: [{"workload": "Deployment/web", "signal": "please"}],
     ),
     # -- reports ----------------------------------------------------------------------------------------------------
     *(

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import signal
 import subprocess
@@ -15,15 +16,20 @@ import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
 
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.rbac import manifests
+from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import Conflict
 from tests.cluster.audit import AuditLog
 from tests.cluster.handle import Cluster
 from tests.integration.ca_app import Shop
+from tests.integration.ca_certmanager import KeptShop
+from tests.integration.ca_database import Database
+from tests.integration.ca_webhook import KIND, Judge
 from tests.integration.rotation_app import ROOT
 
 OLD, NEW = "CN=web-ca", "CN=web-ca g2"
@@ -142,3 +148,153 @@ def test_taken_back_from_the_middle_and_a_naive_swap_for_the_control(
     while shop.counts()["failed"] < 10:
         assert time.monotonic() < end, shop.counts()
         time.sleep(0.5)
+
+
+@pytest.mark.rig
+def test_postgresql_and_its_clients_check_each_other_whole_through_a_rotation(cluster: Cluster, namespace: str) -> None:
+    database = Database.make(cluster, namespace).deploy()
+    database.wait_counts(10)
+    before = database.server_pods()
+    found = database.rotate()
+    counts = database.wait_counts(20)
+    assert (counts["failed"], counts["why"]) == (0, [])
+    assert counts["ok"] > 100
+    assert (found["phase"], database.trust()) == ("DONE", [NEW])
+    assert database.server_pods() == before
+    assert [database.leaf(name).issuer.rfc4514_string() for name in ("web-tls", "client-tls")] == [NEW, NEW]
+    rows = {(row["phase"], row["subject"].partition("/")[2], row["how"], row["ok"]) for row in found["evidence"]}
+    assert ("TRUST_PROVEN", "Deployment/web", "reload", True) in rows
+    assert ("TRUST_PROVEN", "Deployment/client", "restart", True) in rows
+    answers = {row["subject"].partition(": ")[2]: row for row in found["evidence"] if row["phase"] == "NEGATIVE_OK"}
+    assert answers["new CA"]["why"] == "PostgreSQL R 0"
+    assert answers["old CA turned away"]["ok"] is True
+    proof = [row for leaf in found["leaves"] for row in leaf["proof"] if row["path"] == "in_cluster" and row["ok"]]
+    assert [row["status"].split()[:2] for row in proof] == [["PostgreSQL", "E"]]  # a stranger: by its own protocol
+
+
+@pytest.fixture
+def judge(cluster: Cluster, namespace: str) -> Iterator[Judge]:
+    yield Judge.make(cluster, namespace).deploy()
+    cluster.kubectl("delete", KIND, namespace)
+
+
+def rotate_ca(shop: Shop, work: Path, given: dict[str, Any], *arguments: str) -> str:
+    """What ``ansible-playbook knowngood.kube.rotate_ca`` prints to a user."""
+    variables = {
+        "knowngood_ca": {"ca_secret": f"{shop.namespace}/web-ca", "generation": 2, "soak": "1s", **given},
+        "knowngood_probe_image": shop.cluster.image(),
+        "knowngood_state_namespace": shop.namespace,
+        "ansible_python_interpreter": sys.executable,
+    }
+    (work / "vars.json").write_text(json.dumps(variables))
+    program = [sys.executable, "-m", "ansible", "playbook", "knowngood.kube.rotate_ca", "-i", "localhost,"]
+    settings = {
+        "K8S_AUTH_KUBECONFIG": shop.kubeconfig or str(shop.cluster.kubeconfig),
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".ac"),
+        "ANSIBLE_NOCOLOR": "true",
+    }
+    done = subprocess.run(
+        [*program, "-e", f"@{work / 'vars.json'}", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **settings},
+        check=False,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    assert "PRIVATE KEY" not in done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.rig
+def test_a_webhook_is_called_while_the_playbook_rotates_its_bundle_and_no_admission_fails(
+    judge: Judge, user: Callable[..., Any], tmp_path: Path
+) -> None:
+    old = judge.cluster.get("configmap", "trust", "-n", judge.namespace)["data"]["ca.crt"]
+    name = f"u-{judge.namespace}"
+    someone = user(name=name, manifests=granted(judge, name))
+    played = replace(judge, kubeconfig=str(someone.kubeconfig))
+    with judge.called() as admissions:
+        admissions.wait(10)
+        told = rotate_ca(played, tmp_path, {}, "-e", "knowngood_ca_phase=TRUST_BOTH")
+        assert "TRUST_BOTH" in told
+        assert bundle_of(judge.cluster, judge.namespace) == [OLD, NEW]
+        told = rotate_ca(played, tmp_path, {})
+        admissions.wait(10)
+    assert admissions.failed == []
+    assert "changed=1" in told
+    assert "changed=0" in rotate_ca(played, tmp_path, {})
+    found = judge.rotate(webhooks=True, leaves=(), mutual=())
+    assert not found["changed"]
+    assert (found["phase"], bundle_of(judge.cluster, judge.namespace)) == ("DONE", [NEW])
+    assert judge.leaf("web-tls").issuer.rfc4514_string() == NEW
+    seen = {(row["phase"], row["level"], row["how"], row["ok"]) for row in found["evidence"] if KIND in row["subject"]}
+    assert seen == {("TRUST_PROVEN", "T1", "object", True), ("OLD_DISTRUSTED", "T1", "object", True)}
+    judge.cluster.apply(judge.configuration(old))  # the control: who trusts the old one alone cannot call it any more
+    with judge.called() as cut_off:
+        end = time.monotonic() + 60
+        while not cut_off.failed:
+            assert time.monotonic() < end, cut_off
+            time.sleep(0.1)
+    assert "certificate signed by unknown authority" in cut_off.failed[0]
+
+
+@pytest.mark.rig
+def test_a_ca_that_cert_manager_keeps_is_rotated_through_it_and_back(
+    cluster: Cluster, namespace: str, audit: AuditLog, user: Callable[..., Any]
+) -> None:
+    shop = KeptShop.make(cluster, namespace)
+    shop.deploy()
+    shop.wait_counts(10)
+    name = f"u-{namespace}"
+    someone = user(name=name, manifests=granted(shop, name))
+    shop, mark = replace(shop, kubeconfig=str(someone.kubeconfig)), audit.mark()
+    half = shop.rotate(phase="LEAVES_REISSUED")
+    assert (half["phase"], shop.signs(), shop.certificates()) == (
+        "LEAVES_REISSUED",
+        "ca-g2",
+        ["ca", "ca-g2", "client", "web"],
+    )
+    assert [shop.leaf(name).issuer.rfc4514_string() for name in ("web-tls", "client-tls")] == [NEW, NEW]
+    shop.engine().undo(half["operation"])
+    assert (shop.trust(), shop.signs(), shop.certificates()) == ([OLD], "web-ca", ["ca", "client", "web"])
+    assert [shop.leaf(name).issuer.rfc4514_string() for name in ("web-tls", "client-tls")] == [OLD, OLD]
+    found = shop.rotate()
+    counts = shop.wait_counts(20)
+    assert (counts["failed"], counts["why"]) == (0, [])
+    assert (found["phase"], shop.trust(), shop.signs()) == ("DONE", [NEW], "ca-g2")
+    assert [shop.leaf(name).issuer.rfc4514_string() for name in ("web-tls", "client-tls")] == [NEW, NEW]
+    assert any("cert-manager puts the new CA there" in text for text in found["unproven"])
+    verbs = {one.verb for one in audit.writes(name, mark) if one.permission[1] == "secrets"}
+    assert verbs == {"delete"}  # of the generation that was taken back; none is written
+    again = shop.rotate()
+    assert (again["changed"], again["operation"]) == (False, found["operation"])
+
+
+@pytest.mark.rig
+def test_a_compromised_ca_is_given_up_by_the_playbook_and_its_cost_said_first(shop: Shop, tmp_path: Path) -> None:
+    shop.wait_counts(10)
+    mutual = [{"service": "web", "client_secret": "client-tls", "server_name": "web"}]
+    given = {"compromised": True, "mutual_tls": mutual, "leaves": [{"secret": "client-tls", "role": "client"}]}
+    told = rotate_ca(shop, tmp_path, given, "-e", "knowngood_ca_phase=NEW_CA")
+    assert "no way back" in told
+    assert (shop.trust(), shop.counts()["failed"]) == ([OLD], 0)
+    told = rotate_ca(shop, tmp_path, given)
+    assert "changed=1" in told
+    assert shop.trust() == [NEW]
+    assert [shop.leaf(name).issuer.rfc4514_string() for name in ("web-ca", "web-tls", "client-tls")] == [NEW] * 3
+    down = shop.counts()
+    after = shop.wait_counts(20)
+    assert down["failed"] > 0  # what was said: there is no overlap
+    assert after["failed"] == down["failed"]
+    found = shop.rotate(compromised=True)
+    assert (found["changed"], found["phase"]) == (False, "DONE")
+    assert 0 < found["downtime_s"] < 300
+    answers = {row["subject"].partition(": ")[2]: row for row in found["evidence"] if row["phase"] == "NEGATIVE_OK"}
+    assert (answers["new CA"]["ok"], answers["old CA turned away"]["ok"]) == (True, True)
+    labels = "knowngood.io/role=denied"
+    assert len(shop.cluster.get("configmaps", "-n", shop.namespace, "-l", labels)["items"]) == 1
+    names = [one["metadata"]["name"] for one in shop.cluster.get("secrets", "-n", shop.namespace)["items"]]
+    assert sorted(names) == ["client-tls", "web-ca", "web-tls"]
+    with pytest.raises(Conflict, match="compromised and was given up"):
+        shop.engine().undo(found["operation"])

@@ -100,6 +100,11 @@ _CAPABILITIES: dict[str, tuple[tuple[str, str, str, str, str], ...]] = {
         (CLUSTER, "", "persistentvolumes", "watch patch", ""),
         (CLUSTER, "storage.k8s.io", "volumeattachments", "list", ""),
     ),
+    # a CA that cert-manager keeps: its next generation, and whom the Issuer signs with
+    "issuer": (
+        (APP, "cert-manager.io", "certificates", "list create delete", ""),
+        (APP, "cert-manager.io", "issuers", "get patch", ""),
+    ),
     "certificates": (
         (APP, "", "secrets", "get list create update delete", ""),
         (APP, "", "services", "get list", ""),
@@ -150,7 +155,7 @@ _PLAYBOOKS: dict[str, tuple[str, ...]] = {
     "preflight": ("look",),
     "backup": ("look", "journal", "snapshot", "group", "exec"),
     "restore": ("look", "journal", *_RESTORE),
-    "rotate_ca": ("look", "journal", "trust", *_ROTATION),
+    "rotate_ca": ("look", "journal", "clear", "trust", "issuer", *_ROTATION),
     "rotate_certificates": ("look", "journal", "trial", *_ROTATION),
     "maintenance": ("look", "journal", "clear", "snapshot", "group", "retire", *_ROTATION),
     "incident_response": ("look", "journal", "isolate", *_RESTORE, *_ROTATION),

@@ -17,19 +17,14 @@ from .._core.clock import Clock
 from .._core.operation import Action, Engine
 from .._core.progress import Reporter
 from .blue_green import Green, Remove, Switch, SwitchBack
-from .ca_steps import (
-    CaBaseline,
-    CaStage,
-    CaTrust,
-    Destroy,
-    Distrust,
-    Leaves,
-    Negative,
-    ProveTrust,
-    Reissue,
-    Try,
-    Unused,
-)
+from .ca_bridge import Unbridge
+from .ca_compromised_steps import Prepare, ProveLeaf, Swap
+from .ca_compromised_steps import Renew as RenewAll
+from .ca_issuer import DestroyKept
+from .ca_kept import Point, StageKept
+from .ca_leaves import Leaves, Reissue, Unused
+from .ca_probes import CaBaseline, Negative
+from .ca_steps import CaStage, CaTrust, Destroy, Distrust, ProveTrust, Try
 from .canary import Canary
 from .certmanager import Renew
 from .csr import Ask
@@ -105,4 +100,12 @@ def ca_actions(tools: Tools, leaves: Leaves) -> dict[str, Action]:
         "tls.ca_distrust": Distrust(tools),
         "tls.ca_negative": Negative(tools),
         "tls.ca_destroy": Destroy(tools),
+        "tls.ca_stage_kept": StageKept(tools),
+        "tls.ca_point": Point(reissue),
+        "tls.ca_destroy_kept": DestroyKept(tools),
+        "tls.ca_unbridge": Unbridge(tools),
+        "tls.ca_prepare": Prepare(tools),
+        "tls.ca_swap": Swap(tools),
+        "tls.ca_renew": RenewAll(tools),
+        "tls.ca_prove": ProveLeaf(tools),
     }

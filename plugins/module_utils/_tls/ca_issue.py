@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from .authority import Authority
-from .certificates import Certificate, extension, read_der
-from .issue import BACKDATE, Issued, kept_extensions, key_kind, signature_kind
+from .certificates import Certificate, bundle, extension, read_der
+from .issue import BACKDATE, Issued, issuer_key, kept_extensions, key_kind, signature_kind, validity
 from .keys import SAME, new_key, read_key, spki_of, weakness, write_key
 from .path import ca_problems
 
@@ -31,8 +32,13 @@ _COMMON_NAME_LIMIT = 64
 
 def generation_of(certificate: Certificate) -> int:
     """The generation in its common name; 1 where there is none."""
-    found = _GENERATION.match(_common_name(certificate.x509().subject))
+    found = _GENERATION.match(common_name(certificate))
     return int(found.group("number")) if found else 1
+
+
+def common_name(certificate: Certificate) -> str:
+    """The (last) common name of its subject, empty where there is none."""
+    return _common_name(certificate.x509().subject)
 
 
 def _common_name(name: x509.Name) -> str:
@@ -42,17 +48,20 @@ def _common_name(name: x509.Name) -> str:
     return str(found[-1].value) if found else ""
 
 
-def name_of(name: x509.Name, generation: int) -> x509.Name:
-    """The name with that generation in its (last) common name, which is shortened where it has to be."""
-    from cryptography import x509
-    from cryptography.x509.oid import NameOID
-
-    old = _common_name(name)
+def next_common_name(old: str, generation: int) -> str:
+    """``shop-ca g2`` after ``shop-ca``; shortened where it has to be (RFC 5280, upper bounds: 64)."""
     found = _GENERATION.match(old)
     tail = f" g{generation}"
     base = (found.group("base") or "") if found else old
-    text = (base[: _COMMON_NAME_LIMIT - len(tail)] + tail).strip()
-    common = x509.NameAttribute(NameOID.COMMON_NAME, text)
+    return (base[: _COMMON_NAME_LIMIT - len(tail)] + tail).strip()
+
+
+def name_of(name: x509.Name, generation: int) -> x509.Name:
+    """The name with that generation in its (last) common name."""
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
+    common = x509.NameAttribute(NameOID.COMMON_NAME, next_common_name(_common_name(name), generation))
     attributes = list(name)
     places = [at for at, attribute in enumerate(attributes) if attribute.oid == NameOID.COMMON_NAME]
     if places:
@@ -62,38 +71,60 @@ def name_of(name: x509.Name, generation: int) -> x509.Name:
     return x509.Name(attributes)
 
 
-def make_ca(old: Certificate, now: dt.datetime, generation: int, *, key_format: str, kind: str = SAME) -> Issued:
-    """A new self-signed CA like ``old``. Raises BadInput for a kind of key that cannot be made."""
+def make_ca(
+    old: Certificate,
+    now: dt.datetime,
+    generation: int,
+    *,
+    key_format: str,
+    kind: str = SAME,
+    parent: Authority | None = None,
+) -> Issued:
+    """A new CA like ``old``: self-signed, or signed by the ``parent``, which it does not outlive.
+
+    Raises BadInput for a kind of key that cannot be made, and for a parent that leaves no time.
+    """
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding
 
     key = new_key(key_kind(old, kind))
-    begin = now.astimezone(dt.UTC).replace(microsecond=0) - BACKDATE
+    begin, end = _span(old, now, parent)
     parsed = old.x509()
     name = name_of(parsed.subject, generation)
     builder = (
         x509.CertificateBuilder()
         .subject_name(name)
-        .issuer_name(name)
+        .issuer_name(parent.certificate.x509().subject if parent else name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(begin)
-        .not_valid_after(begin + (old.not_after - old.not_before))
+        .not_valid_after(end)
     )
     for kept in kept_extensions(parsed, key):
         builder = builder.add_extension(kept.value, kept.critical)
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     builder = builder.add_extension(identifier, critical=False)
     own = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
-    builder = builder.add_extension(own, critical=False)
-    digest, padding = signature_kind(parsed, key)
-    signed: Any = builder.sign(key, digest, **padding)
+    builder = builder.add_extension(issuer_key(parent.certificate.x509()) if parent else own, critical=False)
+    signer = parent.key if parent else key
+    digest, padding = signature_kind(parsed, signer)
+    signed: Any = builder.sign(signer, digest, **padding)
     certificate = read_der(signed.public_bytes(Encoding.DER))
-    return Issued(certificate, certificate.pem(), write_key(key, key_format))
+    above = parent.intermediates if parent else ()
+    return Issued(certificate, bundle((certificate, *above)), write_key(key, key_format))
 
 
-def ca_lint(old: Certificate, new: Issued, now: dt.datetime) -> tuple[str, ...]:
-    """Why the new CA must not sign anything; nothing when it may."""
+def _span(old: Certificate, now: dt.datetime, parent: Authority | None) -> tuple[dt.datetime, dt.datetime]:
+    if parent is not None:
+        return validity(old, parent, now)
+    begin = now.astimezone(dt.UTC).replace(microsecond=0) - BACKDATE
+    return begin, begin + (old.not_after - old.not_before)
+
+
+def ca_lint(old: Certificate, new: Issued, now: dt.datetime, above: Iterable[Certificate] = ()) -> tuple[str, ...]:
+    """Why the new CA must not sign anything; nothing when it may. ``above``: where the signer of one that is no root is
+    looked for.
+    """
     from cryptography import x509
 
     made = new.certificate
@@ -107,8 +138,10 @@ def ca_lint(old: Certificate, new: Issued, now: dt.datetime) -> tuple[str, ...]:
         problems.append("the key is not new")
     if made.subject == old.subject or generation_of(made) <= generation_of(old):
         problems.append("the name does not tell it from the old one")
-    if not (made.self_issued and made.signed_by(made)):
+    if is_root(old) and not is_root(made):
         problems.append("it is not self-signed")
+    if not is_root(old) and not (made.issuer == old.issuer and any(made.signed_by(one) for one in above)):
+        problems.append("it is not signed by the CA that signed the old one")
     if not made.ski or made.ski == old.ski:
         problems.append("it has no subject key identifier of its own")
     authority = extension(parsed, x509.AuthorityKeyIdentifier)
@@ -126,6 +159,6 @@ def _length(certificate: Certificate) -> float:
     return float("inf") if basic is None or basic.path_length is None else float(basic.path_length)
 
 
-def self_signed(ca: Authority) -> bool:
-    """Is it a root, which its users trust themselves?"""
-    return ca.certificate.self_issued and ca.certificate.signed_by(ca.certificate)
+def is_root(certificate: Certificate) -> bool:
+    """Is it self-signed, so that its users trust it itself?"""
+    return certificate.self_issued and certificate.signed_by(certificate)

@@ -10,20 +10,26 @@ PRIVATE to this collection.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from .._cluster.client import Cluster, Object
 from .._cluster.kinds import named
 from .._core.errors import BadInput, KnownGoodError, NotFound
-from .authority import authority
-from .ca_issue import self_signed
-from .ca_plan import SERVER, CaObserved, CaRequest, Leaf, due
+from .._core.plan import Json
+from .authority import Authority, authority
+from .ca_cross import refuse_unbridgeable
+from .ca_issue import generation_of, is_root
+from .ca_issuer import behind
+from .ca_plan import SERVER, CaObserved, CaRequest, Leaf, due, leaf_request
 from .certificates import Certificate
+from .emergency import denied_keys
+from .handshake import HTTP
 from .mutual import Mutual
 from .observe import Observer
-from .plan import Request, Target
+from .owner import CERT_MANAGER
+from .plan import Observed, Target
 from .rollout import obstacle
 from .secrets import CRT, KEY, OF, PREVIOUS, ROLE, TlsSecret, must_be_ours_to_write, read_secret, role_of
 from .services import tls_port
@@ -31,6 +37,7 @@ from .trust_stores import Store, listed, refuse_unwritable, sealed, stores_in
 from .trusters import Truster, scene
 from .workloads import RESTARTABLE
 
+RELOAD_WORDS = ("signal", "command", "container")
 _ROOM = 2048
 """What another CA's certificate may take in a store before it is made, in bytes."""
 
@@ -40,24 +47,25 @@ def look_at_ca(cluster: Cluster, request: CaRequest, now: dt.datetime) -> CaObse
     secret = ca_secret(cluster, request)
     why = due(secret.certificate, request, now)
     if not why:
-        kept = archives(cluster, request) if request.destroy_old_key else ()
-        return CaObserved(secret.uid, secret.certificate, archives=kept)
-    must_be_ours_to_write(secret)
+        left = archives(cluster, request) if request.destroy_old_key else ()
+        return CaObserved(secret.uid, secret.certificate, archives=left)
+    kept = behind(cluster, request.namespace, request.issuer) if request.issuer else None
+    if kept is None:
+        _refuse_kept(secret)
+        must_be_ours_to_write(secret)
     key_format = secret.key_format()
     ca = authority(secret.obj, now, secret.trust.certificates)
-    if not self_signed(ca):
-        raise BadInput(
-            "the CA is not a root",
-            where=ca.where,
-            why=f"it was signed by {ca.certificate.issuer}: those who trust that one need no new trust",
-            next="give it a new certificate from its issuer",
-        )
+    above = _parent(cluster, ca, request, now)
+    if request.bridge:
+        _refuse_unbridgeable(ca, request)
+    _refuse_given_up(cluster, ca.certificate, request)
     _refuse_short_overlap(ca.certificate, request, now)
     objects = listed(cluster, request.namespaces, webhooks=request.webhooks)
     stores = _stores(objects, ca.certificate, request)
-    leaves = _leaves(cluster, objects, ca.certificate, request, now)
+    leaves, observed = _observed(cluster, _leaves(objects, ca, request), request, now)
     trusters = _trusters(cluster, stores, request)
     _refuse_unrenewable(cluster, trusters, request)
+    _refuse_unknown_reloads(request, trusters, observed)
     waived = [f"{name}: waived, nothing is known of it" for name in request.waive]
     keystores = [f"{ref}: a key store, not looked into" for ref in sealed(objects)]
     return CaObserved(
@@ -70,7 +78,10 @@ def look_at_ca(cluster: Cluster, request: CaRequest, now: dt.datetime) -> CaObse
         trusters=trusters,
         leaves=leaves,
         mutual=tuple(_mutual(cluster, given, request) for given in request.mutual),
-        unknown=(*waived, *keystores),
+        unknown=(*waived, *keystores, *_out_of_reach(objects, ca.certificate, request)),
+        parent=above,
+        issuer_of=None if kept is None else kept.to_dict(request.generation or generation_of(ca.certificate) + 1),
+        observed=observed if request.compromised else (),
     )
 
 
@@ -90,8 +101,66 @@ def archives(cluster: Cluster, request: CaRequest) -> tuple[tuple[str, str], ...
     return tuple(sorted((meta["name"], meta["uid"]) for meta in mine))
 
 
+def _refuse_unbridgeable(ca: Authority, request: CaRequest) -> None:
+    if request.issuer or not is_root(ca.certificate):
+        raise BadInput(
+            "there is no place for a bridge",
+            where=ca.where,
+            why="cert-manager writes what is sent with its leaves" if request.issuer else "the root above it stays",
+            next="leave bridge out",
+        )
+    refuse_unbridgeable(ca.certificate, ca.where)
+
+
+def _parent(cluster: Cluster, ca: Authority, request: CaRequest, now: dt.datetime) -> Mapping[str, Json] | None:
+    """The CA that has to sign the next generation; None of a root, and where cert-manager sees to it itself."""
+    if is_root(ca.certificate):
+        return None
+    signer = ca.certificate.issuer
+    if request.compromised:
+        raise BadInput(
+            "the CA is not a root: taking trust away does not end it",
+            where=ca.where,
+            why=f"whoever trusts {signer} trusts it as well, until it is revoked",
+            next="revoke it there, and rotate its leaves; or give up the root",
+        )
+    if request.issuer:
+        return None
+    if not request.parent:
+        raise BadInput(
+            "the CA is not a root",
+            where=ca.where,
+            why=f"it was signed by {signer}: those who trust that one need no new trust",
+            next="name the Secret of the CA that signed it in parent_secret",
+        )
+    namespace, _slash, name = request.parent.partition("/")
+    found = cluster.find("Secret", name, namespace)
+    if found is None:
+        raise NotFound(f"no CA Secret {request.parent}", where=cluster.server, next="check parent_secret")
+    above = authority(found, now)
+    if not ca.certificate.signed_by(above.certificate):
+        raise BadInput(
+            "the CA was not signed by the one in parent_secret",
+            where=f"{ca.where}, {above.where}",
+            why=f"its issuer is {signer}, that is {above.certificate.subject}",
+        )
+    return {"namespace": namespace, "name": name, "fingerprint": above.certificate.fingerprint}
+
+
+def _refuse_given_up(cluster: Cluster, old: Certificate, request: CaRequest) -> None:
+    """A CA that somebody has given up is not trusted for the time of an overlap."""
+    if not request.compromised and old.spki in denied_keys(cluster, request.state_namespace):
+        raise BadInput(
+            "the CA's key is on the deny-list: an overlap would go on trusting it",
+            where=f"CA Secret {request.ref}",
+            next="rotate it with compromised: true",
+        )
+
+
 def _refuse_short_overlap(old: Certificate, request: CaRequest, now: dt.datetime) -> None:
     """The old CA has to live as long as both are trusted."""
+    if request.compromised:
+        return
     left = (old.not_after - now).total_seconds()
     if left < request.overlap_s:
         raise BadInput(
@@ -103,8 +172,9 @@ def _refuse_short_overlap(old: Certificate, request: CaRequest, now: dt.datetime
 
 
 def _stores(objects: Sequence[Object], old: Certificate, request: CaRequest) -> tuple[Store, ...]:
-    found = [store for store in stores_in(objects, old.spki) if store.where not in request.waive]
-    if not found:
+    there = stores_in(objects, old.spki, kept=bool(request.issuer))
+    found = [store for store in there if store.where not in request.waive]
+    if not found and is_root(old):
         raise BadInput(
             "nobody is seen to trust this CA",
             where=f"namespaces {', '.join(request.namespaces)}",
@@ -118,11 +188,33 @@ def _stores(objects: Sequence[Object], old: Certificate, request: CaRequest) -> 
     return tuple(found)
 
 
+def _refuse_kept(secret: TlsSecret) -> None:
+    if secret.owner.kind == CERT_MANAGER:
+        raise BadInput(
+            "cert-manager keeps this CA",
+            where=f"CA Secret {secret.ref}",
+            why=f"owner: {secret.owner.name}",
+            next="name the Issuer that signs with it in ca_issuer",
+        )
+
+
+def _out_of_reach(objects: Sequence[Object], old: Certificate, request: CaRequest) -> list[str]:
+    """Where cert-manager itself puts the CA: it changes with the certificate beside it, at once."""
+    if not request.issuer:
+        return []
+    mine = {store.ref for store in stores_in(objects, old.spki, kept=True)}
+    left = [store for store in stores_in(objects, old.spki) if store.ref not in mine and store.name != request.secret]
+    return [f"{store.ref}: cert-manager puts the new CA there with the new leaf, without overlap" for store in left]
+
+
 # -- leaves ------------------------------------------------------------------------------------------------------
 
 
-def issued_by(objects: Iterable[Object], ca: Certificate) -> tuple[TlsSecret, ...]:
-    """TLS Secrets whose chain holds a certificate that this CA signed, the CA's own and our copies left out."""
+def issued_by(objects: Iterable[Object], ca: Certificate, between: Collection[str] = ()) -> tuple[TlsSecret, ...]:
+    """TLS Secrets whose chain holds a certificate that this CA signed, the CA's own and our copies left out.
+
+    ``between``: keys of CAs that do not count, as they are bridges.
+    """
     found = []
     for obj in objects:
         if obj["kind"] != "Secret" or not (obj.get("data") or {}).get(CRT) or role_of(obj):
@@ -132,20 +224,19 @@ def issued_by(objects: Iterable[Object], ca: Certificate) -> tuple[TlsSecret, ..
         except KnownGoodError:  # what cannot be read is nobody's leaf; the inventory names it
             continue
         chain = secret.chain.certificates
-        if any(c.issuer == ca.subject and c.spki != ca.spki and c.signed_by(ca) for c in chain):
+        if any(c.issuer == ca.subject and c.spki not in {ca.spki, *between} and c.signed_by(ca) for c in chain):
             found.append(secret)
     return tuple(sorted(found, key=lambda secret: secret.ref))
 
 
-def _leaves(
-    cluster: Cluster, objects: Sequence[Object], old: Certificate, request: CaRequest, now: dt.datetime
-) -> tuple[Leaf, ...]:
-    """What the CA issued, by its signature; declared ones with what was declared. Each is fit to be issued anew."""
+def _leaves(objects: Sequence[Object], ca: Authority, request: CaRequest) -> tuple[Leaf, ...]:
+    """What the CA issued, by its signature; declared ones with what was declared."""
+    known = {certificate.spki for certificate in ca.path}
     declared = {leaf.target.ref: leaf for leaf in request.leaves}
     found: dict[str, Leaf] = {}
-    for secret in issued_by(objects, old):
+    for secret in issued_by(objects, ca.certificate):
         where = f"Secret {secret.ref}"
-        if secret.certificate.ca or len([c for c in secret.chain.certificates if c.spki != old.spki]) > 1:
+        if secret.certificate.ca or len([c for c in secret.chain.certificates if c.spki not in known]) > 1:
             raise BadInput(
                 "there is another CA between this one and its leaves",
                 where=where,
@@ -164,15 +255,25 @@ def _leaves(
             where=", ".join(missing),
             next="check leaves and namespaces",
         )
-    observer = Observer(cluster, leaf_request(request, tuple(leaf.target for leaf in found.values())), now)
-    for leaf in found.values():
-        observer.look(leaf.target)
     return tuple(found.values())
 
 
-def leaf_request(request: CaRequest, targets: tuple[Target, ...]) -> Request:
-    """The request that each leaf's rotation will be, to find out now what would refuse it then."""
-    return Request(targets, request.ref, force=True, new_issuer=True, probe_image=request.probe_image)
+def _observed(
+    cluster: Cluster, leaves: Sequence[Leaf], request: CaRequest, now: dt.datetime
+) -> tuple[tuple[Leaf, ...], tuple[Observed, ...]]:
+    """Each leaf, with how its servers reload, and as its rotation will see it. Raises what would refuse it then."""
+    reloads, found, seen = _reloads(request), [], []
+    observer = Observer(cluster, leaf_request(request, tuple(leaf.target for leaf in leaves)), now)
+    for leaf in leaves:
+        users = [f"{leaf.target.namespace}/{c.ref}" for c in observer.consumers(leaf.target)]
+        ways = [reloads.get(name) for name in users]
+        # One way for all of its users, or none: a restart does for those that would have loaded it as well.
+        told = ways[0] if ways and all(way == ways[0] for way in ways) else None
+        target = replace(leaf.target, reload=told)
+        observer.request = leaf_request(request, (target,))
+        found.append(replace(leaf, target=target))
+        seen.append(observer.look(target))
+    return tuple(found), tuple(seen)
 
 
 # -- those who trust ---------------------------------------------------------------------------------------------
@@ -189,8 +290,31 @@ def _trusters(cluster: Cluster, stores: Sequence[Store], request: CaRequest) -> 
             f"rereads names who uses no trust store: {', '.join(unknown)}",
             why=f"those that do: {', '.join(sorted(known)) or 'none'}",
         )
-    rereads = {_full(name, request) for name in request.rereads}
-    return tuple(replace(t, rereads=t.where in rereads) for t in found)
+    # A process that goes on holds sessions which were begun with the old CA.
+    rereads = set() if request.compromised else {_full(name, request) for name in request.rereads}
+    reloads = _reloads(request)
+    return tuple(replace(t, rereads=t.where in rereads, reload=reloads.get(t.where)) for t in found)
+
+
+def _reloads(request: CaRequest) -> dict[str, Mapping[str, Json]]:
+    """How workloads are told to load files, by ``namespace/Kind/name``; nobody is where a CA is compromised."""
+    if request.compromised:
+        return {}
+    return {
+        _full(str(one["workload"]), request): {word: one[word] for word in RELOAD_WORDS if one.get(word)}
+        for one in request.reloads
+    }
+
+
+def _refuse_unknown_reloads(request: CaRequest, trusters: Sequence[Truster], leaves: Sequence[Observed]) -> None:
+    known = {truster.where for truster in trusters}
+    known |= {f"{leaf.target.namespace}/{consumer.ref}" for leaf in leaves for consumer in leaf.consumers}
+    unknown = sorted(set(_reloads(request)) - known)
+    if unknown:
+        raise BadInput(
+            f"reloads names who uses no trust store and no leaf: {', '.join(unknown)}",
+            why=f"those that do: {', '.join(sorted(known)) or 'none'}",
+        )
 
 
 def _full(name: str, request: CaRequest) -> str:
@@ -233,4 +357,14 @@ def _mutual(cluster: Cluster, given: Mapping[str, Any], request: CaRequest) -> M
     read_secret(client)
     port = tls_port(found, given.get("port"))
     name = given.get("server_name") or f"{given['service']}.{namespace}.svc"
-    return Mutual(namespace, port.service, port.address, port.port, name, given["client_secret"])
+    return Mutual(
+        namespace,
+        port.service,
+        port.address,
+        port.port,
+        name,
+        given["client_secret"],
+        given.get("protocol") or HTTP,
+        given.get("user") or "",
+        given.get("database") or "postgres",
+    )

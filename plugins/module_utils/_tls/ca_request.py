@@ -17,16 +17,41 @@ from .._core.errors import BadInput
 from .ca_plan import CaRequest, Leaf
 from .keys import SAME
 from .plan import Target
+from .request import reload_in
 
 
 def ca_request(params: Mapping[str, Any]) -> CaRequest:
     """Checks what the argument specification cannot. Raises BadInput."""
-    namespace, slash, name = params["ca_secret"].partition("/")
+    issuer = params.get("ca_issuer") or ""
+    option, given = ("ca_issuer", issuer) if issuer else ("ca_secret", params["ca_secret"])
+    namespace, slash, name = given.partition("/")
     if not slash or not namespace or not name or "/" in name:
-        raise BadInput("ca_secret is not a name", why=f"got {params['ca_secret']!r}", next="namespace/name")
+        raise BadInput(f"{option} is not a name", why=f"got {given!r}", next="namespace/name")
     generation = params.get("generation")
     if generation is not None and generation < 1:
         raise BadInput("generation is not a number from 1 on", why=f"got {generation}")
+    compromised = bool(params.get("compromised"))
+    parent = params.get("parent_secret") or ""
+    if parent and parent.count("/") != 1:
+        raise BadInput("parent_secret is not a name", why=f"got {parent!r}", next="namespace/name")
+    if compromised and params.get("bridge"):
+        raise BadInput(
+            "there is no bridge from a compromised CA",
+            why="who trusts the old one would go on doing so",
+            next="leave bridge out",
+        )
+    if compromised and issuer:
+        raise BadInput(
+            "a CA that cert-manager keeps is not given up here",
+            why="cert-manager would go on with its Secret while it is replaced",
+            next="let cert-manager renew it with a new key, and rotate the leaves as an emergency",
+        )
+    if compromised and generation is None:
+        raise BadInput(
+            "a compromised CA is given up for a generation that is named",
+            why="asked again, the CA that took its place would be given up as well",
+            next="set generation",
+        )
     expiring = params.get("expiring_within")
     leaves = tuple(_leaf(given, namespace) for given in params.get("leaves") or ())
     names = [leaf.target.ref for leaf in leaves]
@@ -35,13 +60,17 @@ def ca_request(params: Mapping[str, Any]) -> CaRequest:
         raise BadInput("leaves names a Secret twice", why=", ".join(twice))
     return CaRequest(
         namespace=namespace,
-        secret=name,
+        secret="" if issuer else name,
+        parent=parent,
+        bridge=bool(params.get("bridge")),
+        issuer=name if issuer else "",
         namespaces=tuple(dict.fromkeys([namespace, *(params.get("namespaces") or ())])),
         generation=generation,
         expiring_within_s=None if expiring is None else seconds(expiring, "expiring_within"),
         leaves=leaves,
         mutual=tuple(dict(given) for given in params.get("mutual_tls") or ()),
         rereads=tuple(params.get("rereads") or ()),
+        reloads=tuple(_told(given) for given in params.get("reloads") or ()),
         waive=tuple(params.get("waive") or ()),
         webhooks=bool(params["webhooks"]),
         key=params.get("key") or SAME,
@@ -53,7 +82,15 @@ def ca_request(params: Mapping[str, Any]) -> CaRequest:
         wait_timeout_s=float(params["wait_timeout"]),
         keep_previous_s=seconds(params["keep_previous_for"], "keep_previous_for"),
         destroy_old_key=bool(params["destroy_old_key"]),
+        compromised=compromised,
+        state_namespace=params.get("state_namespace") or "",
     )
+
+
+def _told(given: Mapping[str, Any]) -> dict[str, Any]:
+    """How a workload is told to load its files. Raises BadInput."""
+    how = reload_in(given, f"reloads: {given['workload']}")
+    return {**how, "workload": given["workload"]}
 
 
 def _leaf(given: Mapping[str, Any], namespace: str) -> Leaf:

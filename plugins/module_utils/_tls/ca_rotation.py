@@ -16,14 +16,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from .._cluster.client import Cluster
-from .._core.clock import Clock
+from .._core.clock import Clock, parse_time
 from .._core.operation import Engine, Outcome
 from .._core.plan import Json, Plan
 from .._core.ports import DONE as ENTRY_DONE
 from .._core.ports import TO_DO, Operation
+from .ca_compromised import give_up
+from .ca_issuer import behind
 from .ca_look import look_at_ca
-from .ca_plan import DONE, KIND, PHASES, CaObserved, CaRequest, first_after, plan, reached
+from .ca_plan import DONE, KIND, NEGATIVE_OK, CaObserved, CaRequest, first_after, phases_of, plan, reached
 from .plan import step_name
+from .rotation import unproven_in
 
 _Results = Mapping[str, Mapping[str, Json]]
 
@@ -39,8 +42,10 @@ def rotate_ca(
     there = marked.unfinished(KIND, request.plan_key, planning=check_mode)
     if there is not None:
         return _go_on(engine, there, phase, check_mode)
+    if request.issuer:
+        request = replace(request, secret=behind(cluster, request.namespace, request.issuer).secret)
     seen = look_at_ca(cluster, request, clock.now())
-    made = plan(request, seen)
+    made = give_up(request, seen) if request.compromised else plan(request, seen)
     if made.empty:
         return report(Outcome(False, made, marked.ended(KIND, request.plan_key)), seen)
     before = first_after(made, phase)
@@ -70,10 +75,12 @@ def report(outcome: Outcome, seen: CaObserved | None) -> dict[str, Json]:
     """What the door returns. ``seen`` is None where an operation went on with what it had planned."""
     operation, made = outcome.operation, outcome.plan
     results: _Results = operation.results if operation else {}
-    shown = _with_states(made, operation)
+    rows = _with_states(made, operation)
     evidence = [dict(row) for result in results.values() for row in result.get("evidence", ())]
     leaves = _leaves(operation, results)
-    unproven = [_said(row) for row in evidence if row["ok"] is None]
+    shown = {row["subject"] for row in evidence if row["phase"] == NEGATIVE_OK and row["ok"]}
+    untold = [row for row in evidence if row["how"] != "reload" or row["subject"] not in shown]
+    unproven = [_said(row) for row in untold if row["ok"] is None]
     unproven += [text for leaf in leaves for text in leaf["unproven"]]
     before, after = _ca(operation, made, results, seen)
     return {
@@ -88,8 +95,11 @@ def report(outcome: Outcome, seen: CaObserved | None) -> dict[str, Json]:
         "restarted": sorted(
             {row["subject"] for row in evidence if (row["level"], row["how"]) == ("T3", "restart") and row["ok"]}
         ),
+        "cost": _cost(operation.plan if operation else made),
+        "downtime_s": _downtime(operation),
+        "copies": [row for name, result in results.items() if name.startswith("leaks ") for row in result["copies"]],
         "failed_handshakes": sum(int(result.get("failed", 0)) for result in results.values()),
-        "plan": shown.shown(),
+        "plan": rows.shown(),
         "plan_hash": made.hash,
         "operation": operation.id if operation else "",
         "diff": {
@@ -116,7 +126,7 @@ def _phases(made: Plan, operation: Operation | None) -> list[dict[str, Json]]:
     """Each phase with its steps counted; a phase without steps has nothing to do."""
     found = []
     source = operation.plan if operation else made
-    for phase in PHASES:
+    for phase in phases_of(source):
         names = [step.name for step in source.steps if step.params["phase"] == phase]
         done = sum(operation.entry(name).state == ENTRY_DONE for name in names) if operation else 0
         found.append({"phase": phase, "steps": len(names), "done": done})
@@ -125,10 +135,9 @@ def _phases(made: Plan, operation: Operation | None) -> list[dict[str, Json]]:
 
 def _ca(operation: Operation | None, made: Plan, results: _Results, seen: CaObserved | None) -> tuple[str, str]:
     """Fingerprints of the old CA and of the new one, empty where it is not made."""
-    for name, result in results.items():
-        if name.startswith("stage ") and operation is not None:
-            old = next(str(step.params["old"]) for step in operation.plan.steps if step.name == name)
-            return old, str(result.get("fingerprint", ""))
+    for step in operation.plan.steps if operation else ():
+        if step.action in ("tls.ca_stage", "tls.ca_stage_kept") and step.name in results:
+            return str(step.params["old"]), str(results[step.name].get("fingerprint", ""))
     olds = [str(step.params["old"]) for step in made.steps if "old" in step.params]
     return (olds[0] if olds else seen.certificate.fingerprint if seen else ""), ""
 
@@ -136,11 +145,12 @@ def _ca(operation: Operation | None, made: Plan, results: _Results, seen: CaObse
 def _stores(made: Plan, operation: Operation | None) -> list[dict[str, Json]]:
     found = []
     for step in made.steps:
-        if step.action != "tls.ca_trust":
+        if step.action not in ("tls.ca_trust", "tls.ca_swap"):
             continue
         store = step.params["store"]
         ref = step.name.partition(" ")[2]
-        cut = operation is not None and operation.entry(step_name("distrust", ref)).state == ENTRY_DONE
+        last = step.name if step.action == "tls.ca_swap" else step_name("distrust", ref)
+        cut = operation is not None and operation.entry(last).state == ENTRY_DONE
         both = operation is not None and operation.entry(step.name).state == ENTRY_DONE
         state = "new" if cut else "both" if both else "old"
         found.append({**{k: store[k] for k in ("kind", "namespace", "name", "key")}, "state": state})
@@ -152,20 +162,37 @@ def _leaves(operation: Operation | None, results: _Results) -> list[dict[str, Js
         return []
     found = []
     for step in operation.plan.steps:
-        if step.action != "tls.ca_reissue":
+        if step.action not in ("tls.ca_reissue", "tls.ca_prepare"):
             continue
-        result, leaf = results.get(step.name, {}), step.params["leaf"]
+        result, leaf = results.get(step.name, {}), step.params.get("leaf") or step.params
+        target = f"{leaf['namespace']}/{leaf['secret']}"
+        proof = list(result.get("proof") or results.get(step_name("prove", target), {}).get("proof", ()))
         found.append(
             {
-                "target": f"{leaf['namespace']}/{leaf['secret']}",
+                "target": target,
                 "role": leaf["role"],
                 "new": result.get("fingerprint", ""),
-                "operation": result.get("operation", ""),
-                "proof": list(result.get("proof", ())),
-                "unproven": list(result.get("unproven", ())),
+                "operation": result.get("operation", operation.id if result else ""),
+                "proof": proof,
+                "unproven": list(result.get("unproven") or unproven_in(proof)),
             }
         )
     return found
+
+
+def _cost(made: Plan) -> list[str]:
+    """What giving up a CA costs; nothing for a rotation with overlap."""
+    return next((list(step.params["cost"]) for step in made.steps if "cost" in step.params), [])
+
+
+def _downtime(operation: Operation | None) -> float | None:
+    """Seconds from the first swap of trust to the end of the last proof, as the journal has them; None: not over."""
+    steps = operation.plan.steps if operation else ()
+    ends = [operation.entry(s.name) for s in steps if operation and s.action in ("tls.ca_swap", "tls.ca_prove")]
+    if not ends or any(entry.state != ENTRY_DONE for entry in ends):
+        return None
+    times = [parse_time(entry.at) for entry in ends]
+    return (max(times) - min(times)).total_seconds()
 
 
 def _said(row: Mapping[str, Json]) -> str:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The steps of a CA's rotation that are not those of a leaf: trust given, proven, taken away; leaves issued anew.
+"""The steps of a CA's rotation that are not those of a leaf: trust given, proven, taken away.
 
 Each looks at the cluster for what it needs to be true, so that a step that comes too early, or after somebody else's
 change, holds instead of cutting somebody off.
@@ -12,95 +12,28 @@ PRIVATE to this collection.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from .._cluster.probe import probe_pod
 from .._core.errors import BadInput, Conflict, NotProven, TimedOut
-from .._core.operation import AskedOfJournal, Context, Engine, LooksAgain, NothingToUndo
-from .._core.plan import Json, Step, digest
-from .._core.ports import UNDONE
-from .authority import authority
+from .._core.operation import AskedOfJournal, Context, NothingToUndo
+from .._core.plan import Json, Step
+from .authority import Authority, authority
+from .ca_cross import make_bridge
 from .ca_issue import ca_lint, make_ca
-from .ca_look import issued_by
-from .ca_plan import OLD_UNUSED, leaf_in
+from .ca_plan import OLD_UNUSED
+from .ca_probes import answered, behind, servers_in, settled
+from .ca_subject import CaSubject, issued
 from .certificates import Certificate, read_chain
-from .consumers import look
 from .generation import Stage, issued_in, put_aside
-from .inventory import BEHIND, drift, served_by
-from .issue import Issued, issue
-from .mutual import Answer, Mutual, ask
+from .issue import issue
 from .path import path_problems
-from .plan import KIND as LEAF_KIND
-from .plan import Request, Target
-from .rotation import rotate
-from .secrets import CRT, TlsSecret, must_be_ours_to_write, read_secret
+from .secrets import TlsSecret, must_be_ours_to_write
 from .subject import Subject, Tools
 from .trust import grown, holds, put_back, shrunk
-from .trust_proof import Wanted, arrive, objects, row
+from .trust_proof import arrive, objects
 from .trust_stores import Store, listed, stores_in
 from .trusters import Truster, scene
-
-Leaves = Callable[[], Engine]
-"""Makes the engine that rotates leaves: each is an operation of its own within this one."""
-
-
-@dataclass(frozen=True, slots=True)
-class CaSubject:
-    """The CA that a step is about."""
-
-    subject: Subject
-
-    @classmethod
-    def of(cls, tools: Tools, step: Step, context: Context) -> CaSubject:
-        return cls(Subject.of(tools, step, context))
-
-    @property
-    def params(self) -> Mapping[str, Json]:
-        return self.subject.params
-
-    @property
-    def tools(self) -> Tools:
-        return self.subject.tools
-
-    @property
-    def new_ca(self) -> Certificate:
-        return self._from_stage("new_pem")
-
-    @property
-    def old_ca(self) -> Certificate:
-        return self._from_stage("old_pem")
-
-    def _from_stage(self, key: str) -> Certificate:
-        text = str(self.subject.result("stage").get(key, ""))
-        found = read_chain(text.encode()).leaf
-        if found is None:
-            raise Conflict("the new CA was not made yet", where=self.subject.where)
-        return found
-
-    def wanted(self, stores: Sequence[Store] = ()) -> Wanted:
-        """What the stores hold now is to arrive. The mark of its restarts follows from the objects' versions: a text
-        that was written again, be it the same, needs processes that began after that.
-        """
-        read = {store.ref: store.read(self.tools.cluster) for store in stores}
-        versions = digest(sorted((ref, obj["metadata"]["resourceVersion"]) for ref, (obj, _text) in read.items()))
-        return Wanted(
-            phase=str(self.params["phase"]),
-            texts={ref: text for ref, (_obj, text) in read.items()},
-            mark=f"{self.subject.context.operation_id}.{versions[:8]}",
-            propagation_s=float(self.params["propagation_s"]),
-            timeout_s=float(self.params["timeout_s"]),
-        )
-
-    def trusters(self) -> tuple[Truster, ...]:
-        return tuple(Truster.from_dict(one) for one in self.params["trusters"])
-
-    def pair(self, fingerprint: str) -> TlsSecret | None:
-        """The CA's pair of that generation: in service, staged, or archived."""
-        for found in (self.subject.secret(), self.subject.staged(), self.subject.archive()):
-            if found is not None and found.certificate.fingerprint == fingerprint:
-                return found
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +47,9 @@ class CaStage(Stage):
         subject = Subject.of(self.tools, step, context)
         copy = subject.staged() or self._make(subject)
         secret = subject.secret()
-        problems = ca_lint(secret.certificate, issued_in(copy), self.tools.clock.now())
+        parent = parent_of(subject)
+        above = parent.path if parent else ()
+        problems = ca_lint(secret.certificate, issued_in(copy), self.tools.clock.now(), above)
         if problems:
             raise NotProven(
                 "the new CA is not fit to sign",
@@ -122,16 +57,16 @@ class CaStage(Stage):
                 why="; ".join(problems),
                 next="undo this operation",
             )
-        new = copy.certificate
-        return {
-            "secret": copy.name,
-            "fingerprint": new.fingerprint,
-            "spki": new.spki,
-            "subject": new.subject,
-            "key": new.key,
-            "new_pem": new.pem().decode(),
-            "old_pem": secret.certificate.pem().decode(),
-        }
+        facts = staged_facts(copy, secret.certificate)
+        return {**facts, **self._bridged(subject, secret, copy)}
+
+    def _bridged(self, subject: Subject, secret: TlsSecret, copy: TlsSecret) -> dict[str, Json]:
+        """The bridge, where one is wanted. One that was made by a run that died was in use nowhere."""
+        if not subject.params["bridge"]:
+            return {}
+        now = self.tools.clock.now()
+        old = authority(secret.obj, now, secret.trust.certificates)
+        return {"bridge_pem": make_bridge(old, copy.certificate, now).pem().decode()}
 
     def _make(self, subject: Subject) -> TlsSecret:
         secret = subject.secret()
@@ -145,8 +80,38 @@ class CaStage(Stage):
             int(params["generation"]),
             key_format=str(params["key_format"]),
             kind=str(params["key"]),
+            parent=parent_of(subject),
         )
         return put_aside(subject, secret, new)
+
+
+def parent_of(subject: Subject) -> Authority | None:
+    """The CA that signs this one, None of a root. Raises Conflict where it is another one than was planned with."""
+    given = subject.params.get("parent")
+    if not given:
+        return None
+    found = authority(subject.cluster.get("Secret", given["name"], given["namespace"]), subject.tools.clock.now())
+    if found.certificate.fingerprint != given["fingerprint"]:
+        raise Conflict(
+            "the CA above is another one than at planning time",
+            where=found.where,
+            next="undo this operation, then plan again",
+        )
+    return found
+
+
+def staged_facts(copy: TlsSecret, old: Certificate) -> dict[str, Json]:
+    """What later steps need of the new CA and of the old one: nothing secret."""
+    new = copy.certificate
+    return {
+        "secret": copy.name,
+        "fingerprint": new.fingerprint,
+        "spki": new.spki,
+        "subject": new.subject,
+        "key": new.key,
+        "new_pem": new.pem().decode(),
+        "old_pem": old.pem().decode(),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +144,7 @@ class CaTrust:
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         ca, store = CaSubject.of(self.tools, step, context), Store.from_dict(step.params["store"])
         new = ca.new_ca
-        left = _issued(ca, new)
+        left = issued(ca, new)
         if left:
             raise Conflict(
                 "the new CA has issued certificates that this operation did not",
@@ -189,13 +154,6 @@ class CaTrust:
             )
         store.change(self.tools.cluster, lambda text: shrunk(text, new.spki)[0])
         return {"removed": new.fingerprint}
-
-
-def _issued(ca: CaSubject, by: Certificate) -> list[str]:
-    """Secrets within the scope that hold something which that CA signed; those that were waived left out."""
-    found = listed(ca.tools.cluster, ca.params["namespaces"], webhooks=False)
-    waived = set(ca.params["waive"])
-    return [secret.ref for secret in issued_by(found, by) if f"Secret {secret.ref}" not in waived]
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,9 +177,9 @@ class ProveTrust(AskedOfJournal, NothingToUndo):
                 next="undo this operation, or put the missing one in",
             )
         rows = objects(wanted, sorted(wanted.texts))
-        rows += arrive(self.tools, _now(ca, stores), wanted)
-        for server in _servers(step):
-            answer = _ask(ca, server, ca.new_ca.fingerprint)
+        rows += arrive(self.tools, now_trusting(ca, stores), wanted)
+        for server in servers_in(step):
+            answer = settled(ca, server, ca.new_ca.fingerprint, True)
             if answer.accepted is not True:
                 raise NotProven(
                     f"{server.ref} does not let in a client of the new CA",
@@ -229,15 +187,24 @@ class ProveTrust(AskedOfJournal, NothingToUndo):
                     why=answer.status or answer.why,
                     next="nothing of the new CA is in service; look at what the server loads its trust from",
                 )
-            rows.append(_answered(wanted, server, "new CA", answer, True))
-        return {"evidence": rows}
+            rows.append(answered(wanted, server, "new CA", answer, True))
+        return {"evidence": _with_reloads_shown(rows, behind(ca, servers_in(step)))}
+
+
+def _with_reloads_shown(rows: Sequence[Mapping[str, Json]], shown: set[str]) -> list[dict[str, Json]]:
+    """What was told to load its trust has loaded it where a server of it has let in a client of the new CA."""
+    return [{**one, "ok": True} if one["how"] == "reload" and one["subject"] in shown else dict(one) for one in rows]
 
 
 def _refuse_new_stores(ca: CaSubject, known: Sequence[Store]) -> None:
     """Stores that came after the plan: the new CA is not in them."""
     found = listed(ca.tools.cluster, ca.params["namespaces"], webhooks=bool(ca.params["webhooks"]))
     waived, names = set(ca.params["waive"]), {store.ref for store in known}
-    late = [s for s in stores_in(found, str(ca.params["old_spki"])) if s.ref not in names and s.where not in waived]
+    late = [
+        s
+        for s in stores_in(found, str(ca.params["old_spki"]), kept=ca.kept)
+        if s.ref not in names and s.where not in waived
+    ]
     late = [s for s in late if not holds(s.read(ca.tools.cluster)[1], ca.new_ca.spki)]
     if late:
         raise Conflict(
@@ -248,16 +215,18 @@ def _refuse_new_stores(ca: CaSubject, known: Sequence[Store]) -> None:
         )
 
 
-def _now(ca: CaSubject, stores: Sequence[Store]) -> tuple[Truster, ...]:
+def now_trusting(ca: CaSubject, stores: Sequence[Store]) -> tuple[Truster, ...]:
     """The consumers as they are now: planned ones keep what was declared of them, new ones count as well."""
     planned = {truster.where: truster for truster in ca.trusters()}
     waived = set(ca.params["waive"])
     found = []
     for namespace in sorted({store.namespace for store in stores if store.namespace}):
         for truster in scene(ca.tools.cluster, namespace).trusters(stores):
-            rereads = truster.where in planned and planned[truster.where].rereads
+            if truster.where in planned:
+                known = planned[truster.where]
+                truster = replace(truster, rereads=known.rereads, reload=known.reload)
             if not waived & {truster.where, truster.ref}:
-                found.append(Truster(truster.ref, truster.namespace, truster.uid, truster.uses, rereads))
+                found.append(truster)
     return tuple(found)
 
 
@@ -270,10 +239,12 @@ class Try(AskedOfJournal, NothingToUndo):
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         ca = CaSubject.of(self.tools, step, context)
         new, old, now = ca.new_ca, ca.old_ca, self.tools.clock.now()
-        signer = authority(ca.subject.secret().obj, now)
+        signer = authority(ca.in_service().obj, now)
         probe = _probe_leaf(signer.certificate)
         made = issue(probe, signer, now, key_format="PKCS8")
-        problems = [p for trust in ((new,), (old, new)) for p in path_problems(made.certificate, (), trust, now)]
+        bridge = read_chain(ca.bridge).certificates
+        judges = [(new,), (old, new), *([(old,)] if bridge else [])]
+        problems = [p for trust in judges for p in path_problems(made.certificate, bridge, trust, now)]
         if problems:
             raise NotProven("a leaf of the new CA does not hold", where=ca.subject.where, why="; ".join(problems))
         return {"tried": made.certificate.fingerprint}
@@ -308,165 +279,6 @@ def _probe_leaf(signer: Certificate) -> Certificate:
     return read_der(made.public_bytes(Encoding.DER))
 
 
-# -- leaves ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Reissue:
-    """``tls.ca_reissue``: one leaf from the new CA by a rotation of its own: staged, proven, put back if it fails."""
-
-    tools: Tools
-    leaves: Leaves
-
-    def done(self, step: Step, context: Context) -> bool:
-        ca = CaSubject.of(self.tools, step, context)
-        if not ca.subject.result("stage"):
-            return False
-        return _stored(self.tools, leaf_in(step.params["leaf"]).target).certificate.signed_by(ca.new_ca)
-
-    def apply(self, step: Step, context: Context) -> dict[str, Json]:
-        ca = CaSubject.of(self.tools, step, context)
-        if ca.subject.secret().certificate.fingerprint != ca.subject.new:
-            raise ca.subject.foreign(ca.subject.secret())
-        return reissue(self, ca, leaf_in(step.params["leaf"]).target)
-
-    def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
-        ca = CaSubject.of(self.tools, step, context)
-        return {"undone": take_back(self, ca, leaf_in(step.params["leaf"]).target)}
-
-    def undoable(self, step: Step, context: Context) -> str | None:
-        """Not without the old pair of the leaf."""
-        ca, engine = CaSubject.of(self.tools, step, context), self.leaves()
-        asked, target = leaf_request(ca, leaf_in(step.params["leaf"]).target)
-        for operation in engine.mark(asked.lease([target])).operations:
-            if (operation.plan.kind, operation.plan.key) == (LEAF_KIND, asked.plan_key([target])):
-                try:
-                    engine.check_undo(operation)
-                except Conflict as error:
-                    return error.why or error.what
-                return None
-        return None
-
-
-def leaf_request(ca: CaSubject, target: Target) -> tuple[Request, Target]:
-    """The leaf's rotation as asked for: once for this operation."""
-    params = ca.params
-    asked = Request(
-        (target,),
-        ca.subject.ref,
-        incident=ca.subject.context.operation_id,
-        probe_image=str(params["probe_image"]),
-        reload_wait_s=float(params["reload_wait_s"]),
-        wait_timeout_s=float(params["timeout_s"]),
-        keep_previous_s=float(params["keep_leaves_s"]),
-        new_issuer=True,
-    )
-    return asked, target
-
-
-def reissue(action: Reissue, ca: CaSubject, target: Target) -> dict[str, Json]:
-    """Rotates the leaf, or goes on with that; what it came to. Raises what the rotation raises, undone where it can."""
-    tools = action.tools
-    asked, target = leaf_request(ca, target)
-    done = rotate(tools.cluster, asked, action.leaves(), clock=tools.clock, on_failure="undo", check_mode=False)
-    stored = _stored(tools, target).certificate
-    if not stored.signed_by(ca.new_ca):
-        raise NotProven(
-            "the leaf is not one of the new CA",
-            where=f"Secret {target.ref}",
-            why=f"it holds {stored.fingerprint}, issued by {stored.issuer}",
-            next="find out who wrote it",
-        )
-    return {
-        "operation": done["operation"],
-        "fingerprint": stored.fingerprint,
-        "proof": done["proof"],
-        "unproven": done["unproven"],
-        "restarted": done["restarted"],
-        "failed": done["failed_handshakes"],
-    }
-
-
-def take_back(action: Reissue, ca: CaSubject, target: Target) -> str:
-    """The leaf's rotation undone; its id, empty where there was none."""
-    engine = action.leaves()
-    asked, target = leaf_request(ca, target)
-    for operation in engine.mark(asked.lease([target])).operations:
-        if (operation.plan.kind, operation.plan.key) == (LEAF_KIND, asked.plan_key([target])):
-            if operation.state != UNDONE:
-                engine.undo(operation.id)
-            return operation.id
-    return ""
-
-
-def _stored(tools: Tools, target: Target) -> TlsSecret:
-    return read_secret(tools.cluster.get("Secret", target.secret, target.namespace))
-
-
-@dataclass(frozen=True, slots=True)
-class Unused(LooksAgain):
-    """``tls.ca_unused``: nothing of the old CA is stored or served, seen twice. What came late is issued anew first."""
-
-    reissue: Reissue
-
-    def apply(self, step: Step, context: Context) -> dict[str, Json]:
-        tools = self.reissue.tools
-        ca = CaSubject.of(tools, step, context)
-        late = _issued(ca, ca.old_ca)
-        done = [{"target": ref, **reissue(self.reissue, ca, _target(ref))} for ref in late]
-        rows = self._scan(ca, step, late)
-        tools.clock.sleep(float(step.params["soak_s"]))
-        rows = self._scan(ca, step, late)
-        return {"evidence": rows, "late": late, "operations": [one["operation"] for one in done]}
-
-    def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
-        """Those that came late and were issued anew, also by a run that died before it said so."""
-        ca = CaSubject.of(self.reissue.tools, step, context)
-        mine = {leaf_in(one).target.ref for one in step.params["leaves"]}
-        late = [ref for ref in _issued(ca, ca.new_ca) if ref not in mine]
-        undone = [ref for ref in late if take_back(self.reissue, ca, _target(ref))]
-        return {"undone": undone} if undone else None
-
-    def _scan(self, ca: CaSubject, step: Step, late: Sequence[str]) -> list[dict[str, Json]]:
-        """One look at the store and at the wire. Raises NotProven."""
-        tools, wanted = ca.tools, ca.wanted()
-        left = _issued(ca, ca.old_ca)
-        if left:
-            raise NotProven(
-                "certificates of the old CA are still stored",
-                where=", ".join(left),
-                next="find out who writes them, then run the same task again",
-            )
-        scope = f"namespaces {', '.join(ca.params['namespaces'])}"
-        rows = [row(wanted, f"store scan of {scope}", "T1", "object", True, 0)]
-        targets = [leaf_in(one).target for one in step.params["leaves"]] + [_target(ref) for ref in late]
-        for target in targets:
-            secret, view = _stored(tools, target), look(tools.cluster, target.namespace)
-            served = served_by(tools.cluster, view, secret, view.consumers(target.secret))
-            state = drift(secret.certificate.fingerprint, served)
-            if state == BEHIND:
-                stale = next(one for one in served if one["fingerprint"] != secret.certificate.fingerprint)
-                raise NotProven(
-                    f"pod {stale['pod']} still serves another certificate",
-                    where=f"Secret {target.ref}, port {stale['port']}",
-                    why=f"it serves {stale['fingerprint']}",
-                    next="restart it, then run the same task again",
-                )
-            why = "" if served else "no port of its users could be seen"
-            rows.append(
-                row(wanted, f"Secret {target.ref}", "T3", "handshake", True if served else None, len(served), why=why)
-            )
-        return rows
-
-
-def _target(ref: str) -> Target:
-    namespace, _slash, name = ref.partition("/")
-    return Target(namespace, name)
-
-
-# -- distrust ----------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Distrust:
     """``tls.ca_distrust``: the old CA out of one store, and its consumers renewed; back at once where that fails.
@@ -483,7 +295,7 @@ class Distrust:
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         ca, store = CaSubject.of(self.tools, step, context), Store.from_dict(step.params["store"])
         new, old = ca.new_ca, ca.old_ca
-        left = _issued(ca, old)
+        left = issued(ca, old)
         if left:
             raise NotProven(
                 "certificates of the old CA are stored again",
@@ -505,7 +317,7 @@ class Distrust:
         wanted = ca.wanted((store,))
         rows = objects(wanted, [store.ref])
         try:
-            rows += arrive(self.tools, _now(ca, (store,)), wanted)
+            rows += arrive(self.tools, now_trusting(ca, (store,)), wanted)
         except (BadInput, NotProven, TimedOut) as error:
             self._back(ca, store, cuts)
             error.next = "the old CA is trusted there again; cure the cause, then run the same task again"
@@ -515,125 +327,12 @@ class Distrust:
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         ca, store = CaSubject.of(self.tools, step, context), Store.from_dict(step.params["store"])
         self._back(ca, store, context.results.get(step.name, {}).get("cuts", ()))
-        arrive(self.tools, _now(ca, (store,)), ca.wanted((store,)))
+        arrive(self.tools, now_trusting(ca, (store,)), ca.wanted((store,)))
         return {"put_back": ca.old_ca.fingerprint}
 
     def _back(self, ca: CaSubject, store: Store, cuts: Sequence[Mapping[str, Json]]) -> None:
         old = ca.old_ca
         store.change(self.tools.cluster, lambda text: grown(put_back(text, cuts), old))
-
-
-# -- probes with a client's certificate --------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class CaBaseline(AskedOfJournal):
-    """``tls.ca_baseline``: what holds before the change. A server that turns its present clients away stops it here.
-
-    Its undo comes last on the way back: the archive of the old pair, which is in service again, goes.
-    """
-
-    tools: Tools
-
-    def apply(self, step: Step, context: Context) -> dict[str, Json]:
-        ca = CaSubject.of(self.tools, step, context)
-        old = ca.subject.secret().certificate
-        wanted, rows = ca.wanted(), []
-        for server in _servers(step):
-            answer = _ask(ca, server, old.fingerprint)
-            if answer.accepted is not True:
-                raise NotProven(
-                    f"{server.ref} does not let in a client of the present CA",
-                    where=ca.subject.where,
-                    why=answer.status or answer.why,
-                    next="nothing was changed; check mutual_tls",
-                )
-            rows.append(_answered(wanted, server, "old CA", answer, True))
-        unknown = [row(wanted, text, "T1", "waived", None, 0) for text in step.params["unknown"]]
-        return {"evidence": [*rows, *unknown]}
-
-    def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
-        subject = Subject.of(self.tools, step, context)
-        if subject.secret().certificate.fingerprint != subject.params["old"]:
-            return None
-        return {"deleted": subject.drop(subject.archive())}
-
-
-@dataclass(frozen=True, slots=True)
-class Negative(AskedOfJournal, NothingToUndo):
-    """``tls.ca_negative``: a leaf of the old CA is turned away and one of the new CA let in, by application bytes."""
-
-    tools: Tools
-
-    def apply(self, step: Step, context: Context) -> dict[str, Json]:
-        ca = CaSubject.of(self.tools, step, context)
-        wanted, rows = ca.wanted(), []
-        servers = _servers(step)
-        for server in servers:
-            new, old = _ask(ca, server, ca.subject.new), _ask(ca, server, str(step.params["old"]))
-            if new.accepted is not True or old.accepted is True:
-                raise NotProven(
-                    f"{server.ref} does not tell the CAs apart",
-                    where=ca.subject.where,
-                    why=f"new CA: {new.status or new.why}; old CA: {old.status or old.why}",
-                    next="look at what it trusts; the old CA's key is not destroyed while this stands",
-                )
-            rows.append(_answered(wanted, server, "new CA", new, True))
-            rows.append(_answered(wanted, server, "old CA turned away", old, False))
-        tried = _behind(ca, servers)
-        for truster in ca.trusters():
-            if truster.where not in tried:
-                text = f"{truster.where}: that it turns the old CA away"
-                rows.append(row(wanted, text, "T3", "application", None, 0, why=_NOT_TRIED))
-        return {"evidence": rows}
-
-
-_NOT_TRIED = "no Service that leads to it was declared as one that asks clients for certificates (mutual_tls)"
-
-
-def _behind(ca: CaSubject, servers: Sequence[Mutual]) -> set[str]:
-    """The workloads whose pods answer behind these Services, as ``namespace/Kind/name``."""
-    found = set()
-    for server in servers:
-        service = ca.tools.cluster.get("Service", server.service, server.namespace)
-        wanted = ((service.get("spec") or {}).get("selector") or {}).items()
-        for pod in scene(ca.tools.cluster, server.namespace).pods:
-            if wanted and wanted <= pod.labels.items():
-                found.add(f"{server.namespace}/{pod.workload}")
-    return found
-
-
-def _servers(step: Step) -> list[Mutual]:
-    return [Mutual.from_dict(one) for one in step.params["mutual"]]
-
-
-def _answered(wanted: Wanted, server: Mutual, what: str, answer: Answer, expected: bool) -> dict[str, Json]:
-    ok = None if answer.accepted is None else answer.accepted is expected
-    why = answer.status or answer.why
-    return row(wanted, f"{server.ref}: {what}", "T3", "application", ok, answer.connections, why=why)
-
-
-def _ask(ca: CaSubject, server: Mutual, generation: str) -> Answer:
-    """The server asked with a client's certificate like that of ``client_secret``, signed by that generation."""
-    tools, now = ca.tools, ca.tools.clock.now()
-    pair = ca.pair(generation)
-    if pair is None:
-        return Answer(None, 0, why="the key of that CA is not kept any more")
-    signer = authority(pair.obj, now)
-    model = _stored(tools, Target(server.namespace, server.client_secret)).certificate
-    client: Issued = issue(model, signer, now, key_format="PKCS8")
-    trusted = [read_chain(copy.value(CRT)).certificates[0] for copy in _pairs(ca)]
-    image, operation_id = str(ca.params["probe_image"]), ca.subject.context.operation_id
-    with probe_pod(tools.cluster, server.namespace, image, operation_id, clock=tools.clock, purpose="client") as pod:
-        return ask(pod, server, client, trusted)
-
-
-def _pairs(ca: CaSubject) -> list[TlsSecret]:
-    found = (ca.subject.secret(), ca.subject.staged(), ca.subject.archive())
-    return [one for one in found if one is not None]
-
-
-# -- the end -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,8 +89,11 @@ def _condition(certificate: Mapping[str, Any], word: str) -> Mapping[str, Any]:
     return next((c for c in conditions if c["type"] == word), {})
 
 
-def _is(certificate: Mapping[str, Any], word: str) -> bool:
-    return bool(_condition(certificate, word).get("status") == "True")
+def condition_is(obj: Mapping[str, Any], word: str, *, observed: bool = False) -> bool:
+    """Does it hold? ``observed``: of the object as it is now, not as it was before its last change."""
+    found = _condition(obj, word)
+    late = observed and found.get("observedGeneration") != obj["metadata"].get("generation")
+    return bool(found.get("status") == "True") and not late
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +147,7 @@ class Renew:
     def _ask(self, subject: Subject, found: Object) -> None:
         """The condition, unless a renewal is under way. All conditions go along: a list is replaced as a whole."""
         for attempt in range(_TRIES):
-            if _is(found, _ISSUING) or revision(found) > _before(subject):
+            if condition_is(found, _ISSUING) or revision(found) > _before(subject):
                 return
             now = rfc3339(subject.tools.clock.now().replace(microsecond=0))
             condition = {
@@ -180,7 +183,12 @@ class Renew:
             found = read(subject.cluster, _ref(subject))
             secret = subject.secret()
             new = secret.certificate.fingerprint != subject.params["old"]
-            if new and revision(found) > _before(subject) and _is(found, _READY) and not _is(found, _ISSUING):
+            if (
+                new
+                and revision(found) > _before(subject)
+                and condition_is(found, _READY)
+                and not condition_is(found, _ISSUING)
+            ):
                 return secret, found
             _refuse_failed(subject, found)
             if clock.monotonic() >= deadline:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .._cluster.client import Object
 from .._cluster.kinds import named
@@ -102,7 +102,9 @@ class Stage:
         if kind == PROVIDED:
             return self._handed_over(subject)
         now, key_format = self.tools.clock.now(), str(params["key_format"])
-        return issue(secret.certificate, signing(subject, secret), now, key_format=key_format, kind=str(params["key"]))
+        ca = signing(subject, secret)
+        made = issue(secret.certificate, ca, now, key_format=key_format, kind=str(params["key"]))
+        return replace(made, chain=made.chain + str(params.get("bridge") or "").encode())
 
     def _handed_over(self, subject: Subject) -> Issued:
         """What the caller gave. It is in no journal, so a run that died before this step needs it again."""
@@ -245,7 +247,7 @@ class Commit:
                 return None
             if seen != subject.new:
                 raise subject.foreign(subject.secret())
-            if subject.emergency:
+            if subject.emergency or subject.params.get("compromised"):
                 return f"{subject.where}: the old key is compromised and was given up; rotate again instead"
             return None if subject.archive() else f"{subject.where}: {_NOT_KEPT}, {_WHY_NOT}; rotate again instead"
         except (Conflict, NotFound) as error:

@@ -18,9 +18,12 @@ from collections.abc import Iterable
 
 from .certificates import Certificate, bundle, read_chain
 from .handshake import HTTP, Served
+from .starttls import PROBE
 
 # Python, where the image has it: one line of JSON. Positional: address, port, name, protocol, CA.
-_PYTHON = """
+_PYTHON = (
+    PROBE
+    + """
 import hashlib, json, socket, ssl, sys
 address, port, name, protocol, ca = sys.argv[1:6]
 def attempt(strict):
@@ -33,6 +36,7 @@ def attempt(strict):
         context.verify_mode = ssl.CERT_NONE
     seen = {"verified": strict, "status": "", "bytes": None}
     with socket.create_connection((address, int(port)), 10) as raw:
+        start_tls(raw, protocol)
         with context.wrap_socket(raw, server_hostname=name) as channel:
             seen["fingerprint"] = "sha256:" + hashlib.sha256(channel.getpeercert(True)).hexdigest()
             if protocol == "http":
@@ -41,6 +45,8 @@ def attempt(strict):
                 seen["bytes"] = len(answer)
                 line = answer.split(b"\\r\\n")[0].decode("latin-1")
                 seen["status"] = line[:100] if line.startswith("HTTP/") else ""
+            if protocol == "postgresql":
+                seen["status"], seen["bytes"] = start_postgresql(channel, "knowngood", "postgres")
     return seen
 why = ""
 try:
@@ -53,9 +59,11 @@ except (OSError, ValueError) as error:
     seen, why = {}, why or str(error) or type(error).__name__
 print(json.dumps(dict(seen, why=why)))
 """
+)
 # Positional: the Python program, address, port, name, protocol, CA, and how openssl is to check the name.
 _SHELL = r"""
 if command -v python3 >/dev/null 2>&1; then exec python3 -c "$1" "$2" "$3" "$4" "$5" "$6"; fi
+[ "$5" = postgresql ] && { echo "python3 is needed in the image to ask PostgreSQL" >&2; exit 127; }
 command -v openssl >/dev/null 2>&1 || { echo "neither python3 nor openssl in the image" >&2; exit 127; }
 more=
 request() { printf 'GET / HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$1"; }
@@ -102,7 +110,7 @@ def _from_json(text: str) -> Served:
     status = str(seen.get("status") or "")
     why = str(seen.get("why") or "")
     if seen.get("bytes") is not None and not status:
-        why = why or "what came back is not HTTP"
+        why = why or "what came back is not what was asked for"
     return Served(str(seen["fingerprint"]), bool(seen.get("verified")), seen.get("bytes"), status, why)
 
 

@@ -39,6 +39,7 @@ from .serves import ports_of
 from .serves import rows as served_rows
 from .sights import TlsPort, see
 from .signing import REQUEST, namespace_of, request_row
+from .starttls import before_tls
 from .views import pages, views
 
 _UNINTERESTING = (
@@ -336,7 +337,11 @@ def served_by(
     """
     using = {consumer.ref: {use.container for use in consumer.uses} for consumer in consumers}
     pods = [pod for pod in view.pods_of(using) if pod.ready and not pod.leaving]
-    ports = [TlsPort(pod.name, port) for pod in pods for port in likely_ports(pod, using[pod.workload])]
+    ports = [
+        TlsPort(pod.name, port, before_tls(pod, port))
+        for pod in pods
+        for port in likely_ports(pod, using[pod.workload])
+    ]
     name = server_name(secret.certificate, None)
     sights = see(cluster, view.name, ports, server_name=name)
     return [sight.to_dict() for sight in sights if sight.served.fingerprint]

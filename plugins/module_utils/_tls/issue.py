@@ -89,7 +89,7 @@ def _build(old: x509.Certificate, ca: Authority, key: Any, begin: dt.datetime, e
     for kept in kept_extensions(old, key):
         builder = builder.add_extension(kept.value, kept.critical)
     builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-    builder = builder.add_extension(_authority_key(issuer), critical=False)
+    builder = builder.add_extension(issuer_key(issuer), critical=False)
     digest, padding = signature_kind(old, ca.key)
     signed: bytes = builder.sign(ca.key, digest, **padding).public_bytes(Encoding.DER)
     return signed
@@ -133,7 +133,8 @@ def _without_encipherment(usage: x509.KeyUsage) -> x509.KeyUsage:
     )
 
 
-def _authority_key(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
+def issuer_key(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
+    """The key identifier of who signs, copied where it has one; nothing else of it (RFC 5280 section 4.2.1.1)."""
     from cryptography import x509
 
     ski = extension(issuer, x509.SubjectKeyIdentifier)

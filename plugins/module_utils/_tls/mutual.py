@@ -22,14 +22,19 @@ from typing import Any
 from .._cluster.probe import ProbePod
 from .._core.errors import KnownGoodError
 from .._core.plan import Json
+from .ca_issue import common_name
 from .certificates import Certificate, bundle
+from .handshake import HTTP
 from .issue import Issued
+from .starttls import PROBE
 
 CONNECTIONS = 3
 REFUSALS = (400, 401, 403, 495, 496)
 """HTTP statuses by which servers turn a client certificate away (495, 496: nginx's own)."""
 
-_PROGRAM = """
+_PROGRAM = (
+    PROBE
+    + """
 import json, os, socket, ssl, sys
 given = json.loads(sys.stdin.readline())
 def context():
@@ -49,8 +54,12 @@ def attempt():
         return dict(seen, why=str(error))
     seen["connected"] = True
     try:
+        start_tls(raw, given["protocol"])
         with raw, context().wrap_socket(raw, server_hostname=given["name"]) as channel:
             seen["trusted"] = True
+            if given["protocol"] == "postgresql":
+                seen["status"], seen["bytes"] = start_postgresql(channel, given["user"], given["database"])
+                return seen
             text = "GET / HTTP/1.1\\r\\nHost: %s\\r\\nConnection: close\\r\\n\\r\\n" % given["name"]
             channel.sendall(text.encode())
             answer = channel.recv(4096)
@@ -64,11 +73,15 @@ def attempt():
     return seen
 print(json.dumps([attempt() for number in range(given["times"])]))
 """
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Mutual:
-    """A server that asks clients for a certificate, and the Secret of one that it lets in."""
+    """A server that asks clients for a certificate, and the Secret of one that it lets in.
+
+    ``user`` and ``database`` are asked for of PostgreSQL; without a user, the common name of the certificate.
+    """
 
     namespace: str
     service: str
@@ -76,6 +89,9 @@ class Mutual:
     port: int
     server_name: str
     client_secret: str
+    protocol: str = HTTP
+    user: str = ""
+    database: str = "postgres"
 
     @property
     def ref(self) -> str:
@@ -89,6 +105,9 @@ class Mutual:
             "port": self.port,
             "server_name": self.server_name,
             "client_secret": self.client_secret,
+            "protocol": self.protocol,
+            "user": self.user,
+            "database": self.database,
         }
 
     @classmethod
@@ -113,6 +132,9 @@ def ask(pod: ProbePod, server: Mutual, client: Issued, trusted: Iterable[Certifi
         "port": server.port,
         "name": server.server_name,
         "times": CONNECTIONS,
+        "protocol": server.protocol,
+        "user": server.user or common_name(client.certificate),
+        "database": server.database,
         "ca": bundle(trusted).decode(),
         "pair": (client.chain + client.key).decode(),
     }
@@ -142,6 +164,20 @@ def _verdict(one: Mapping[str, Any]) -> bool | None:
     if not one.get("connected") or one.get("trusted") is False:
         return None
     words = str(one.get("status", "")).split()
+    if words and words[0] == "PostgreSQL":
+        return _postgresql(words[1:])
     if len(words) > 1 and words[1].isdecimal():
         return int(words[1]) not in REFUSALS
     return False if not one.get("bytes") else None
+
+
+def _postgresql(words: list[str]) -> bool | None:
+    """Certificates are judged before any other way to authenticate, and that before the database is looked for.
+
+    SQLSTATE class 28 is an invalid authorization, 3D a catalog that is not there (PostgreSQL documentation, its error
+    codes).
+    """
+    kind, told = words[0], words[1] if len(words) > 1 else ""
+    if kind == "R" or told.startswith("3D"):
+        return True
+    return False if told.startswith("28") else None

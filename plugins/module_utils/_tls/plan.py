@@ -80,6 +80,7 @@ class Request:
     ``at_once``: how many of a wave side by side. ``failures_allowed``: how many may fail before no new wave is begun.
     ``new_issuer``: the CA is another one than the one that issued what is there, which only a rotation of the CA may
     ask for: it has proven that every user trusts both. ``soak_s``: how long what was proven is watched.
+    ``bridge``: PEM to be sent behind the leaf.
     """
 
     targets: tuple[Target, ...]
@@ -105,6 +106,7 @@ class Request:
     at_once: int = 4
     failures_allowed: int = 0
     new_issuer: bool = False
+    bridge: str = ""
 
     def reloads(self, target: Target) -> bool:
         """Are its servers told to load new files, rather than restarted?"""
@@ -292,6 +294,7 @@ def params_of(request: Request, seen: Observed) -> dict[str, Json]:
         "emergency": request.emergency,
         "purge": list(request.purge),
         "old_spki": seen.certificate.spki,
+        "bridge": request.bridge,
         "trials": [{"ref": c.ref, "uid": c.uid} for c in seen.trials],
         "canary": {"pods": request.canary.pods, "watch_s": request.canary.watch_s},
         "soak_s": request.soak_s,

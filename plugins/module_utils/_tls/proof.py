@@ -23,6 +23,7 @@ from .consumers import PodSeen
 from .handshake import HTTP, Served
 from .inside import command, read
 from .sights import IN_CLUSTER, PORT_FORWARD, Sight, TlsPort, see
+from .starttls import before_tls
 from .subject import Ports, Subject
 
 CONNECTIONS = 3
@@ -59,8 +60,16 @@ class Place:
 
 def glance(subject: Subject, pods: Iterable[PodSeen], ports: Ports) -> tuple[Sight, ...]:
     """One look at each ready pod of a workload whose ports are known: which certificate is served?"""
-    wanted = [TlsPort(pod.name, port) for pod in pods if pod.ready for port in ports.get(pod.workload, ())]
-    return see(subject.cluster, subject.namespace, wanted, server_name=str(subject.params["server_name"]))
+    return see(subject.cluster, subject.namespace, _ports(pods, ports), server_name=str(subject.params["server_name"]))
+
+
+def _ports(pods: Iterable[PodSeen], ports: Ports) -> list[TlsPort]:
+    return [
+        TlsPort(pod.name, port, before_tls(pod, port))
+        for pod in pods
+        if pod.ready
+        for port in ports.get(pod.workload, ())
+    ]
 
 
 def failures(sights: Iterable[Sight]) -> int:
@@ -76,7 +85,7 @@ def prove_pods(
     """
     pods = [pod for pod in subject.pods() if refs is None or pod.workload in refs]
     unknown = [_unknown(subject, pod, ports, expected) for pod in pods if not (pod.ready and ports.get(pod.workload))]
-    wanted = [TlsPort(pod.name, port) for pod in pods if pod.ready for port in ports.get(pod.workload, ())]
+    wanted = _ports(pods, ports)
     seen = prove_ports(subject, wanted, expected, strict=strict)
     return Proof((*seen.rows, *unknown), seen.failed)
 
@@ -173,7 +182,7 @@ def _ask_inside(pod: Any, argv: list[str], protocol: str) -> Served:
 
 def holds(served: Served, expected: str, protocol: str) -> bool:
     """Is this the certificate, trusted as far as trust was asked for, with an answer behind it?"""
-    answered = protocol != HTTP or bool(served.status)
+    answered = bool(served.status) or (protocol != HTTP and served.bytes is None)
     return served.fingerprint == expected and served.verified is not False and answered
 
 

@@ -136,19 +136,24 @@ def _with_reload(targets: tuple[Target, ...], common: Any, rollout: str) -> tupl
     """
     if rollout == CANARY:
         ways = [(target, target.reload or common) for target in targets]
-        return tuple(replace(target, reload=_reload(way, target) if way else None) for target, way in ways)
+        return tuple(
+            replace(target, reload=reload_in(way, f"targets: {target.ref}") if way else None) for target, way in ways
+        )
     if rollout != RELOAD:
         return tuple(replace(target, reload=None) for target in targets)
-    return tuple(replace(target, reload=_reload(target.reload or common, target)) for target in targets)
+    return tuple(
+        replace(target, reload=reload_in(target.reload or common, f"targets: {target.ref}")) for target in targets
+    )
 
 
-def _reload(wanted: Mapping[str, Any] | None, target: Target) -> dict[str, Any]:
+def reload_in(wanted: Mapping[str, Any] | None, where: str) -> dict[str, Any]:
+    """How servers are told to load new files. Raises BadInput."""
     given = {key: value for key, value in (wanted or {}).items() if value}
     if ("signal" in given) == ("command" in given):
         raise BadInput(
             "how its servers reload is not said",
-            where=f"targets: {target.ref}",
-            why="rollout is reload",
+            where=where,
+            why="they are to be told, not restarted",
             next="give signal or command, one of them, in reload",
         )
     if "signal" in given and not _SIGNAL.fullmatch(str(given["signal"])):

@@ -399,8 +399,7 @@ def report(parts: Sequence[Part]) -> dict[str, Json]:
         "generations": generations,
         "proof": proof,
         "unproven": sorted(
-            {_who(row) for row in proof if row["ok"] is None}
-            | {str(what) for _part, results in ran for what in _copies(results, "unsearched")}
+            set(unproven_in(proof)) | {str(what) for _part, results in ran for what in _copies(results, "unsearched")}
         ),
         "trial": [dict(row) for _part, results in ran for row in _trial(results)],
         "soak": [dict(result) for _part, results in ran for result in _soaked(results)],
@@ -479,6 +478,11 @@ def _reloaded(results: Mapping[str, Mapping[str, Json]]) -> list[str]:
 
 def _copies(results: Mapping[str, Mapping[str, Json]], word: str) -> list[Json]:
     return [row for name, result in results.items() if name.startswith("leaks ") for row in result.get(word, ())]
+
+
+def unproven_in(proof: Iterable[Mapping[str, Json]]) -> list[str]:
+    """Who could not be asked."""
+    return sorted({_who(row) for row in proof if row["ok"] is None})
 
 
 def _who(row: Mapping[str, Json]) -> str:

@@ -13,9 +13,44 @@ import socket
 import struct
 
 from .._core.errors import NotProven
+from .consumers import PodSeen
 from .handshake import Dial
 
 POSTGRES = "postgresql"
+PROBE = """
+import struct
+def message(raw, count):
+    found = b""
+    while len(found) < count:
+        part = raw.recv(count - len(found))
+        if not part:
+            break
+        found += part
+    return found
+def start_tls(raw, protocol):
+    if protocol == "postgresql":
+        raw.sendall(struct.pack("!ii", 8, 80877103))
+        if raw.recv(1) != b"S":
+            raise OSError("PostgreSQL does not offer TLS here")
+def start_postgresql(channel, user, database):
+    words = b"\\0".join([b"user", user.encode(), b"database", database.encode(), b"", b""])
+    channel.sendall(struct.pack("!ii", len(words) + 8, 196608) + words)
+    head = message(channel, 5)
+    if len(head) < 5:
+        return "", len(head)
+    kind, length = chr(head[0]), struct.unpack("!i", head[1:])[0]
+    body = message(channel, min(length - 4, 4096))
+    told = str(struct.unpack("!i", body[:4])[0]) if kind == "R" else ""
+    for field in body.split(b"\\0") if kind == "E" else ():
+        if field[:1] == b"C":
+            told = field[1:].decode("latin-1")
+    return "PostgreSQL %s %s" % (kind, told), len(head) + len(body)
+"""
+"""For programs that run in probe pods: what comes before the handshake, and the first message behind it.
+
+The answer to PostgreSQL's StartupMessage is told as ``PostgreSQL R <kind of authentication>`` or ``PostgreSQL E
+<SQLSTATE>`` (PostgreSQL documentation, message formats).
+"""
 _POSTGRES_PORTS = (5432,)
 _POSTGRES_WORDS = ("postgres", "pgsql", "psql")
 _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
@@ -27,6 +62,11 @@ def protocol_of(name: str, number: int) -> str:
     if number in _POSTGRES_PORTS or any(word in name.lower() for word in _POSTGRES_WORDS):
         return POSTGRES
     return ""
+
+
+def before_tls(pod: PodSeen, number: int) -> str:
+    """As :func:`protocol_of`, of a port of this pod."""
+    return protocol_of(next((port.name for port in pod.ports if port.number == number), ""), number)
 
 
 def behind(dial: Dial, protocol: str, timeout_s: float) -> Dial:

@@ -4,8 +4,8 @@
 
 """Evidence that a change of trust has arrived: in the object (T1), in the file (T2), in the process (T3).
 
-A row: ``phase``, ``subject``, ``level``, ``how`` (``object``, ``file``, ``start``, ``restart``, ``declared``,
-``waived``, ``application``), ``ok`` (None: not seen), ``pods``, ``sha256`` (of the text), ``why``.
+A row: ``phase``, ``subject``, ``level``, ``how`` (``object``, ``file``, ``start``, ``restart``, ``reload``,
+``declared``, ``waived``, ``application``), ``ok`` (None: not seen), ``pods``, ``sha256`` (of the text), ``why``.
 
 A process that was started after the file was seen in every pod of its node has read the file that was seen; so the
 files come first, then the restart, then the files of the new pods.
@@ -24,7 +24,9 @@ from .._cluster.pods import wait_ready
 from .._cluster.streams import run_in_pod
 from .._core.errors import KnownGoodError, NotProven
 from .._core.plan import Json
+from .._core.redact import redact_text
 from .consumers import ENV, INIT, VOLUME
+from .reload import command
 from .rollout import restart
 from .subject import Tools
 from .trusters import Scene, Truster, TrustPod, TrustUse, scene
@@ -37,13 +39,17 @@ _NUDGE = "knowngood.io/trust"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is to have arrived: the text of each store by its ref, and how long that may take, in seconds."""
+    """What is to have arrived: the text of each store by its ref, and how long that may take, in seconds.
+
+    ``together``: all are restarted at once, none waits for another.
+    """
 
     phase: str
     texts: Mapping[str, bytes]
     mark: str
     propagation_s: float
     timeout_s: float
+    together: bool = False
 
     def sha256(self, store: str) -> str:
         return "sha256:" + hashlib.sha256(self.texts[store]).hexdigest()
@@ -70,6 +76,7 @@ def arrive(tools: Tools, trusters: Sequence[Truster], wanted: Wanted) -> list[di
         tools.reporter.say(f"{blind[0].pod}: files cannot be read there, waiting {wanted.propagation_s:g} s")
         tools.clock.sleep(wanted.propagation_s)
     renewed = [truster for truster in trusters if truster.restarts and truster.kind in RESTARTABLE]
+    _tell(tools, [truster for truster in trusters if truster.reload and not truster.restarts])
     _renew(tools, renewed, wanted)
     after = _wait_files(tools, trusters, wanted, by_files_only=False)
     rows = _file_rows(after, trusters, wanted, bool(blind))
@@ -209,6 +216,9 @@ def _renew(tools: Tools, trusters: Sequence[Truster], wanted: Wanted) -> None:
     for ref in refs:
         if restart(tools.cluster, ref, wanted.mark):
             tools.reporter.say(f"{ref.kind}/{ref.name}: a new process for another trust")
+        if not wanted.together:
+            wait_ready(tools.cluster, ref, timeout_s=wanted.timeout_s, clock=tools.clock)
+    for ref in refs if wanted.together else ():
         wait_ready(tools.cluster, ref, timeout_s=wanted.timeout_s, clock=tools.clock)
     deadline = tools.clock.monotonic() + _LEAVING_S
     while tools.clock.monotonic() < deadline:
@@ -218,12 +228,34 @@ def _renew(tools: Tools, trusters: Sequence[Truster], wanted: Wanted) -> None:
         tools.clock.sleep(_POLL_S)
 
 
+def _tell(tools: Tools, trusters: Sequence[Truster]) -> None:
+    """Those that are told to load their files anew. Raises NotProven where that cannot be said to one."""
+    scenes = _scenes(tools, trusters)
+    for truster in trusters:
+        told = truster.reload or {}
+        for pod in scenes[truster.namespace].pods_of(truster.ref):
+            if pod.leaving or not pod.ready:
+                continue
+            into = str(told.get("container") or truster.uses[0].container)
+            argv = command(told)
+            answer = run_in_pod(tools.cluster, truster.namespace, pod.name, argv, container=into, timeout_s=30.0)
+            if answer.rc:
+                raise NotProven(
+                    f"pod {pod.name} could not be told to load another trust",
+                    where=truster.where,
+                    why=f"the reload ended with {answer.rc}: {redact_text(answer.stderr.strip())[-200:]}",
+                    next="look at reloads",
+                )
+
+
 def _loaded(truster: Truster, view: Scene, wanted: Wanted, seen: Sequence[Glimpse]) -> dict[str, Json]:
     """T3: each of its processes began after the text had arrived."""
     pods = [pod for pod in view.pods_of(truster.ref) if not pod.leaving]
     if not pods:
         return row(wanted, truster.where, "T3", "restart", None, 0, why="it has no pod: it reads the text when started")
     if not truster.restarts:
+        if truster.reload:
+            return row(wanted, truster.where, "T3", "reload", None, len(pods), why="it was told to load the file anew")
         unread = any(g.same is None for g in seen if g.use in truster.uses)
         why = "its user says that it reads the file anew" + ("; the file could not be read" if unread else "")
         return row(wanted, truster.where, "T3", "declared", None, len(pods), why=why)

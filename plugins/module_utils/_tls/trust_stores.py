@@ -20,7 +20,7 @@ from .._core.errors import BadInput, Conflict
 from .._core.plan import Json
 from .authority import decode
 from .certificates import read_chain
-from .owner import owner_of
+from .owner import CERT_MANAGER, owner_of
 from .secrets import CRT, KEY, role_of
 from .trust import LIMIT, holds
 
@@ -162,14 +162,17 @@ def listed(cluster: Cluster, namespaces: Iterable[str], *, webhooks: bool) -> li
     return found
 
 
-def stores_in(objects: Iterable[Object], spki: str) -> tuple[Store, ...]:
+def stores_in(objects: Iterable[Object], spki: str, *, kept: bool = False) -> tuple[Store, ...]:
     """The stores that hold a CA of this key. The chain beside a private key is what is served, no store.
 
-    Raises BadInput for a store that holds it and has blocks that cannot be read.
+    ``kept``: without the Secrets of cert-manager, which puts a CA there with each certificate. Raises BadInput for a
+    store that holds it and has blocks that cannot be read.
     """
     found = []
     for obj in objects:
         meta = obj["metadata"]
+        if kept and owner_of(obj).kind == CERT_MANAGER:
+            continue
         for key, text in values(obj):
             if b"-----BEGIN" not in text or (key == CRT and KEY in (obj.get("data") or {})):
                 continue

@@ -34,13 +34,17 @@ class TrustUse:
 
 @dataclass(frozen=True, slots=True)
 class Truster:
-    """A workload and its uses of trust stores. ``rereads``: its user says that it reads the files anew by itself."""
+    """A workload and its uses of trust stores. ``rereads``: its user says that it reads the files anew by itself.
+
+    ``reload``: how it is told to do so (``signal`` or ``command``, and a ``container``).
+    """
 
     ref: str
     namespace: str
     uid: str
     uses: tuple[TrustUse, ...]
     rereads: bool = False
+    reload: Mapping[str, Json] | None = None
 
     @property
     def kind(self) -> str:
@@ -57,7 +61,8 @@ class Truster:
     @property
     def restarts(self) -> bool:
         """Does it need a new process to load another trust?"""
-        return not (self.rereads and all(use.delivery == VOLUME for use in self.uses))
+        looks_again = self.rereads or self.reload is not None
+        return not (looks_again and all(use.delivery == VOLUME for use in self.uses))
 
     def to_dict(self) -> dict[str, Json]:
         uses = [[use.store, use.container, use.delivery, use.path] for use in self.uses]
@@ -67,12 +72,13 @@ class Truster:
             "uid": self.uid,
             "uses": uses,
             "rereads": self.rereads,
+            "reload": None if self.reload is None else dict(self.reload),
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Truster:
         uses = tuple(TrustUse(*use) for use in data["uses"])
-        return cls(data["ref"], data["namespace"], data["uid"], uses, data["rereads"])
+        return cls(data["ref"], data["namespace"], data["uid"], uses, data["rereads"], data.get("reload"))
 
 
 @dataclass(frozen=True, slots=True)

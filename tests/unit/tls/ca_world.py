@@ -24,7 +24,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import
 from ansible_collections.knowngood.kube.plugins.module_utils._core.operation import Engine
 from ansible_collections.knowngood.kube.plugins.module_utils._core.progress import SilentReporter
 from ansible_collections.knowngood.kube.plugins.module_utils._tls import (
-    ca_steps,
+    ca_probes,
     certificates,
     inventory,
     proof,
@@ -228,16 +228,16 @@ class CaDesk:
         self.journal = MemoryJournal(self.world.fuse)
         for module in (proof, inventory):
             self.patch.setattr(module, "see", self.world.see)
-        for module in (proof, ca_steps):
+        for module in (proof, ca_probes):
             self.patch.setattr(module, "probe_pod", self.world.probe_pod)
-        self.patch.setattr(ca_steps, "ask", self.world.ask)
+        self.patch.setattr(ca_probes, "ask", self.world.ask)
         if not hasattr(certificates.read_der, "cache_info"):  # parsing is most of what a run costs here
             self.patch.setattr(certificates, "read_der", lru_cache(maxsize=1000)(certificates.read_der))
         self.patch.setattr(trust_proof, "run_in_pod", self.world.run_in_pod)
 
     def engine(self, holder: str = "one") -> Engine:
         cluster: Any = self.world
-        tools, leases = Tools(cluster, self.clock, SilentReporter()), Leases()
+        tools, leases = Tools(cluster, self.clock, SilentReporter(), "knowngood"), Leases()
         leaf = leaf_actions(tools)
 
         def leaves() -> Engine:
@@ -251,7 +251,7 @@ class CaDesk:
     ) -> dict[str, Any]:
         cluster: Any = self.world
         given: dict[str, Any] = {"generation": 2, "probe_image": "tools", "webhooks": False, "mutual": (MUTUAL,)}
-        request = CaRequest("shop", "ca", ("shop",), **{**given, **asked})
+        request = CaRequest("shop", "ca", ("shop",), **{**given, "state_namespace": "knowngood", **asked})
         return rotate_ca(cluster, request, self.engine(holder), clock=self.clock, phase=phase, check_mode=check_mode)
 
     def undo(self, operation: str, holder: str = "undoer") -> None:
