@@ -23,41 +23,17 @@ from .request import reload_in
 def ca_request(params: Mapping[str, Any]) -> CaRequest:
     """Checks what the argument specification cannot. Raises BadInput."""
     issuer = params.get("ca_issuer") or ""
-    option, given = ("ca_issuer", issuer) if issuer else ("ca_secret", params["ca_secret"])
-    namespace, slash, name = given.partition("/")
-    if not slash or not namespace or not name or "/" in name:
-        raise BadInput(f"{option} is not a name", why=f"got {given!r}", next="namespace/name")
+    namespace, name = _named("ca_issuer", issuer) if issuer else _named("ca_secret", params["ca_secret"])
+    parent = params.get("parent_secret") or ""
+    if parent:
+        _named("parent_secret", parent)
     generation = params.get("generation")
     if generation is not None and generation < 1:
         raise BadInput("generation is not a number from 1 on", why=f"got {generation}")
     compromised = bool(params.get("compromised"))
-    parent = params.get("parent_secret") or ""
-    if parent and parent.count("/") != 1:
-        raise BadInput("parent_secret is not a name", why=f"got {parent!r}", next="namespace/name")
-    if compromised and params.get("bridge"):
-        raise BadInput(
-            "there is no bridge from a compromised CA",
-            why="who trusts the old one would go on doing so",
-            next="leave bridge out",
-        )
-    if compromised and issuer:
-        raise BadInput(
-            "a CA that cert-manager keeps is not given up here",
-            why="cert-manager would go on with its Secret while it is replaced",
-            next="let cert-manager renew it with a new key, and rotate the leaves as an emergency",
-        )
-    if compromised and generation is None:
-        raise BadInput(
-            "a compromised CA is given up for a generation that is named",
-            why="asked again, the CA that took its place would be given up as well",
-            next="set generation",
-        )
+    if compromised:
+        _check_compromised(params)
     expiring = params.get("expiring_within")
-    leaves = tuple(_leaf(given, namespace) for given in params.get("leaves") or ())
-    names = [leaf.target.ref for leaf in leaves]
-    twice = sorted({one for one in names if names.count(one) > 1})
-    if twice:
-        raise BadInput("leaves names a Secret twice", why=", ".join(twice))
     return CaRequest(
         namespace=namespace,
         secret="" if issuer else name,
@@ -67,7 +43,7 @@ def ca_request(params: Mapping[str, Any]) -> CaRequest:
         namespaces=tuple(dict.fromkeys([namespace, *(params.get("namespaces") or ())])),
         generation=generation,
         expiring_within_s=None if expiring is None else seconds(expiring, "expiring_within"),
-        leaves=leaves,
+        leaves=_leaves(params, namespace),
         mutual=tuple(dict(given) for given in params.get("mutual_tls") or ()),
         rereads=tuple(params.get("rereads") or ()),
         reloads=tuple(_told(given) for given in params.get("reloads") or ()),
@@ -85,6 +61,44 @@ def ca_request(params: Mapping[str, Any]) -> CaRequest:
         compromised=compromised,
         state_namespace=params.get("state_namespace") or "",
     )
+
+
+def _named(option: str, given: str) -> tuple[str, str]:
+    namespace, slash, name = given.partition("/")
+    if not slash or not namespace or not name or "/" in name:
+        raise BadInput(f"{option} is not a name", why=f"got {given!r}", next="namespace/name")
+    return namespace, name
+
+
+def _check_compromised(params: Mapping[str, Any]) -> None:
+    """What goes with a CA that is given up at once. Raises BadInput."""
+    if params.get("bridge"):
+        raise BadInput(
+            "there is no bridge from a compromised CA",
+            why="who trusts the old one would go on doing so",
+            next="leave bridge out",
+        )
+    if params.get("ca_issuer"):
+        raise BadInput(
+            "a CA that cert-manager keeps is not given up here",
+            why="cert-manager would go on with its Secret while it is replaced",
+            next="let cert-manager renew it with a new key, and rotate the leaves as an emergency",
+        )
+    if params.get("generation") is None:
+        raise BadInput(
+            "a compromised CA is given up for a generation that is named",
+            why="asked again, the CA that took its place would be given up as well",
+            next="set generation",
+        )
+
+
+def _leaves(params: Mapping[str, Any], namespace: str) -> tuple[Leaf, ...]:
+    leaves = tuple(_leaf(given, namespace) for given in params.get("leaves") or ())
+    names = [leaf.target.ref for leaf in leaves]
+    twice = sorted({one for one in names if names.count(one) > 1})
+    if twice:
+        raise BadInput("leaves names a Secret twice", why=", ".join(twice))
+    return leaves
 
 
 def _told(given: Mapping[str, Any]) -> dict[str, Any]:

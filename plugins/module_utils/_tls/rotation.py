@@ -13,6 +13,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from .._cluster.client import Cluster
 from .._core.clock import Clock, rfc3339
@@ -80,7 +81,7 @@ def rotate(
     return report(parts)
 
 
-Came = tuple[tuple[Target, ...], Part | KnownGoodError]
+Came: TypeAlias = "tuple[tuple[Target, ...], Part | KnownGoodError]"
 
 
 def _wave(

@@ -66,11 +66,11 @@ class CaWorld(World):
     def trust(self) -> str:
         return str(self.objects["ConfigMap", "shop", "trust"]["data"]["ca.crt"])
 
-    def roll(self, only: str = "") -> None:
+    def roll(self, name: str = "") -> None:
         """New pods, which load what their files hold, and these hold what the objects do."""
-        for name in ("web", "client"):
-            if only in ("", name) and ("Deployment", "shop", name) in self.objects:
-                self._renew(name)
+        for workload in ("web", "client"):
+            if name in ("", workload) and ("Deployment", "shop", workload) in self.objects:
+                self._renew(workload)
 
     def _renew(self, workload: str) -> None:
         deployment = self.objects["Deployment", "shop", workload]

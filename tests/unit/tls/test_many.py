@@ -53,6 +53,12 @@ def copies_of(made: World) -> list[str]:
     )
 
 
+def only(kept: dict[str, Any]) -> Any:
+    """What is kept, which must be one."""
+    assert len(kept) == 1
+    return next(iter(kept.values()))
+
+
 def leaf_in(secret: dict[str, Any]) -> Certificate:
     return read_secret(secret).certificate
 
@@ -142,7 +148,7 @@ class TestKilled:
             desk = self.killed(stock, monkeypatch, left, before)
             found = desk.rotate(*TARGETS, holder="two", **ASKED)
             assert len(desk.journal.kept) == 1, left
-            (operation,) = desk.journal.kept.values()
+            operation = only(desk.journal.kept)
             assert operation.state == FINISHED, left
             made = {row["secret"]: row for row in found["generations"]}
             assert sorted(made) == sorted(NAMES), left
@@ -156,7 +162,7 @@ class TestKilled:
         was = data_of(stock)
         for left in range(1, self.writes(stock, monkeypatch), 2):
             desk = self.killed(stock, monkeypatch, left, False)
-            (operation,) = desk.journal.kept.values()
+            operation = only(desk.journal.kept)
             undone = desk.engine("two").undo(operation.id)
             assert undone.operation is not None
             assert undone.operation.state == UNDONE, left
@@ -168,7 +174,7 @@ class TestKilled:
         for left in range(0, total, 5):
             desk = fresh(stock, monkeypatch)
             desk.rotate(*TARGETS, **ASKED)
-            (operation,) = desk.journal.kept.values()
+            operation = only(desk.journal.kept)
             desk.world.fuse.left = left
             try:
                 desk.engine("two").undo(operation.id)
@@ -180,7 +186,7 @@ class TestKilled:
 
     def test_the_same_task_finishes_an_interrupted_way_back_first(self, desk: Desk) -> None:
         desk.rotate(*TARGETS, **ASKED)
-        (operation,) = desk.journal.kept.values()
+        operation = only(desk.journal.kept)
         desk.world.fuse.left = 12
         with pytest.raises(Died):
             desk.engine("two").undo(operation.id)
@@ -214,7 +220,7 @@ class TestHeld:
         with pytest.raises(Conflict, match="somebody else changed"):
             desk.rotate(*TARGETS, **ASKED)
         assert desk.world.objects["Secret", "shop", NAMES[3]]["data"] == foreign
-        (operation,) = desk.journal.kept.values()
+        operation = only(desk.journal.kept)
         assert operation.unfinished
 
     def test_one_that_is_not_fit_takes_all_of_them_back(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
