@@ -153,6 +153,16 @@ def _uses(pod_spec: Mapping[str, Any]) -> tuple[Use, ...]:
     )
 
 
+def ports_of(pod_spec: Mapping[str, Any]) -> tuple[Port, ...]:
+    """What the containers declare, TCP alone."""
+    return tuple(
+        Port(port.get("name", ""), int(port["containerPort"]), container["name"])
+        for container in pod_spec.get("containers") or []
+        for port in container.get("ports") or []
+        if port.get("protocol", "TCP") == "TCP"
+    )
+
+
 def _pod(pod: Object, by_uid: Mapping[str, Object]) -> PodSeen:
     meta, spec, status = pod["metadata"], pod["spec"], pod.get("status") or {}
     pod.setdefault("kind", "Pod")
@@ -165,12 +175,7 @@ def _pod(pod: Object, by_uid: Mapping[str, Object]) -> PodSeen:
         ready=ready,
         leaving=bool(meta.get("deletionTimestamp")),
         uses=_uses(spec),
-        ports=tuple(
-            Port(port.get("name", ""), int(port["containerPort"]), container["name"])
-            for container in spec.get("containers") or []
-            for port in container.get("ports") or []
-            if port.get("protocol", "TCP") == "TCP"
-        ),
+        ports=ports_of(spec),
         labels=dict(meta.get("labels") or {}),
         restarts=sum(int(container.get("restartCount", 0)) for container in status.get("containerStatuses") or []),
     )

@@ -338,7 +338,7 @@ def served_by(
     using = {consumer.ref: {use.container for use in consumer.uses} for consumer in consumers}
     pods = [pod for pod in view.pods_of(using) if pod.ready and not pod.leaving]
     ports = [
-        TlsPort(pod.name, port, before_tls(pod, port))
+        TlsPort(pod.name, port, before_tls(pod.ports, port))
         for pod in pods
         for port in likely_ports(pod, using[pod.workload])
     ]

@@ -65,7 +65,7 @@ def glance(subject: Subject, pods: Iterable[PodSeen], ports: Ports) -> tuple[Sig
 
 def _ports(pods: Iterable[PodSeen], ports: Ports) -> list[TlsPort]:
     return [
-        TlsPort(pod.name, port, before_tls(pod, port))
+        TlsPort(pod.name, port, before_tls(pod.ports, port))
         for pod in pods
         if pod.ready
         for port in ports.get(pod.workload, ())

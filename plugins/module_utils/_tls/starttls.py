@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Iterable
 
 from .._core.errors import NotProven
-from .consumers import PodSeen
+from .consumers import Port
 from .handshake import Dial
 
 POSTGRES = "postgresql"
@@ -64,9 +65,9 @@ def protocol_of(name: str, number: int) -> str:
     return ""
 
 
-def before_tls(pod: PodSeen, number: int) -> str:
-    """As :func:`protocol_of`, of a port of this pod."""
-    return protocol_of(next((port.name for port in pod.ports if port.number == number), ""), number)
+def before_tls(ports: Iterable[Port], number: int) -> str:
+    """As :func:`protocol_of`, of a port of a pod that declares these."""
+    return protocol_of(next((port.name for port in ports if port.number == number), ""), number)
 
 
 def behind(dial: Dial, protocol: str, timeout_s: float) -> Dial:

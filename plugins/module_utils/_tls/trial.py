@@ -23,8 +23,10 @@ from .._cluster.waits import wait_until
 from .._core.errors import Conflict, NotFound, NotProven, TimedOut
 from .._core.plan import Json
 from .clones import CLONE_OF, GATE, TRIAL, trial_id
+from .consumers import ports_of
 from .proof import Place, Proof, prove_inside, prove_ports
 from .sights import TlsPort
+from .starttls import before_tls
 from .subject import Ports, Subject, as_ports
 
 _POLL_S = 0.3
@@ -98,7 +100,8 @@ class Trial:
                 why="no port is known on which it would be served",
                 next="name service or port in targets, or choose rollout: restart",
             )
-        seen = prove_ports(subject, [TlsPort(_name(pod), port) for pod, port in places], subject.new)
+        outside = [TlsPort(_name(pod), port, before_tls(ports_of(pod["spec"]), port)) for pod, port in places]
+        seen = prove_ports(subject, outside, subject.new)
         refuse(subject, seen)
         if subject.params["probe_image"]:
             inside = [Place(pod["status"]["podIP"], port, pod=_name(pod)) for pod, port in places]

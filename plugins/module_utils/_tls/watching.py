@@ -18,6 +18,7 @@ from .._core.plan import Json
 from .consumers import PodSeen
 from .proof import prove_ports
 from .sights import TlsPort
+from .starttls import before_tls
 from .subject import Subject
 
 _EVERY_S = 5.0
@@ -77,7 +78,12 @@ def watch(
     looks = failed = 0
     while True:
         now_there = pods()
-        wanted = [TlsPort(pod.name, port) for pod in now_there if pod.ready for port in ports(pod)]
+        wanted = [
+            TlsPort(pod.name, port, before_tls(pod.ports, port))
+            for pod in now_there
+            if pod.ready
+            for port in ports(pod)
+        ]
         proof = prove_ports(subject, wanted, subject.new, connections=1)
         looks, failed = looks + 1, failed + proof.failed
         passed = clock.monotonic() - began

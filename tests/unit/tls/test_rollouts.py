@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -33,6 +33,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._tls.clones import 
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.consumers import PodSeen
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.plan import Canary, Target
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.request import request
+from ansible_collections.knowngood.kube.plugins.module_utils._tls.sights import Sight, TlsPort
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.watching import Watch
 
 from ..core.memory import Died
@@ -151,6 +152,23 @@ class TestCanary:
         )
         at.rotate(**asked("canary"))
         assert set(data[0]) == {"tls.crt", "tls.key", "ca.crt", "extra"}
+
+    def test_a_server_that_wants_to_be_asked_for_tls_is_asked(self, desk: Open) -> None:
+        at = desk()
+        template = at.world.objects["Deployment", "shop", "web"]["spec"]["template"]
+        template["spec"]["containers"][0]["ports"][0]["containerPort"] = 5432
+        at.world.roll()
+        asked_for: list[tuple[bool, str]] = []
+        looked = at.world.see
+
+        def see(cluster: Any, namespace: str, ports: Iterable[TlsPort], **given: Any) -> tuple[Sight, ...]:
+            wanted = list(ports)
+            asked_for.extend(("canary" in port.pod, port.starttls) for port in wanted)
+            return looked(cluster, namespace, wanted, **given)
+
+        at.patch.setattr(at.world, "see", see)
+        at.rotate(**asked("canary"), **asked("soak"))
+        assert set(asked_for) == {(True, "postgresql"), (False, "postgresql")}
 
     @pytest.mark.parametrize("policy", ["undo", "hold"])
     def test_one_that_fails_leaves_nothing_behind(self, desk: Open, policy: str) -> None:
