@@ -10,6 +10,7 @@ import base64
 import copy
 import gzip
 import json
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -320,8 +321,18 @@ class TestWaves:
         at.patch.setattr(rotation, "_one", one)
         at.rotate(*targets, waves=("100%",))
         assert most == [1]
-        at.rotate(*(Target("shop", t.secret) for t in targets), waves=("100%",))
-        assert most[0] > 1
+
+    def test_rotations_of_different_workloads_go_on_at_once(self, desk: Open) -> None:
+        at, meeting = desk(), threading.Barrier(3, timeout=60)
+
+        def one(*given: Any) -> rotation.Part:
+            meeting.wait()
+            return rotation.Part(given[3])
+
+        at.patch.setattr(rotation, "_one", one)
+        found = at.rotate(*self.two(at, 3), waves=("100%",))
+        assert len(found["targets"]) == 3
+        assert not meeting.broken
 
     def test_each_target_is_an_operation_of_its_own(self, desk: Open) -> None:
         at = desk()
