@@ -107,10 +107,17 @@ def prove_ports(
 
 
 def _pod_row(subject: Subject, group: Sequence[Sight], expected: str) -> dict[str, Json]:
-    protocol = str(subject.params["protocol"])
+    # Whoever wants to be asked for TLS speaks no HTTP behind it.
+    protocol = group[0].port.starttls or str(subject.params["protocol"])
     telling = next((s for s in group if not holds(s.served, expected, protocol)), group[-1])
     row = _row(subject, telling.served, expected, PORT_FORWARD)
-    return {**row, "pod": telling.port.pod, "port": telling.port.port, "connections": len(group)}
+    return {
+        **row,
+        "ok": holds(telling.served, expected, protocol),
+        "pod": telling.port.pod,
+        "port": telling.port.port,
+        "connections": len(group),
+    }
 
 
 def _unknown(subject: Subject, pod: PodSeen, ports: Ports, expected: str) -> dict[str, Json]:

@@ -84,7 +84,7 @@ def see(
         begin = behind(connect, port.starttls, timeout_s)
         name = port.server_name or server_name
         try:
-            served = look(begin, server_name=name, trust=trust, protocol=protocol, timeout_s=timeout_s)
+            served = look(begin, server_name=name, trust=trust, protocol=port.starttls or protocol, timeout_s=timeout_s)
         except Denied:
             raise
         except KnownGoodError as error:
