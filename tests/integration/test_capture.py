@@ -34,12 +34,17 @@ from tests.cluster.audit import AuditLog
 from tests.cluster.faults import Fault, Faults
 from tests.cluster.handle import Cluster
 from tests.cluster.objects import claim, pod
-from tests.integration.volumes_app import CHECKPOINT, KILL_EVERY, App, Killed, dying_after, manifests
-
-
-def contents_of(cluster: Cluster, namespace: str) -> list[Any]:
-    items = cluster.get("volumesnapshotcontents")["items"]
-    return [item for item in items if item["spec"]["volumeSnapshotRef"]["namespace"] == namespace]
+from tests.integration.volumes_app import (
+    CHECKPOINT,
+    KILL_EVERY,
+    App,
+    Killed,
+    contents_of,
+    dying_after,
+    manifests,
+    stored,
+    with_a_late_controller,
+)
 
 
 def snapshots_of(cluster: Cluster, namespace: str) -> list[str]:
@@ -465,9 +470,8 @@ def test_points_are_given_up_with_their_storage_whatever_is_left_of_their_object
     left = [item["status"]["snapshotHandle"] for item in contents_of(files.cluster, files.namespace)]
     assert left == [rows[kept]["snapshot_handle"]]
     if files.cluster.instance:
-        stored = files.cluster.inside("ls", f"{files.cluster.instance.volumes}/local/snapshots").stdout.split()
-        assert rows[kept]["snapshot_handle"] in stored
-        assert not {rows[name]["snapshot_handle"] for name in (whole, bare, gone)} & set(stored)
+        assert rows[kept]["snapshot_handle"] in stored(files)
+        assert not {rows[name]["snapshot_handle"] for name in (whole, bare, gone)} & stored(files)
     assert not prune(files.house(), files.spec, {})["changed"]
 
 
@@ -527,6 +531,20 @@ def test_killed_after_any_write_giving_up_goes_on(files: App) -> None:
         assert all(p.pruned for p in files.house().store.points(files.spec.target))
         assert contents_of(files.cluster, files.namespace) == [], f"killed after write {number}"
     assert number > 6, "so many writes giving up has"
+
+
+@pytest.mark.rig
+def test_a_controller_that_is_late_leaves_no_content_behind(files: App) -> None:
+    """It lets the snapshot go by the policy in its cache, and nobody but us deletes the content after that."""
+    point = files.point()
+    (content,) = contents_of(files.cluster, files.namespace)
+    house = files.house()
+    with_a_late_controller(house.cluster)
+
+    prune(house, files.spec, {point: "old"})
+
+    assert contents_of(files.cluster, files.namespace) == []
+    assert content["status"]["snapshotHandle"] not in stored(files)
 
 
 def test_a_capture_that_was_killed_does_not_outlive_its_claims(files: App) -> None:

@@ -22,7 +22,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._volumes.tools impo
 from tests.cluster.faults import Fault, Faults
 from tests.cluster.handle import Cluster
 from tests.cluster.objects import claim, pod
-from tests.integration.volumes_app import App, Killed, dying_after
+from tests.integration.volumes_app import App, Killed, contents_of, dying_after, stored, with_a_late_controller
 
 DRIVER = "local.csi.knowngood.test"
 GROUPED: dict[str, Any] = {"atomic_drivers": (DRIVER,)}
@@ -49,13 +49,10 @@ def group_contents(app: App) -> list[dict[str, Any]]:
     return [item for item in items if item["spec"]["volumeGroupSnapshotRef"]["namespace"] == app.namespace]
 
 
-def stored(app: App) -> set[str]:
-    assert app.cluster.instance
-    return set(app.cluster.inside("ls", f"{app.cluster.instance.volumes}/local/snapshots").stdout.split())
-
-
-def free(app: App, volumes: Any, operation: str) -> None:
+def free(app: App, volumes: Any, operation: str, *, late: bool = False) -> None:
     at_work = app.house()
+    if late:
+        with_a_late_controller(at_work.cluster)
     tools = Tools(at_work.cluster, app.state, at_work.clock, at_work.engine.reporter)
     free_volumes(tools, app.namespace, volumes, operation)
 
@@ -137,6 +134,18 @@ def test_a_group_is_freed_with_its_members_whatever_is_left_of_its_objects(pair:
     assert not handles & stored(pair)
     assert group_contents(pair) == []
     free(pair, volumes, operation)
+
+
+@pytest.mark.rig
+def test_a_controller_that_is_late_leaves_nothing_of_a_group_behind(pair: App) -> None:
+    (row,) = pair.capture(**GROUPED)["recovery_points"]
+    volumes = row["statements"][0]["body"]["volumes"]
+
+    free(pair, volumes, f"prune-shop-{pair.namespace.removeprefix('t-')}", late=True)
+
+    assert not {volume["snapshot_handle"] for volume in volumes} & stored(pair)
+    assert group_contents(pair) == []
+    assert contents_of(pair.cluster, pair.namespace) == []
 
 
 @pytest.mark.rig

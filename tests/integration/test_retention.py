@@ -31,20 +31,13 @@ from tests.cluster.faultproxy import FaultProxy
 from tests.cluster.handle import Cluster
 from tests.cluster.strikes import SLOW, Rule, Script, Strike
 from tests.integration.doors import Call, play
-from tests.integration.volumes_app import ROOT, App, Killed, dying_after
+from tests.integration.volumes_app import ROOT, App, Killed, contents_of, dying_after, stored
 
 
-def contents_of(app: App) -> dict[str, Any]:
+def by_handle(app: App) -> dict[str, Any]:
     """The contents for snapshots of the namespace, by handle."""
-    items = app.cluster.get("volumesnapshotcontents")["items"]
-    mine = [item for item in items if item["spec"]["volumeSnapshotRef"]["namespace"] == app.namespace]
-    return {(item.get("status") or {}).get("snapshotHandle", ""): item for item in mine}
-
-
-def stored(app: App) -> set[str]:
-    """The snapshots that the driver has."""
-    instance = app.cluster.own
-    return set(app.cluster.inside("ls", f"{instance.volumes}/local/snapshots").stdout.split())
+    found = contents_of(app.cluster, app.namespace)
+    return {(item.get("status") or {}).get("snapshotHandle", ""): item for item in found}
 
 
 def row_of(app: App, point: str) -> Any:
@@ -113,7 +106,7 @@ def test_what_came_to_be_held_or_used_since_the_plan_is_left_alone(files: App) -
     assert done["left"][f"mark {held}"] == "it was put on hold after this was planned"
     assert f"PersistentVolumeClaim {files.namespace}/mine is being made from it" in done["left"][f"mark {used}"]
     assert [row["id"] for row in done["recovery_points"]] == [old]
-    assert set(contents_of(files)) == {handle_of(files, name) for name in (held, used, newest)}
+    assert set(by_handle(files)) == {handle_of(files, name) for name in (held, used, newest)}
     statements = [(s.kind, s.body.get("freed")) for s in row_of(files, old).statements]
     assert statements == [("captured", None), ("pruned", None), ("pruned", [handle_of(files, old)])]
 
@@ -267,7 +260,7 @@ def test_killed_between_its_writes_expiring_goes_on(files: App) -> None:
 def killed_capture_without_journal(files: App, writes: int) -> None:
     with pytest.raises(Killed):
         capture(dying_after(files.house(), writes), files.spec, CaptureWish(Hooks()), None)
-    files.cluster.wait("cut", lambda: len(contents_of(files)) == 2 and "" not in contents_of(files))
+    files.cluster.wait("cut", lambda: len(by_handle(files)) == 2 and "" not in by_handle(files))
     assert kinds(files) == [], "an unfinished capture may still be gone on with"
     files.cluster.kubectl("delete", "configmap", "-n", files.state, "-l", "knowngood.io/journal=capture")
 
@@ -280,7 +273,7 @@ def test_snapshots_of_killed_captures_are_found_once_their_journal_is_gone_and_r
 
     assert kinds(files) == [("snapshot_without_statement", True)]
     shown = remove_orphans(files, check_mode=True)
-    assert len(contents_of(files)) == 2
+    assert len(by_handle(files)) == 2
     steps = [orphan.step for orphan in find_orphans(files.house(), files.spec) if orphan.step]
     with pytest.raises(Killed):
         prune(dying_after(files.house(), 4), files.spec, {}, steps)
@@ -288,7 +281,7 @@ def test_snapshots_of_killed_captures_are_found_once_their_journal_is_gone_and_r
 
     assert (done["changed"], done["plan_hash"]) == (True, shown["plan_hash"])
     assert kinds(files) == []
-    assert set(contents_of(files)) == {handle_of(files, kept)}
+    assert set(by_handle(files)) == {handle_of(files, kept)}
     assert handle_of(files, kept) in stored(files)
 
 
@@ -298,7 +291,7 @@ def test_one_that_was_marked_as_part_of_a_point_is_told_of_and_left(files: App) 
     killed_capture_without_journal(files, 5)
     assert kinds(files) == [("snapshot_without_statement", False)]
     assert not remove_orphans(files)["changed"]
-    assert set(contents_of(files)) > {handle_of(files, kept)}
+    assert set(by_handle(files)) > {handle_of(files, kept)}
 
 
 @pytest.mark.rig
@@ -312,13 +305,13 @@ def test_a_snapshot_that_arrives_after_its_capture_was_undone_is_found_and_remov
         with pytest.raises(Unreachable) as caught:
             capture(hasty, files.spec, CaptureWish(Hooks()), None)
         files.undo(caught.value.details["operation"])
-        assert set(contents_of(files)) == {handle_of(files, kept)}
-        files.cluster.wait("arrived", lambda: len(contents_of(files)) == 2 and "" not in contents_of(files))
+        assert set(by_handle(files)) == {handle_of(files, kept)}
+        files.cluster.wait("arrived", lambda: len(by_handle(files)) == 2 and "" not in by_handle(files))
 
     assert kinds(files) == [("snapshot_without_statement", True)]
     remove_orphans(files)
     assert kinds(files) == []
-    assert set(contents_of(files)) == {handle_of(files, kept)}
+    assert set(by_handle(files)) == {handle_of(files, kept)}
 
 
 @pytest.mark.rig

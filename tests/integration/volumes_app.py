@@ -21,7 +21,9 @@ from typing import Any
 
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.auth import AuthOptions
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.client import connect
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.waits import wait_gone
 from ansible_collections.knowngood.kube.plugins.module_utils._core.application import ApplicationSpec
+from ansible_collections.knowngood.kube.plugins.module_utils._core.clock import SystemClock
 from ansible_collections.knowngood.kube.plugins.module_utils._core.progress import SilentReporter
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes import probes
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.capture import capture
@@ -250,6 +252,17 @@ def _result(text: str) -> dict[str, Any]:
     raise AssertionError(text)
 
 
+def contents_of(cluster: Cluster, namespace: str) -> list[Any]:
+    """The VolumeSnapshotContents of snapshots in the namespace."""
+    items = cluster.get("volumesnapshotcontents")["items"]
+    return [item for item in items if item["spec"]["volumeSnapshotRef"]["namespace"] == namespace]
+
+
+def stored(app: App) -> set[str]:
+    """The physical snapshots that the driver of StorageClass local has, of whatever test."""
+    return set(app.cluster.inside("ls", f"{app.cluster.own.volumes}/local/snapshots").stdout.split())
+
+
 class Killed(BaseException):
     """Stands for SIGKILL: nothing in the code catches it."""
 
@@ -268,3 +281,29 @@ def dying_after(tools: House, number: int) -> House:
 
     tools.cluster._send = counted
     return tools
+
+
+def with_a_late_controller(cluster: Any) -> None:
+    """Has the snapshot controller act on a snapshot's deletion before it sees that the content is to be deleted.
+
+    A policy Delete reaches the server only when the snapshot, or the group, is gone that was deleted after it.
+    """
+    patch, delete, held = cluster.patch, cluster.delete, list[tuple[Any, ...]]()
+
+    def patched(kind: Any, name: str, namespace: str | None, body: dict[str, Any], **given: Any) -> Any:
+        if body.get("spec", {}).get("deletionPolicy") != "Delete":
+            return patch(kind, name, namespace, body, **given)
+        held.append((kind, name, body, given))
+        content = patch(kind, name, namespace, {"metadata": body.get("metadata", {})}, **given)
+        return {**content, "spec": {**content["spec"], **body["spec"]}}
+
+    def deleted(kind: Any, name: str, namespace: str | None, **given: Any) -> Any:
+        answer = delete(kind, name, namespace, **given)
+        if held:
+            wait_gone(cluster, kind, name, namespace, given["uid"], timeout_s=60, clock=SystemClock())
+            for what, content, body, preconditions in held:
+                patch(what, content, None, body, **preconditions)
+            held.clear()
+        return answer
+
+    cluster.patch, cluster.delete = patched, deleted

@@ -21,7 +21,7 @@ from .._core.errors import Conflict, NotFound, NotProven
 from .._core.operation import Context, NothingToUndo
 from .._core.plan import Json, Step
 from .._core.statements import CAPTURED
-from . import capture_body, consistency, groups, snapshots
+from . import capture_body, consistency, content_policy, groups, snapshots
 from .cutting import Cutter, Group
 from .groups import GroupApi
 from .hook_runs import HookRunner
@@ -187,24 +187,24 @@ class RetainContents(NothingToUndo):
     def _kept(self, wave: Mapping[str, Json]) -> set[str]:
         """The uids of the contents that are kept and labelled for the point."""
         there = self._tools.cluster.list(snapshots.CONTENT, selector=f"{POINT}={point_label(wave['point'])}")
-        return {c["metadata"]["uid"] for c in there if c["spec"]["deletionPolicy"] == snapshots.RETAIN}
+        return {c["metadata"]["uid"] for c in there if c["spec"]["deletionPolicy"] == content_policy.RETAIN}
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         wave = context.results[WAVE]
         labels, kept = _marks(context, wave["point"]), self._kept(wave)
 
         def one(cut: Mapping[str, Json]) -> str:
-            meta = {"name": cut["content"], "uid": cut["content_uid"]}
-            if meta["uid"] in kept:
-                return str(cut["content"])
+            name, uid = str(cut["content"]), cut["content_uid"]
+            if uid in kept:
+                return name
             try:
-                snapshots.set_policy(self._tools, {"metadata": meta}, snapshots.RETAIN, labels)
+                content_policy.set_policy(self._tools, snapshots.CONTENT, name, uid, content_policy.RETAIN, labels)
             except (Conflict, NotFound) as error:
                 if recorded(self._tools, step.params["target"], context.operation_id):
                     return ""
-                where = named(snapshots.CONTENT, cut["content"])
+                where = named(snapshots.CONTENT, name)
                 raise NotProven("a snapshot is gone before it could be kept", where=where, why=error.why) from error
-            return str(cut["content"])
+            return name
 
         for content, cut in _groups(wave["cuts"]).items():
             self._keep_group(content, cut, labels, step, context)
@@ -217,14 +217,15 @@ class RetainContents(NothingToUndo):
         self, content: str, cut: Mapping[str, Json], labels: Mapping[str, str], step: Step, context: Context
     ) -> None:
         try:
-            groups.set_policy(self._tools, self._api(), content, cut["group_content_uid"], snapshots.RETAIN, labels)
+            uid = cut["group_content_uid"]
+            content_policy.set_policy(self._tools, self._api().content, content, uid, content_policy.RETAIN, labels)
         except (Conflict, NotFound):
             if not recorded(self._tools, step.params["target"], context.operation_id):
                 raise
 
     def _groups_kept(self, cuts: Mapping[str, Mapping[str, Json]]) -> bool:
         found = [self._tools.cluster.find(self._api().content, name) for name in _groups(cuts)]
-        return all(c is not None and c["spec"]["deletionPolicy"] == snapshots.RETAIN for c in found)
+        return all(c is not None and c["spec"]["deletionPolicy"] == content_policy.RETAIN for c in found)
 
     def _api(self) -> GroupApi:
         """The version that the server has now: that of the plan may be gone by the time it is taken up again."""

@@ -22,7 +22,7 @@ from .._cluster.kinds import named
 from .._cluster.waits import wait_gone
 from .._core.errors import Conflict
 from .._core.plan import Json
-from . import groups, snapshots
+from . import content_policy, groups, snapshots
 from . import snapshot_state as state
 from .names import OPERATION, suffixed, tail
 from .objects import Object, create, delete, label
@@ -89,7 +89,7 @@ def _free(
     name = suffixed(str(volume["claim"]), f"free-{tail(operation_id)}")
     if in_namespace:
         labels = owned_by(operation_id)
-        made = snapshots.import_pair(tools, namespace, name, volume, labels, policy=snapshots.DELETE, ready=False)
+        made = snapshots.import_pair(tools, namespace, name, volume, labels, policy=content_policy.DELETE, ready=False)
         snapshots.free(tools, made, tools.cluster.get(snapshots.CONTENT, name))
     else:
         _free_unbound(tools, namespace, name, volume, operation_id)
@@ -104,15 +104,15 @@ def bound_snapshot(tools: Tools, content: Object) -> Object | None:
 
 def delete_shell(tools: Tools, content: Object) -> None:
     """Removes a content whose snapshot object is gone; the physical snapshot stays."""
-    snapshots.set_policy(tools, content, snapshots.RETAIN)
     meta = content["metadata"]
+    content_policy.set_policy(tools, snapshots.CONTENT, meta["name"], meta["uid"], content_policy.RETAIN)
     delete(tools, snapshots.CONTENT, meta["name"], None, meta["uid"])
 
 
 def drop(tools: Tools, content: Object, snapshot: Object) -> None:
     """Removes a content with its snapshot object; the physical snapshot stays."""
-    snapshots.set_policy(tools, content, snapshots.RETAIN)
-    meta = snapshot["metadata"]
+    meta, inner = snapshot["metadata"], content["metadata"]
+    content_policy.set_policy(tools, snapshots.CONTENT, inner["name"], inner["uid"], content_policy.RETAIN)
     delete(tools, snapshots.SNAPSHOT, meta["name"], meta["namespace"], meta["uid"])
     delete_shell(tools, content)
 
@@ -138,7 +138,7 @@ def _free_unbound(tools: Tools, namespace: str, name: str, volume: Mapping[str, 
                 },
                 "spec": {
                     "driver": volume["driver"],
-                    "deletionPolicy": snapshots.DELETE,
+                    "deletionPolicy": content_policy.DELETE,
                     "source": {"snapshotHandle": volume["snapshot_handle"]},
                     "sourceVolumeMode": volume["mode"],
                     "volumeSnapshotRef": {"name": name, "namespace": namespace},
@@ -179,7 +179,7 @@ def _free_group(
 def _drop_group_content(tools: Tools, api: groups.GroupApi, content: Object) -> None:
     """Removes the content of a group whose object is gone; what the driver has stays."""
     meta = content["metadata"]
-    groups.set_policy(tools, api, meta["name"], meta["uid"], snapshots.RETAIN, {})
+    content_policy.set_policy(tools, api.content, meta["name"], meta["uid"], content_policy.RETAIN)
     again = tools.cluster.get(api.content, meta["name"])
     version = again["metadata"]["resourceVersion"]
     tools.cluster.delete(api.content, meta["name"], None, uid=meta["uid"], resource_version=version)

@@ -18,9 +18,10 @@ from dataclasses import dataclass
 
 from .._cluster.client import Cluster, owned_by
 from .._cluster.kinds import KINDS, Kind, named
-from .._cluster.waits import follow, position, wait_gone, wait_until
-from .._core.errors import BadInput, Conflict, NotFound, NotProven, TimedOut
+from .._cluster.waits import follow, position, wait_until
+from .._core.errors import BadInput, Conflict, NotFound, TimedOut
 from .._core.plan import Json
+from . import content_policy
 from . import snapshot_state as state
 from .names import CAPTURE, OPERATION, suffixed, tail
 from .objects import Object, delete, label
@@ -31,7 +32,6 @@ VERSIONS = ("v1", "v1beta2", "v1beta1")
 """Newest first. The fields that are used here are the same in all of them."""
 DEFAULT_CLASS = "groupsnapshot.storage.kubernetes.io/is-default-class"
 _PVC = "PersistentVolumeClaim"
-_RETAIN, _DELETE = "Retain", "Delete"
 _TRIES = 6
 _NEXT = "look at the snapshot controller and the driver's csi-snapshotter (feature gate CSIVolumeGroupSnapshot)"
 
@@ -250,15 +250,6 @@ def wait_members(
 # -- keeping and freeing -----------------------------------------------------------------------------------------
 
 
-def set_policy(tools: Tools, api: GroupApi, name: str, uid: str, policy: str, labels: Mapping[str, str]) -> Object:
-    """Sets the deletionPolicy (and labels) of a group's content, and looks that it was taken."""
-    body: Object = {"spec": {"deletionPolicy": policy}, "metadata": {"labels": dict(labels)}}
-    done = tools.cluster.patch(api.content, name, None, body, uid=uid)
-    if done["spec"]["deletionPolicy"] != policy:
-        raise NotProven(f"{named(api.content.kind, name)} did not keep deletionPolicy {policy}")
-    return done
-
-
 def free(tools: Tools, api: GroupApi, group: Object, *, timeout_s: float = 120.0) -> None:
     """Deletes a group so that the driver deletes it with all members, and waits until its content is gone.
 
@@ -266,15 +257,17 @@ def free(tools: Tools, api: GroupApi, group: Object, *, timeout_s: float = 120.0
     """
     meta = group["metadata"]
     content = tools.cluster.find(api.content, content_name(group))
+    freed: list[tuple[str | Kind, str, str]] = []
     if content is not None:
         _wait_bound(tools, api, group, timeout_s)
-        uid = content["metadata"]["uid"]
-        set_policy(tools, api, content["metadata"]["name"], uid, _DELETE, {})
-        _free_members(tools, group)
+        freed = [*_contents_of_members(tools, group), (api.content, *_name_and_uid(content))]
+        in_parallel(lambda one: content_policy.set_policy(tools, *one, content_policy.DELETE), freed)
     delete(tools, api.group, meta["name"], meta["namespace"], meta["uid"], timeout_s=timeout_s)
-    if content is not None:
-        name, uid = content["metadata"]["name"], content["metadata"]["uid"]
-        wait_gone(tools.cluster, api.content, name, None, uid, timeout_s=timeout_s, clock=tools.clock)
+    in_parallel(lambda one: content_policy.delete_left(tools, *one, timeout_s=timeout_s), freed)
+
+
+def _name_and_uid(content: Object) -> tuple[str, str]:
+    return content["metadata"]["name"], content["metadata"]["uid"]
 
 
 def _wait_bound(tools: Tools, api: GroupApi, group: Object, timeout_s: float) -> None:
@@ -298,18 +291,17 @@ def _wait_bound(tools: Tools, api: GroupApi, group: Object, timeout_s: float) ->
     )
 
 
-def _free_members(tools: Tools, group: Object) -> None:
-    """The contents of the members go with their snapshots; the driver deletes the data with the group alone."""
+def _contents_of_members(tools: Tools, group: Object) -> list[tuple[str | Kind, str, str]]:
+    """They go with their snapshots; the driver deletes the data with the group alone."""
     members = members_of(group, tools.cluster.list("VolumeSnapshot", group["metadata"]["namespace"]))
 
-    def one(snapshot: Object) -> None:
+    def one(snapshot: Object) -> Object | None:
         name = state.status(snapshot).get("boundVolumeSnapshotContentName")
         content = tools.cluster.find("VolumeSnapshotContent", name) if name else None
-        if content is not None and state.points_to(content, snapshot):
-            body: Object = {"spec": {"deletionPolicy": _DELETE}}
-            tools.cluster.patch("VolumeSnapshotContent", str(name), None, body, uid=content["metadata"]["uid"])
+        return content if content is not None and state.points_to(content, snapshot) else None
 
-    in_parallel(one, members.values())
+    found = in_parallel(one, members.values())
+    return [("VolumeSnapshotContent", *_name_and_uid(content)) for content in found if content is not None]
 
 
 def import_content(
@@ -325,7 +317,7 @@ def import_content(
             "metadata": {"name": name, "labels": owned_by(operation_id), "annotations": _secrets(first)},
             "spec": {
                 "driver": first["driver"],
-                "deletionPolicy": _RETAIN,
+                "deletionPolicy": content_policy.RETAIN,
                 "source": {
                     "groupSnapshotHandles": {
                         "volumeGroupSnapshotHandle": first["group_handle"],

@@ -20,8 +20,8 @@ from types import TracebackType
 
 from .._core.clock import parse_time
 from .._core.errors import KnownGoodError
+from . import content_policy, snapshots
 from . import snapshot_state as state
-from . import snapshots
 from .objects import Object
 from .tools import AT_ONCE, Tools
 
@@ -71,4 +71,7 @@ class Keeper:
 
     def _keep(self, content: Object, labels: Mapping[str, str]) -> None:
         with suppress(KnownGoodError):
-            snapshots.set_policy(self._tools, content, snapshots.RETAIN, labels)
+            meta = content["metadata"]
+            content_policy.set_policy(
+                self._tools, snapshots.CONTENT, meta["name"], meta["uid"], content_policy.RETAIN, labels
+            )

@@ -21,7 +21,7 @@ from .._core.application import ApplicationSpec
 from .._core.plan import Json, Step
 from .._core.ports import FINISHED, TO_DO, Operation
 from .._core.statements import RecoveryPoint
-from . import snapshots
+from . import content_policy, snapshots
 from .capture_steps import RECORD
 from .claim_facts import mounting
 from .names import CLAIM, KEEP_UNTIL, KEPT, OPERATION, POINT, tail
@@ -154,7 +154,7 @@ def _of_contents(
 
 
 def _deletes(content: Object) -> str:
-    gone = content["spec"].get("deletionPolicy") == snapshots.DELETE
+    gone = content["spec"].get("deletionPolicy") == content_policy.DELETE
     return "; deleting its VolumeSnapshot would delete the data of both" if gone else ""
 
 
@@ -194,7 +194,7 @@ def _imported(obj: Object) -> bool:
 def _freeing(content: Object) -> bool:
     """Was it imported by us to be freed with its data?"""
     by = tail(label(content, OPERATION))
-    deletes = content["spec"].get("deletionPolicy") == snapshots.DELETE
+    deletes = content["spec"].get("deletionPolicy") == content_policy.DELETE
     return deletes and bool(by) and content["metadata"]["name"].endswith(f"-free-{by}")
 
 

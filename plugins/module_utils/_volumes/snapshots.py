@@ -14,17 +14,16 @@ from contextlib import suppress
 
 from .._cluster.client import Cluster
 from .._cluster.kinds import named
-from .._cluster.waits import follow, wait_gone, wait_until
+from .._cluster.waits import follow, wait_until
 from .._core.errors import Conflict, NotProven, TimedOut
 from .._core.plan import Json
-from . import groups
+from . import content_policy, groups
 from . import snapshot_state as state
 from .names import GROUP_CONTENT, OPERATION
 from .objects import Object, annotation, create, delete, label
 from .tools import Tools, in_parallel
 
 SNAPSHOT, CONTENT = "VolumeSnapshot", "VolumeSnapshotContent"
-RETAIN, DELETE = "Retain", "Delete"
 _SINGLE_READS = 8
 _BEING_CREATED = "snapshot.storage.kubernetes.io/volumesnapshot-being-created"
 _WAIT_OUT_S = 60.0
@@ -128,7 +127,7 @@ def import_pair(
     volume: Mapping[str, Json],
     labels: Mapping[str, str],
     *,
-    policy: str = RETAIN,
+    policy: str = content_policy.RETAIN,
     timeout_s: float = 120.0,
     ready: bool = True,
 ) -> Object:
@@ -226,22 +225,12 @@ def _drop_group_content(tools: Tools, content: Object) -> None:
 
 
 def _keeps_physical(obj: Object) -> None:
-    if obj["kind"] != SNAPSHOT and obj["spec"]["deletionPolicy"] != RETAIN:
+    if obj["kind"] != SNAPSHOT and obj["spec"]["deletionPolicy"] != content_policy.RETAIN:
         raise Conflict(
             f"{named(CONTENT, obj['metadata']['name'])} would take the physical snapshot with it",
             why="its deletionPolicy was changed to Delete since it was made",
             next="set it to Retain and run the same task again",
         )
-
-
-def set_policy(tools: Tools, content: Object, policy: str, labels: Mapping[str, str] | None = None) -> Object:
-    """Sets the deletionPolicy (and labels), and looks that it was taken. One request; the uid is its precondition."""
-    meta = content["metadata"]
-    body: Object = {"spec": {"deletionPolicy": policy}, "metadata": {"labels": dict(labels or {})}}
-    done = tools.cluster.patch(CONTENT, meta["name"], None, body, uid=meta["uid"])
-    if done["spec"]["deletionPolicy"] != policy:
-        raise NotProven(f"{named(CONTENT, meta['name'])} did not keep deletionPolicy {policy}")
-    return done
 
 
 def held_by_provisioner(snapshot: Object) -> bool:
@@ -256,11 +245,10 @@ def free(tools: Tools, snapshot: Object, content: Object, *, timeout_s: float = 
     A VolumeSnapshot may stay that only external-provisioner holds, which forgets its finalizer where a claim that was
     to be made from the snapshot failed and was deleted. With its content gone it stands for nothing.
     """
-    set_policy(tools, content, DELETE)
     meta, inner = snapshot["metadata"], content["metadata"]
+    content_policy.set_policy(tools, CONTENT, inner["name"], inner["uid"], content_policy.DELETE)
     name, uid = meta["name"], meta["uid"]
     delete(tools, SNAPSHOT, name, meta["namespace"], uid, timeout_s=timeout_s, wait=False)
-    wait_gone(tools.cluster, CONTENT, inner["name"], None, inner["uid"], timeout_s=timeout_s, clock=tools.clock)
 
     def check(there: Mapping[str, Object]) -> str:
         found = there.get(name)
@@ -279,6 +267,7 @@ def free(tools: Tools, snapshot: Object, content: Object, *, timeout_s: float = 
         clock=tools.clock,
         field=f"metadata.name={name}",
     )
+    content_policy.delete_left(tools, CONTENT, inner["name"], inner["uid"], timeout_s=timeout_s)
 
 
 def discard(tools: Tools, namespace: str, selector: str) -> int:

@@ -72,14 +72,14 @@ def test_what_could_not_be_kept_is_no_error_here_and_anything_else_is(monkeypatc
     def refused(*given: Any) -> None:
         raise Conflict("somebody else changed it")
 
-    monkeypatch.setattr(keeping.snapshots, "set_policy", refused)
+    monkeypatch.setattr(keeping.content_policy, "set_policy", refused)
     with keeper(Store(one)) as keeping_:
         keeping_.keep(one)
 
     def broken(*given: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(keeping.snapshots, "set_policy", broken)
+    monkeypatch.setattr(keeping.content_policy, "set_policy", broken)
     with pytest.raises(ZeroDivisionError), keeper(Store(one)) as keeping_:
         keeping_.keep(one)
 
