@@ -32,20 +32,12 @@ from ansible_collections.knowngood.kube.plugins.module_utils._tls.ca_rotation im
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.plan import Target
 from tests.cluster.handle import Cluster
 from tests.integration.rotation_app import NGINX, Web
+from tests.integration.rotation_clients import ASK_WEB
 from tests.unit.tls import pki
 
 MUTUAL = NGINX.replace("location /", "ssl_client_certificate /trust/ca.crt; ssl_verify_client on; location /")
-ASKING = """
-import socket, ssl, time, urllib.parse, urllib.request
-context = ssl.create_default_context(cafile="/trust/ca.crt")
-context.load_cert_chain("/etc/tls/tls.crt", "/etc/tls/tls.key")
-def ask():
-    with socket.create_connection(("web", 443), 10) as raw:
-        with context.wrap_socket(raw, server_hostname="web") as channel:
-            channel.sendall(b"GET / HTTP/1.1\\r\\nHost: web\\r\\nConnection: close\\r\\n\\r\\n")
-            answer = channel.recv(4096)
-            if not answer.startswith(b"HTTP/1.1 200"):
-                raise ValueError(repr(answer[:40]))
+_FOREVER = """
+import time, urllib.parse, urllib.request
 while True:
     try:
         ask()
@@ -55,6 +47,16 @@ while True:
     urllib.request.urlopen("http://counts:8000/" + said, timeout=10).read()
     time.sleep(0.1)
 """
+
+
+def asking(ask: str) -> str:
+    """A client that asks without end, and says after each time how it went. ``ask``: what defines ``ask()``."""
+    return ask + _FOREVER
+
+
+ASKING = asking(f"""{ASK_WEB}
+context.load_cert_chain("/etc/tls/tls.crt", "/etc/tls/tls.key")
+""")
 COUNTING = """
 import http.server, json, urllib.parse
 seen = {"ok": 0, "failed": 0, "why": []}

@@ -14,7 +14,7 @@ from typing import Any
 
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.ca_plan import CLIENT, Leaf
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.plan import Target
-from tests.integration.ca_app import TRUST, Shop, leaf_volume
+from tests.integration.ca_app import TRUST, Shop, asking, leaf_volume
 
 _FILES = 7000
 """The group of the files: PostgreSQL wants its key to be root's, and readable by nobody but a group."""
@@ -28,8 +28,7 @@ printf 'local all all trust\\nhostssl all all all cert\\n' >/data/pg/pg_hba.conf
 exec $as postgres -D /data/pg -c listen_addresses='*' -c unix_socket_directories=/tmp -c ssl=on \\
   -c ssl_cert_file=/etc/tls/tls.crt -c ssl_key_file=/etc/tls/tls.key -c ssl_ca_file=/trust/ca.crt
 """
-_ASKING = """
-import time, urllib.parse, urllib.request
+_ASKING = asking("""
 import psycopg2
 def ask():
     link = psycopg2.connect(
@@ -40,15 +39,7 @@ def ask():
         if cursor.fetchone() != (True, "/CN=client"):
             raise ValueError("it does not know who asks")
     link.close()
-while True:
-    try:
-        ask()
-        said = "ok"
-    except Exception as error:
-        said = "failed/" + urllib.parse.quote(repr(error), safe="")
-    urllib.request.urlopen("http://counts:8000/" + said, timeout=10).read()
-    time.sleep(0.05)
-"""
+""")
 
 
 class Database(Shop):

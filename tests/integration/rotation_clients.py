@@ -14,10 +14,9 @@ from typing import Any
 from tests.integration.rotation_app import Web
 
 THREADS = 4
-ASKING = f"""
-import hashlib, json, os, socket, ssl, threading, time
+ASK_WEB = """
+import hashlib, socket, ssl
 context = ssl.create_default_context(cafile="/trust/ca.crt")
-seen, lock = {{"ok": 0, "failed": 0, "why": [], "served": {{}}}}, threading.Lock()
 def ask():
     with socket.create_connection(("web", 443), 10) as raw:
         with context.wrap_socket(raw, server_hostname="web") as channel:
@@ -26,6 +25,11 @@ def ask():
             if not answer.startswith(b"HTTP/1.1 200"):
                 raise ValueError(repr(answer[:40]))
             return "sha256:" + hashlib.sha256(channel.getpeercert(True)).hexdigest()
+"""
+"""A fresh connection to the Service with an answer; gives the fingerprint of what was served."""
+ASKING = f"""{ASK_WEB}
+import json, os, threading, time
+seen, lock = {{"ok": 0, "failed": 0, "why": [], "served": {{}}}}, threading.Lock()
 def go_on():
     while True:
         try:

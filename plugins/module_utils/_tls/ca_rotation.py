@@ -26,7 +26,7 @@ from .ca_issuer import behind
 from .ca_look import look_at_ca
 from .ca_plan import DONE, KIND, NEGATIVE_OK, CaObserved, CaRequest, first_after, phases_of, plan, reached
 from .plan import step_name
-from .rotation import unproven_in
+from .rotation_report import unproven_in
 
 _Results = Mapping[str, Mapping[str, Json]]
 

@@ -22,8 +22,9 @@ from .._core.plan import Json
 from .consumers import PodSeen
 from .handshake import HTTP, Served
 from .inside import command, read
+from .services import ServicePort
 from .sights import IN_CLUSTER, PORT_FORWARD, Sight, TlsPort, see
-from .starttls import before_tls
+from .starttls import before_tls, protocol_of
 from .subject import Ports, Subject
 
 CONNECTIONS = 3
@@ -50,12 +51,16 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What is dialled inside the cluster: a Service, or a pod of ours by its own address."""
+    """What is dialled inside the cluster: a Service, or a pod of ours by its own address.
+
+    ``starttls``: what it speaks before TLS, where that is known.
+    """
 
     address: str
     port: int
     pod: str = ""
     service: str = ""
+    starttls: str = ""
 
 
 def glance(subject: Subject, pods: Iterable[PodSeen], ports: Ports) -> tuple[Sight, ...]:
@@ -107,17 +112,15 @@ def prove_ports(
 
 
 def _pod_row(subject: Subject, group: Sequence[Sight], expected: str) -> dict[str, Json]:
-    # Whoever wants to be asked for TLS speaks no HTTP behind it.
-    protocol = group[0].port.starttls or str(subject.params["protocol"])
+    protocol = _spoken(subject, group[0].port.starttls)
     telling = next((s for s in group if not holds(s.served, expected, protocol)), group[-1])
-    row = _row(subject, telling.served, expected, PORT_FORWARD)
-    return {
-        **row,
-        "ok": holds(telling.served, expected, protocol),
-        "pod": telling.port.pod,
-        "port": telling.port.port,
-        "connections": len(group),
-    }
+    row = _row(subject, telling.served, expected, PORT_FORWARD, protocol)
+    return {**row, "pod": telling.port.pod, "port": telling.port.port, "connections": len(group)}
+
+
+def _spoken(subject: Subject, starttls: str) -> str:
+    """Whoever wants to be asked for TLS speaks no HTTP behind it, though that is what a task means by default."""
+    return starttls or str(subject.params["protocol"])
 
 
 def _unknown(subject: Subject, pod: PodSeen, ports: Ports, expected: str) -> dict[str, Json]:
@@ -125,7 +128,7 @@ def _unknown(subject: Subject, pod: PodSeen, ports: Ports, expected: str) -> dic
     known = ports.get(pod.workload, ())
     why = "the pod is not ready" if known else "no port on which it serves the certificate is known"
     before = subject.result("baseline").get("unknown", ())
-    row = _row(subject, Served(why=why), expected, PORT_FORWARD)
+    row = _row(subject, Served(why=why), expected, PORT_FORWARD, "")
     ok = False if known and pod.name not in before else None
     return {**row, "pod": pod.name, "port": next(iter(known), 0), "ok": ok, "connections": 0}
 
@@ -137,9 +140,16 @@ def prove_service(subject: Subject, expected: str, *, blind: str = "", tries: in
     """
     service = subject.service()
     if service is None or blind:
-        row = _row(subject, Served(why=blind or NO_SERVICE), expected, IN_CLUSTER)
+        row = _row(subject, Served(why=blind or NO_SERVICE), expected, IN_CLUSTER, "")
         return Proof(({**row, "service": service.service if service else "", "ok": None, "connections": 0},))
-    return prove_inside(subject, [Place(service.address, service.port, service=service.service)], expected, tries=tries)
+    place = Place(service.address, service.port, service=service.service, starttls=_before_tls(service))
+    return prove_inside(subject, [place], expected, tries=tries)
+
+
+def _before_tls(service: ServicePort) -> str:
+    """By the port of the pods behind it, named or numbered: that of the Service itself may be any."""
+    target = service.target
+    return protocol_of(target, service.port) if isinstance(target, str) else protocol_of("", target)
 
 
 def prove_inside(subject: Subject, places: Iterable[Place], expected: str, *, tries: int = _TRIES) -> Proof:
@@ -151,7 +161,7 @@ def prove_inside(subject: Subject, places: Iterable[Place], expected: str, *, tr
 
 
 def _prove_place(subject: Subject, pod: Any, place: Place, expected: str, tries: int) -> Proof:
-    protocol = str(subject.params["protocol"])
+    protocol = _spoken(subject, place.starttls)
     name = str(subject.params["server_name"]) or place.service or place.address
     argv = command(place.address, place.port, name, protocol, subject.trust())
     answers = [_ask_inside(pod, argv, protocol)]
@@ -159,7 +169,7 @@ def _prove_place(subject: Subject, pod: Any, place: Place, expected: str, tries:
     while not holds(answers[-1], expected, protocol) and len(answers) < tries:
         subject.tools.clock.sleep(1.0)
         answers.append(_ask_inside(pod, argv, protocol))
-    row = _row(subject, answers[-1], expected, IN_CLUSTER)
+    row = _row(subject, answers[-1], expected, IN_CLUSTER, protocol)
     failed = sum(not holds(answer, expected, protocol) for answer in answers)
     told = {"pod": place.pod, "service": place.service, "port": place.port, "connections": len(answers)}
     return Proof(({**row, **told},), failed)
@@ -193,7 +203,7 @@ def holds(served: Served, expected: str, protocol: str) -> bool:
     return served.fingerprint == expected and served.verified is not False and answered
 
 
-def _row(subject: Subject, served: Served, expected: str, path: str) -> dict[str, Json]:
+def _row(subject: Subject, served: Served, expected: str, path: str, protocol: str) -> dict[str, Json]:
     return {
         "target": subject.ref,
         "pod": "",
@@ -202,7 +212,7 @@ def _row(subject: Subject, served: Served, expected: str, path: str) -> dict[str
         "path": path,
         "fingerprint": served.fingerprint,
         "expected": expected,
-        "ok": holds(served, expected, str(subject.params["protocol"])),
+        "ok": holds(served, expected, protocol),
         "bytes": served.bytes,
         "status": served.status,
         "verified": bool(served.verified),

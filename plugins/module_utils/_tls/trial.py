@@ -100,11 +100,15 @@ class Trial:
                 why="no port is known on which it would be served",
                 next="name service or port in targets, or choose rollout: restart",
             )
-        outside = [TlsPort(_name(pod), port, before_tls(ports_of(pod["spec"]), port)) for pod, port in places]
+        spoken = [before_tls(ports_of(pod["spec"]), port) for pod, port in places]
+        outside = [TlsPort(_name(pod), port, said) for (pod, port), said in zip(places, spoken, strict=True)]
         seen = prove_ports(subject, outside, subject.new)
         refuse(subject, seen)
         if subject.params["probe_image"]:
-            inside = [Place(pod["status"]["podIP"], port, pod=_name(pod)) for pod, port in places]
+            inside = [
+                Place(pod["status"]["podIP"], port, pod=_name(pod), starttls=said)
+                for (pod, port), said in zip(places, spoken, strict=True)
+            ]
             more = prove_inside(subject, inside, subject.new)
             refuse(subject, more)
             seen = Proof((*seen.rows, *more.rows), seen.failed + more.failed)

@@ -11,7 +11,7 @@ every write, whoever makes it, the first invariant is asked for: each client tru
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -37,7 +37,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._tls.certificates i
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.mutual import Answer, Mutual
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.subject import Tools
 
-from ..core.memory import MemoryJournal
+from ..core.memory import Died, MemoryJournal
 from . import pki
 from .world import Clock, World, world
 
@@ -254,5 +254,21 @@ class CaDesk:
         request = CaRequest("shop", "ca", ("shop",), **{**given, "state_namespace": "knowngood", **asked})
         return rotate_ca(cluster, request, self.engine(holder), clock=self.clock, phase=phase, check_mode=check_mode)
 
+    def killed(self, writes: int, rotate: Callable[[], object]) -> str:
+        """Runs until that write is made and dies there; the operation's id, empty where none was begun."""
+        self.world.fuse.left = writes
+        with pytest.raises(Died):
+            rotate()
+        self.world.fuse.left = 10**9
+        return next((op.id for op in self.journal.list() if op.plan.kind == "ca-rotation"), "")
+
     def undo(self, operation: str, holder: str = "undoer") -> None:
         self.engine(holder).undo(operation)
+
+
+def writes_of(**asked: Any) -> int:
+    """How many writes a rotation makes from beginning to end."""
+    with pytest.MonkeyPatch.context() as patch:
+        at = CaDesk(ca_world(), patch)
+        at.rotate(**asked)
+        return at.world.fuse.writes

@@ -20,8 +20,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._tls.ca_request imp
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.certificates import Certificate, read_chain
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.emergency import denied_keys, denied_name
 
-from ..core.memory import Died
-from .ca_world import CA, CLIENT, LEAF, CaDesk, CaWorld, ca_world
+from .ca_world import CA, CLIENT, LEAF, CaDesk, CaWorld, ca_world, writes_of
 
 Open = Callable[..., CaDesk]
 
@@ -231,24 +230,11 @@ class TestNeverTheOtherWay:
             ca_request({"ca_secret": "shop/ca", "compromised": True})
 
 
-def total_writes() -> int:
-    patch = pytest.MonkeyPatch()
-    at = CaDesk(ca_world(), patch)
-    at.rotate(compromised=True)
-    patch.undo()
-    return at.world.fuse.writes
-
-
-WRITES = total_writes()
+WRITES = writes_of(compromised=True)
 
 
 def killed(at: CaDesk, writes: int) -> str:
-    at.world.fuse.left = writes
-    with pytest.raises(Died):
-        at.rotate(compromised=True)
-    at.world.fuse.left = 10**9
-    mine = [op.id for op in at.journal.list() if op.plan.kind == "ca-rotation"]
-    return mine[0] if mine else ""
+    return at.killed(writes, lambda: at.rotate(compromised=True))
 
 
 class TestKilled:

@@ -24,9 +24,8 @@ from ansible_collections.knowngood.kube.plugins.module_utils._tls.ca_issue impor
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.ca_plan import PHASES
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.certificates import Certificate, read_chain
 
-from ..core.memory import Died
 from . import pki
-from .ca_world import CA, CLIENT, LEAF, CaDesk, CaWorld, ca_world
+from .ca_world import CA, CLIENT, LEAF, CaDesk, CaWorld, ca_world, writes_of
 
 Open = Callable[..., CaDesk]
 
@@ -223,25 +222,7 @@ class TestPhases:
         assert_as_before(at)
 
 
-def total_writes() -> int:
-    patch = pytest.MonkeyPatch()
-    at = CaDesk(ca_world(), patch)
-    at.rotate()
-    patch.undo()
-    return at.world.fuse.writes
-
-
-WRITES = total_writes()
-
-
-def killed(at: CaDesk, writes: int) -> str:
-    """Runs until that write is made and dies there; the operation's id."""
-    at.world.fuse.left = writes
-    with pytest.raises(Died):
-        at.rotate()
-    at.world.fuse.left = 10**9
-    mine = [op.id for op in at.journal.list() if op.plan.kind == "ca-rotation"]
-    return mine[0]
+WRITES = writes_of()
 
 
 class TestKilled:
@@ -249,7 +230,7 @@ class TestKilled:
         assert WRITES > 60
         for writes in range(WRITES):
             at = desk()
-            killed(at, writes)
+            at.killed(writes, at.rotate)
             at.rotate(holder="two")
             assert_done(at)
             assert len([op for op in at.journal.list() if op.plan.kind == "ca-rotation"]) == 1
@@ -258,7 +239,7 @@ class TestKilled:
     def test_after_every_write_it_can_be_taken_back(self, desk: Open) -> None:
         for writes in range(WRITES):
             at = desk()
-            at.undo(killed(at, writes))
+            at.undo(at.killed(writes, at.rotate))
             assert_as_before(at)
             assert {op.state for op in at.journal.list()} <= {UNDONE}
 

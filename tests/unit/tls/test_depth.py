@@ -40,6 +40,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._tls import rotatio
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.emergency import copies_of, holds_key
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.plan import Target
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.request import request
+from ansible_collections.knowngood.kube.plugins.module_utils._tls.rotation_report import Part
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.secrets import read_secret
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.source import Given, Source
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.waves import checked, lanes, split
@@ -311,12 +312,12 @@ class TestWaves:
         at, going, most = desk(), [0], [0]
         targets = tuple(Target("shop", t.secret, workloads=("Deployment/web",)) for t in self.two(at, 3))
 
-        def one(*given: Any) -> rotation.Part:
+        def one(*given: Any) -> Part:
             going[0] += 1
             most[0] = max(most[0], going[0])
             time.sleep(0.02)
             going[0] -= 1
-            return rotation.Part(given[3])
+            return Part(given[1])
 
         at.patch.setattr(rotation, "_one", one)
         at.rotate(*targets, waves=("100%",))
@@ -325,9 +326,9 @@ class TestWaves:
     def test_rotations_of_different_workloads_go_on_at_once(self, desk: Open) -> None:
         at, meeting = desk(), threading.Barrier(3, timeout=60)
 
-        def one(*given: Any) -> rotation.Part:
+        def one(*given: Any) -> Part:
             meeting.wait()
-            return rotation.Part(given[3])
+            return Part(given[1])
 
         at.patch.setattr(rotation, "_one", one)
         found = at.rotate(*self.two(at, 3), waves=("100%",))
