@@ -16,7 +16,7 @@ import json
 import re
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -193,18 +193,28 @@ def open_session(cluster: Cluster, namespace: str, pod: str, argv: Sequence[str]
 
 def dial(cluster: Cluster, namespace: str, pod: str, port: int) -> socket.socket:
     """A connected socket to a port of the pod, by port-forward. The caller closes it."""
+    return dial_all(cluster, namespace, pod, (port,))[port]
+
+
+def dial_all(cluster: Cluster, namespace: str, pod: str, ports: Collection[int]) -> dict[int, socket.socket]:
+    """A connected socket to each of these ports of the pod, all through one port-forward. The caller closes each.
+
+    At most 128 ports: the protocol numbers two channels a port with one byte. A port where nobody listens is a socket
+    that ends at once.
+    """
     from kubernetes.stream.ws_client import portforward_call
 
-    where = f"{named('Pod', pod, namespace)} port {port}"
+    numbers = ",".join(map(str, ports))
+    where = f"{named('Pod', pod, namespace)} port {numbers}"
     url = cluster.server + KINDS["Pod"].path(namespace, pod, "portforward")
+    query = [("ports", numbers)]
     try:
         forward = portforward_call(
-            cluster.config, "GET", f"{url}?ports={port}", query_params=[("ports", str(port))], headers=_headers(cluster)
+            cluster.config, "GET", f"{url}?ports={numbers}", query_params=query, headers=_headers(cluster)
         )
     except Exception as error:  # the client wraps every cause in its own ApiException(0)
         raise _refused(error, where) from error
-    channel: socket.socket = forward.socket(port)
-    return channel
+    return {port: forward.socket(port) for port in ports}
 
 
 def _websocket(cluster: Cluster, path: str, query: list[tuple[str, str]], where: str) -> Any:

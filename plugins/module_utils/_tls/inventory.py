@@ -321,7 +321,7 @@ def _served(cluster: Cluster, found: Found, now: dt.datetime) -> list[dict[str, 
 
     def one(name: str) -> list[dict[str, Any]]:
         view, used = found.views[name], every.get(name, {})
-        return served_rows(view, used, see(cluster, name, ports_of(view, used)), stored, now)
+        return served_rows(view, used, see(cluster, name, ports_of(view, used), share=True), stored, now)
 
     # Several namespaces at a time: a port that does not answer holds up its own only.
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
@@ -343,7 +343,7 @@ def served_by(
         for port in likely_ports(pod, using[pod.workload])
     ]
     name = server_name(secret.certificate, None)
-    sights = see(cluster, view.name, ports, server_name=name)
+    sights = see(cluster, view.name, ports, server_name=name, share=True)
     return [sight.to_dict() for sight in sights if sight.served.fingerprint]
 
 

@@ -92,6 +92,7 @@ def bring_back(subject: Subject) -> dict[str, Json]:
     return {"restarted": renewed, "proof": list(proof.rows), "failed": failed}
 
 
+_MORE_LOOKS = 2
 _TRIES_BEFORE = 4
 """A Service that was made a moment ago is not yet on every node."""
 
@@ -236,7 +237,8 @@ def _behind(subject: Subject, ports: Ports, expected: str) -> list[Consumer]:
     """
     pods = subject.pods()
     workload = {pod.name: pod.workload for pod in pods}
-    stale = {workload[s.port.pod] for s in glance(subject, pods, ports) if s.served.fingerprint != expected}
+    sights = _settled(subject, pods, ports)
+    stale = {workload[s.port.pod] for s in sights if s.served.fingerprint != expected}
     # A pod that was ready before and is not now may be stuck on the other certificate.
     before = subject.result("baseline").get("unknown", ())
     stuck = {pod.workload for pod in pods if not pod.ready and pod.name not in before}
@@ -256,6 +258,17 @@ def _behind(subject: Subject, ports: Ports, expected: str) -> list[Consumer]:
                 next="renew it yourself, then run the same task again",
             )
     return found
+
+
+def _settled(subject: Subject, pods: Iterable[PodSeen], ports: Ports) -> tuple[Sight, ...]:
+    """As :func:`glance`, again where a port showed nothing: a server that just reloads may drop a connection."""
+    sights = glance(subject, pods, ports)
+    for _again in range(_MORE_LOOKS):
+        if not failures(sights):
+            break
+        subject.tools.clock.sleep(_POLL_S)
+        sights = glance(subject, pods, ports)
+    return sights
 
 
 def _wait_left(subject: Subject, refs: set[str]) -> None:

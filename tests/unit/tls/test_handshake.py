@@ -17,13 +17,16 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ansible_collections.knowngood.kube.plugins.module_utils._tls import handshake
+from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import NotFound
+from ansible_collections.knowngood.kube.plugins.module_utils._tls import handshake, sights
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.certificates import Certificate, read_chain
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.handshake import HTTP, TLS, Served, look
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.inside import command, read
+from ansible_collections.knowngood.kube.plugins.module_utils._tls.sights import Sight, TlsPort
 
 from . import pki
 
@@ -163,6 +166,79 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[list[str]],
         return done.returncode, done.stdout, done.stderr
 
     return call
+
+
+class TestThePortsOfAPodThroughOneForward:
+    @pytest.fixture
+    def forwards(self, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+        """The ports that each forward was made for, in the order made; a port is one of this machine."""
+        made: list[tuple[int, ...]] = []
+
+        def dial_all(cluster: object, namespace: str, pod: str, ports: tuple[int, ...]) -> dict[int, socket.socket]:
+            made.append(tuple(ports))
+            return {port: dialling(port)() for port in ports}
+
+        monkeypatch.setattr(sights, "dial_all", dial_all)
+        monkeypatch.setattr(sights, "dial", lambda *where: dial_all(*where[:3], (where[3],))[where[3]])
+        return made
+
+    def see(self, *ports: TlsPort, share: bool = True) -> tuple[Sight, ...]:
+        cluster: Any = None
+        return sights.see(cluster, "shop", ports, share=share)
+
+    def test_is_one_forward_a_pod(self, serve: Start, forwards: list[tuple[int, ...]]) -> None:
+        one, two, other = serve(), serve(), serve()
+
+        seen = self.see(TlsPort("web-0", one), TlsPort("web-0", two), TlsPort("web-1", other))
+
+        assert [sight.port.port for sight in seen] == [one, two, other]
+        assert {sight.served.fingerprint for sight in seen} == {LEAF.fingerprint}
+        assert sorted(forwards) == sorted([(one, two), (other,)])
+
+    def test_a_port_that_shows_nothing_is_asked_by_itself(self, serve: Start, forwards: list[tuple[int, ...]]) -> None:
+        plain, good = serve(answer=None), serve()
+
+        nothing, seen = self.see(TlsPort("web-0", plain), TlsPort("web-0", good))
+
+        assert nothing.served.why
+        assert seen.served.fingerprint == LEAF.fingerprint
+        assert forwards == [(plain, good), (plain,)]
+
+    def test_one_connection_is_one_look(self, serve: Start, forwards: list[tuple[int, ...]]) -> None:
+        one, two = serve(), serve()
+
+        seen = self.see(TlsPort("web-0", one), TlsPort("web-0", one, server_name="b"), TlsPort("web-0", two))
+
+        assert {sight.served.fingerprint for sight in seen} == {LEAF.fingerprint}
+        assert sorted(forwards) == sorted([(one, two), (one,)])
+
+    def test_a_proof_shares_nothing_and_asks_once(self, serve: Start, forwards: list[tuple[int, ...]]) -> None:
+        one, two = serve(), serve(answer=None)
+
+        seen, nothing = self.see(TlsPort("web-0", one), TlsPort("web-0", two), share=False)
+
+        assert seen.served.fingerprint
+        assert not nothing.served.fingerprint
+        assert sorted(forwards) == sorted([(one,), (two,)])
+
+    def test_many_ports_are_several_forwards(self, serve: Start, forwards: list[tuple[int, ...]]) -> None:
+        ports = [serve() for _number in range(20)]
+
+        seen = self.see(*(TlsPort("web-0", port) for port in ports))
+
+        assert all(sight.served.fingerprint for sight in seen)
+        assert sorted(forwards) == sorted([tuple(ports[:16]), tuple(ports[16:])])
+
+    def test_a_pod_that_is_gone_is_said_of_each_of_its_ports(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def gone(*where: object) -> None:
+            raise NotFound("no such pod or container", why="it left")
+
+        monkeypatch.setattr(sights, "dial_all", gone)
+        monkeypatch.setattr(sights, "dial", gone)
+
+        seen = self.see(TlsPort("web-0", 1), TlsPort("web-0", 2))
+
+        assert [sight.served.why for sight in seen] == ["no such pod or container: it left"] * 2
 
 
 class TestInside:

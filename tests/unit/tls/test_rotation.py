@@ -25,6 +25,8 @@ from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import
 )
 from ansible_collections.knowngood.kube.plugins.module_utils._core.plan import canonical
 from ansible_collections.knowngood.kube.plugins.module_utils._core.ports import FINISHED, UNDONE
+from ansible_collections.knowngood.kube.plugins.module_utils._tls import proof
+from ansible_collections.knowngood.kube.plugins.module_utils._tls.handshake import Served
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.keys import key_matches
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.plan import Target
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.secrets import read_secret
@@ -95,6 +97,24 @@ class TestTheWay:
         assert at.rotate()["restarted"] == []
         assert at.world.restarts == 0
         assert_rotated(at)
+
+    def test_a_connection_that_a_reload_dropped_is_no_reason_to_restart(
+        self, desk: Open, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        at = desk(reloads=True)
+        old, looks = at.world.stored, list[bool]()
+
+        def see(*given: Any, **more: Any) -> Any:
+            sights = at.world.see(*given, **more)
+            looks.append(all(sight.served.fingerprint != old for sight in sights))
+            if looks.count(True) == 2 and looks[-1]:  # the first look after every server was seen to have loaded it
+                return (replace(sights[0], served=Served(why="connection reset")), *sights[1:])
+            return sights
+
+        monkeypatch.setattr(proof, "see", see)
+
+        assert at.rotate()["restarted"] == []
+        assert at.world.restarts == 0
 
     def test_what_never_sees_new_files_is_restarted_also_when_it_looks_right(self, desk: Open) -> None:
         at = desk(sub_path="tls.crt", reloads=True)
