@@ -20,7 +20,7 @@ try:
 except ClusterError as problem:
     sys.exit(f"{problem}")
 
-_EXTRAS = ("certmanager", "s3", "velero", "kwok", "sanity", "load")
+_EXTRAS = ("certmanager", "gateway", "s3", "velero", "kwok", "sanity", "load")
 
 
 def _parser() -> argparse.ArgumentParser:

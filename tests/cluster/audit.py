@@ -10,11 +10,15 @@ A mark is an offset into the log, which the API server writes before it answers:
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import parse_qs, urlsplit
+
+from .errors import ClusterError
 
 _WRITING = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 # Asked for by POST, yet nothing is stored: reviews, and streams to a pod.
@@ -98,12 +102,13 @@ class AuditLog:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._mark = 0
+        self._file = self._mark = 0
         self.mark()
 
     def mark(self) -> int:
         """From now on count anew; returns the mark, which the other methods take as ``since``."""
-        self._mark = self.path.stat().st_size
+        seen = self.path.stat()
+        self._file, self._mark = seen.st_ino, seen.st_size
         return self._mark
 
     def requests(self, user: str = "", since: int | None = None) -> list[Request]:
@@ -113,8 +118,7 @@ class AuditLog:
     def paths(self, user: str, since: int | None = None) -> int:
         """How many requests of ``user`` were answered, those for no resource (discovery, versions) included."""
         count = 0
-        with self.path.open("rb") as stream:
-            stream.seek(self._mark if since is None else since)
+        with self._from(self._mark if since is None else since) as stream:
             for line in stream:
                 event = json.loads(line)
                 told = (event.get("impersonatedUser") or event.get("user") or {}).get("username")
@@ -129,9 +133,17 @@ class AuditLog:
         return {one.permission for one in self.requests(user, since)}
 
     def _read(self, since: int) -> Iterator[Request]:
-        with self.path.open("rb") as stream:
-            stream.seek(since)
+        with self._from(since) as stream:
             for line in stream:
                 request = parse(line.decode(errors="replace"))
                 if request:
                     yield request
+
+    @contextmanager
+    def _from(self, since: int) -> Iterator[BinaryIO]:
+        """Raises ClusterError where the server began another file: what is missing must not pass for silence."""
+        with self.path.open("rb") as stream:
+            if os.fstat(stream.fileno()).st_ino != self._file:
+                raise ClusterError(f"{self.path} was begun anew since it was looked at")
+            stream.seek(since)
+            yield stream

@@ -87,6 +87,7 @@ def apiserver(instance: Instance) -> Component:
             "--kubelet-preferred-address-types=InternalIP",
             f"--audit-policy-file={instance.run}/audit.yaml",
             f"--audit-log-path={instance.audit_log}",
+            "--audit-log-maxsize=4096",  # MiB; who counts what was asked since a mark needs it in one file
             "--profiling=false",
             _HPA_TO_ZERO,
         ),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a cluster has only on demand: cert-manager's controllers, an S3 server, Velero, kwok.
+"""What a cluster has only on demand: cert-manager's controllers, the Gateway API, an S3 server, Velero, kwok.
 
 Each is set up and its components named, by the starting cluster as well as for one that is already up.
 """
@@ -17,7 +17,7 @@ from .components import S3_KEY, S3_SECRET, Component
 from .instance import Instance
 from .keys import private
 
-ORDER = ("certmanager", "s3", "velero", "kwok")
+ORDER = ("certmanager", "gateway", "s3", "velero", "kwok")
 _BUCKET = "velero"
 
 
@@ -28,14 +28,14 @@ def normalize(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def components_of(instance: Instance, name: str) -> tuple[Component, ...]:
-    return (
-        {
-            "certmanager": (components.certmanager,),
-            "s3": (components.s3,),
-            "velero": (components.velero,),
-            "kwok": (components.kwok,),
-        }[name][0](instance),
-    )
+    """Nothing runs where it is only definitions, as with the Gateway API."""
+    made = {
+        "certmanager": components.certmanager,
+        "s3": components.s3,
+        "velero": components.velero,
+        "kwok": components.kwok,
+    }
+    return (made[name](instance),) if name in made else ()
 
 
 def set_up(instance: Instance, name: str, api: Api) -> None:
@@ -43,6 +43,8 @@ def set_up(instance: Instance, name: str, api: Api) -> None:
     if name == "certmanager":
         crds.apply(api, instance.bin / "certmanager-crds")
         api.apply(manifests.namespace("cert-manager"))
+    elif name == "gateway":
+        crds.apply(api, instance.bin / "gateway-crds")
     elif name == "s3":
         for folder in ("iam", "versions", "data", f"data/{_BUCKET}"):
             (instance.disk / "s3" / folder).mkdir(parents=True, exist_ok=True)

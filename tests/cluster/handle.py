@@ -153,7 +153,7 @@ class Cluster:
         ask(self.own.control_socket, {"do": "start", "name": component})
 
     def add(self, *extras: str) -> None:
-        """Have ``certmanager``, ``s3``, ``velero``, ``kwok`` in the running cluster."""
+        """Have ``certmanager``, ``gateway``, ``s3``, ``velero``, ``kwok`` in the running cluster."""
         lifecycle.up(self.own, extras)
 
     def make_user(self, name: str) -> Path:

@@ -105,6 +105,7 @@ FILES: dict[str, Files] = {
             ("*snapshot*.yaml",),
         ),
         Files("certmanager-crds", "certmanager", "github.com/cert-manager/cert-manager", "deploy/crds"),
+        Files("gateway-crds", "gateway", "sigs.k8s.io/gateway-api", "config/crd/standard", ("*_[!v]*.yaml",)),
         Files("velero-crds", "velero", _VELERO, "config/crd", ("v*/bases/*.yaml",)),
         Files(
             "kwok-stages",
@@ -133,6 +134,7 @@ CORE = (
 )
 EXTRAS: dict[str, tuple[str, ...]] = {
     "certmanager": ("certmanager", "certmanager-crds"),
+    "gateway": ("gateway-crds",),
     "s3": ("versitygw",),
     "velero": ("versitygw", "velero", "velero-plugin-for-aws", "velero-crds"),
     "kwok": ("kwok", "kwok-stages"),

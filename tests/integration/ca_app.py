@@ -14,7 +14,9 @@ import base64
 import datetime as dt
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from cryptography import x509
@@ -35,6 +37,7 @@ from tests.integration.rotation_app import NGINX, Web
 from tests.integration.rotation_clients import ASK_WEB
 from tests.unit.tls import pki
 
+COUNTS = "counts"
 MUTUAL = NGINX.replace("location /", "ssl_client_certificate /trust/ca.crt; ssl_verify_client on; location /")
 _FOREVER = """
 import time, urllib.parse, urllib.request
@@ -44,19 +47,18 @@ while True:
         said = "ok"
     except Exception as error:
         said = "failed/" + urllib.parse.quote(repr(error), safe="")
-    urllib.request.urlopen("http://counts:8000/" + said, timeout=10).read()
+    urllib.request.urlopen("http://%s:8000/" + said, timeout=10).read()
     time.sleep(0.1)
 """
 
 
-def asking(ask: str) -> str:
-    """A client that asks without end, and says after each time how it went. ``ask``: what defines ``ask()``."""
-    return ask + _FOREVER
+def asking(ask: str, counter: str = COUNTS) -> str:
+    """A client that asks without end, and tells the counter how it went. ``ask``: what defines ``ask()``."""
+    return ask + _FOREVER % counter
 
 
-ASKING = asking(f"""{ASK_WEB}
-context.load_cert_chain("/etc/tls/tls.crt", "/etc/tls/tls.key")
-""")
+SHOW_LEAF = 'context.load_cert_chain("/etc/tls/tls.crt", "/etc/tls/tls.key")\n'
+ASKING = asking(ASK_WEB + SHOW_LEAF)
 COUNTING = """
 import http.server, json, urllib.parse
 seen = {"ok": 0, "failed": 0, "why": []}
@@ -98,9 +100,11 @@ class Shop:
     kubeconfig: str = ""
 
     @classmethod
-    def make(cls, cluster: Cluster, namespace: str) -> Shop:
+    def make(cls, cluster: Cluster, namespace: str, *, below: pki.Pair | None = None) -> Shop:
+        """``below``: a root that signs the CA, that all trust in its place, and that lies in the Secret ``root``."""
         now = _now()
-        ca = pki.ca("web-ca", begin=now - pki.DAY, end=now + 900 * pki.DAY)
+        ca = pki.ca("web-ca", below, begin=now - pki.DAY, end=now + 900 * pki.DAY)
+        sent, root = (ca.pem, below) if below else (b"", ca)
         times = {"begin": now - pki.DAY, "end": now + 30 * pki.DAY}
         server = pki.leaf(ca, (f"DNS:web.{namespace}.svc", "DNS:web"), **times)
         usage = (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), False)
@@ -109,10 +113,11 @@ class Shop:
         made = cls(cluster, namespace)
         secrets = [
             pki.secret("web-ca", ca.pem, pki.key_pem(ca.key)),
-            pki.secret("web-tls", server.pem, pki.key_pem(server.key)),
-            pki.secret("client-tls", client.pem, pki.key_pem(client.key)),
+            pki.secret("web-tls", server.pem + sent, pki.key_pem(server.key)),
+            pki.secret("client-tls", client.pem + sent, pki.key_pem(client.key)),
+            *([pki.secret("root", root.pem, pki.key_pem(root.key))] if below else []),
         ]
-        maps = {"trust": {"ca.crt": ca.pem.decode()}, "nginx": {"nginx.conf": MUTUAL}}
+        maps = {"trust": {"ca.crt": root.pem.decode()}, "nginx": {"nginx.conf": MUTUAL}}
         configs = [
             {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
             for name, data in maps.items()
@@ -125,11 +130,12 @@ class Shop:
         nginx = _volume("nginx", "configMap", "/etc/web")
         server = ["nginx", "-c", "/etc/web/nginx.conf", "-g", "daemon off;"]
         self.run("web", server, [TRUST, leaf_volume("web-tls"), nginx], replicas=2, port=8443, service=443)
+        self.wait_reached("web", 443)
         self.run("client", ["python3", "-c", ASKING], [TRUST, leaf_volume("client-tls")], replicas=2)
         return self
 
-    def count(self) -> None:
-        self.run("counts", ["python3", "-c", COUNTING], [], replicas=1, port=8000)
+    def count(self, name: str = COUNTS) -> None:
+        self.run(name, ["python3", "-c", COUNTING], [], replicas=1, port=8000)
 
     def run(
         self,
@@ -140,6 +146,7 @@ class Shop:
         replicas: int,
         port: int = 0,
         service: int = 0,
+        env: Mapping[str, str] = MappingProxyType({}),
         **pod: Any,
     ) -> None:
         """A Deployment, ready, behind a Service where it has a port. ``pod``: more of its pods' spec."""
@@ -147,6 +154,7 @@ class Shop:
             "name": name,
             "image": self.cluster.image(),
             "command": command,
+            "env": [{"name": key, "value": value} for key, value in env.items()],
             "volumeMounts": [one["mount"] for one in volumes],
         }
         if port:
@@ -177,6 +185,12 @@ class Shop:
             manifests.append({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": behind})
         self.cluster.apply(*manifests, namespace=self.namespace)
         self.cluster.wait_ready(self.namespace, f"deployment/{name}")
+
+    def wait_reached(self, service: str, port: int) -> None:
+        """Until the Service leads to its pods: for a moment after they are ready it still turns connections away."""
+        program = f"import socket; socket.create_connection(({service!r}, {port}), 5).close(); print('reached')"
+        command = ("exec", "-n", self.namespace, f"deploy/{COUNTS}", "--", "python3", "-c", program)
+        self.cluster.wait(f"Service {service} to be reached", lambda: self.cluster.kubectl(*command).stdout)
 
     # -- the rotation -----------------------------------------------------------------------------------------------
 
@@ -233,19 +247,19 @@ class Shop:
 
     # -- what is there ----------------------------------------------------------------------------------------------
 
-    def counts(self) -> dict[str, Any]:
-        """What the clients saw so far: ``ok``, ``failed``, ``why``."""
-        (pod,) = self.cluster.get("pods", "-n", self.namespace, "-l", "app=counts")["items"]
+    def counts(self, counter: str = COUNTS) -> dict[str, Any]:
+        """What the clients of a counter saw so far: ``ok``, ``failed``, ``why``."""
+        (pod,) = self.cluster.get("pods", "-n", self.namespace, "-l", f"app={counter}")["items"]
         name = pod["metadata"]["name"]
         answer = self.cluster.exec(self.namespace, name, "curl", "-s", "http://127.0.0.1:8000/counts")
         found: dict[str, Any] = json.loads(answer)
         return found
 
-    def wait_counts(self, more: int, timeout_s: float = 120.0) -> dict[str, Any]:
-        """Until the clients have been answered that many times more."""
-        wanted, end = self.counts()["ok"] + more, time.monotonic() + timeout_s
+    def wait_counts(self, more: int, counter: str = COUNTS) -> dict[str, Any]:
+        """Until its clients have been answered that many times more."""
+        wanted, end = self.counts(counter)["ok"] + more, time.monotonic() + 120
         while True:
-            found = self.counts()
+            found = self.counts(counter)
             if found["ok"] >= wanted:
                 return found
             assert time.monotonic() < end, found

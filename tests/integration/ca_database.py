@@ -52,6 +52,7 @@ class Database(Shop):
         files = [TRUST, leaf_volume("web-tls", 0o640)]
         group = {"securityContext": {"fsGroup": _FILES}}
         self.run("web", ["sh", "-c", _SERVER], files, replicas=1, port=5432, service=5432, **group)
+        self.wait_reached("web", 5432)
         self.run("client", ["python3", "-c", _ASKING], [TRUST, leaf_volume("client-tls", 0o600)], replicas=2)
         return self
 

@@ -29,6 +29,12 @@ def ask():
 """A fresh connection to the Service with an answer; gives the fingerprint of what was served."""
 ASKING = f"""{ASK_WEB}
 import json, os, threading, time
+while True:  # a Service turns away for a moment after its pods are ready
+    try:
+        socket.create_connection(("web", 443), 5).close()
+        break
+    except OSError:
+        time.sleep(0.1)
 seen, lock = {{"ok": 0, "failed": 0, "why": [], "served": {{}}}}, threading.Lock()
 def go_on():
     while True:

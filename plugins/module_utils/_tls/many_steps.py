@@ -15,7 +15,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .._core.errors import KnownGoodError
@@ -42,13 +42,19 @@ class Many:
     tools: Tools
     word: str
     one: One
+    looked: dict[tuple[str, str], tuple[Any, list[Pair]]] = field(default_factory=dict, repr=False)
+    """What was read to see that a step is not done, for the step itself, which follows at once."""
 
     def done(self, step: Step, context: Context) -> bool:
         action, pairs = self._opened(step, context)
-        return all(action.done(*pair) for pair in pairs)
+        if all(action.done(*pair) for pair in pairs):
+            return True
+        self.looked[context.operation_id, step.name] = action, pairs
+        return False
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
-        action, pairs = self._opened(step, context)
+        looked = self.looked.pop((context.operation_id, step.name), None)
+        action, pairs = looked or self._opened(step, context)
         return self.told(side_by_side(action.apply, pairs, all_of_them=False))
 
     def told(self, results: Sequence[Mapping[str, Json]]) -> dict[str, Json]:

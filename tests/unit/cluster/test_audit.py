@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.audit import AuditLog, parse
+from tests.cluster.errors import ClusterError
 
 
 def line(
@@ -104,3 +105,16 @@ def test_requests_count_from_the_mark(tmp_path: Path) -> None:
     log.mark()
     assert log.requests() == []
     assert len(log.requests(since=0)) == 3
+
+
+def test_a_log_that_was_begun_anew_does_not_pass_for_silence(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    path.write_text(line("create", "pods") + "\n")
+    log = AuditLog(path)
+    path.rename(tmp_path / "audit-2026.log")
+    path.write_text("")
+    for ask in (log.requests, log.writes, lambda: log.paths("alice")):
+        with pytest.raises(ClusterError, match="begun anew"):
+            ask()
+    log.mark()
+    assert log.requests() == []
