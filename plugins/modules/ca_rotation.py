@@ -624,8 +624,7 @@ def run(frame: Frame) -> dict[str, object]:
     found = rotate_ca(cluster, asked, machine, clock=clock, phase=phase, check_mode=frame.check_mode)
     for what in found["cost"] if found["changed"] else ():
         frame.warn(f"a compromised CA is given up: {what}")
-    for what in found["unproven"]:
-        frame.warn(f"not proven, as it could not be seen: {what}")
+    frame.warn_of_each("not proven, as it could not be seen", found["unproven"], "unproven")
     return found
 
 

@@ -827,8 +827,7 @@ def run(frame: Frame) -> dict[str, object]:
     machine = engine(cluster, namespace, known, reporter=frame.reporter, stopping=frame.stopping, clock=clock)
     on_failure = frame.params["on_failure"]
     found = rotate(cluster, asked, machine, clock=clock, on_failure=on_failure, check_mode=frame.check_mode)
-    for what in found["unproven"]:
-        frame.warn(f"not proven, as it could not be seen: {what}")
+    frame.warn_of_each("not proven, as it could not be seen", found["unproven"], "unproven")
     return found
 
 

@@ -15,11 +15,12 @@ from typing import Any
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.auth import AuthOptions
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.client import connect
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.kinds import Kind
+from tests.cluster.audit import Request
 from tests.unit.tls import pki
 
 from .figures import Measure, Section, Target
 from .inventory import create_all
-from .rig import STATE_NAMESPACE, Bench, loads, poll
+from .rig import STATE_NAMESPACE, Bench, Timed, loads, poll
 
 _API = "cert-manager.io/v1"
 _CERTIFICATE = Kind("Certificate", "cert-manager.io", "v1", "certificates", True)
@@ -30,19 +31,15 @@ def many(bench: Bench, count: int, rounds: int) -> Section:
     section = Section(
         f"{count} P-256 leaves issued and written",
         "`certificate_rotation` with `force`, all targets in one wave, from a CA Secret: new keys staged, checked, the "
-        "old pairs archived, the new ones written. Nobody uses the Secrets. Its seconds are the task's, Ansible's own "
-        "included. cert-manager 1.21 with its CA issuer and its own defaults: from the first Certificate that is "
-        f"created, by {_AT_ONCE} connections, until the last one is Ready.",
+        "old pairs archived, the new ones written. Nobody uses the Secrets. Each round has a new namespace, on both "
+        "sides. Its seconds are the task's, Ansible's own included. cert-manager 1.21 with its CA issuer and its own "
+        f"defaults: from the first Certificate, by {_AT_ONCE} connections, until the last one is Ready.",
     )
     with loads(section):
         ca = _ca()
-        namespace = bench.namespace("bench-issue")
-        create_all(bench, _secrets(namespace, ca, count))
-        bench.audit.mark()
         empty = [bench.empty_task() for _round in range(rounds)]
-        timed = [bench.task("certificate_rotation", _rotation(namespace, count)) for _round in range(rounds)]
-        writes = bench.audit.writes("bench")
-        bench.delete(namespace)
+        ran = [_ours(bench, ca, count) for _round in range(rounds)]
+        timed, writes = [one for one, _writes in ran], [write for _one, wrote in ran for write in wrote]
         theirs = [_cert_manager(bench, ca, count) for _round in range(rounds)]
     for one in timed:
         if len(one.result["generations"]) != count:
@@ -87,6 +84,17 @@ def _rotation(namespace: str, count: int) -> dict[str, Any]:
         "force": True,
         "waves": ["100%"],
     }
+
+
+def _ours(bench: Bench, ca: pki.Pair, count: int) -> tuple[Timed, list[Request]]:
+    """One task over as many Secrets in a namespace of their own, and what it wrote."""
+    namespace = bench.namespace("bench-issue")
+    create_all(bench, _secrets(namespace, ca, count))
+    mark = bench.audit.mark()
+    timed = bench.task("certificate_rotation", _rotation(namespace, count))
+    writes = bench.audit.writes("bench", mark)
+    bench.delete(namespace)
+    return timed, writes
 
 
 def _cert_manager(bench: Bench, ca: pki.Pair, count: int) -> float:

@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.auth import AuthOptions
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.client import Cluster as Api
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.client import connect
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.deletes import delete_as_read
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.ledger import LedgerStore
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import NotFound, Rejected
 from ansible_collections.knowngood.kube.plugins.module_utils._core.statements import LedgerBroken
@@ -57,7 +58,7 @@ def test_a_statement_that_was_made_anew_with_another_content_is_named(
     for number in range(3):
         store.append(TARGET, "judged", f"p{number}", {"verdict": "suspect"})
     there = api.get("ConfigMap", "shop.shop-000002", namespace)
-    api.delete("ConfigMap", "shop.shop-000002", namespace, uid=there["metadata"]["uid"])
+    delete_as_read(api, "ConfigMap", there)
     with pytest.raises(LedgerBroken, match="statement 2 is missing"):
         store.read(TARGET)
     text = there["data"]["statement.json"].replace("suspect", "clean")

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 from typing import Any
 
@@ -116,6 +117,35 @@ def test_an_emergency_leaves_no_process_and_no_way_back_and_names_the_copies(web
     with pytest.raises(KnownGoodError, match="compromised"):
         web.engine().undo(found["operation"])
     assert not web.rotate(emergency=True, probe_image="")["changed"]
+
+
+def helm_release(number: int, status: str, key: bytes) -> dict[str, Any]:
+    """A revision as Helm stores it, with a private key in its manifest."""
+    packed = base64.b64encode(gzip.compress(json.dumps({"manifest": key.decode()}).encode()))
+    labels = {"owner": "helm", "name": "web", "version": str(number), "status": status}
+    made = pki.secret(f"sh.helm.release.v1.web.v{number}", b"", None, labels=labels)
+    made["type"], made["data"] = "helm.sh/release.v1", {"release": base64.b64encode(packed).decode()}
+    return made
+
+
+def test_copies_of_a_leaked_key_are_removed_where_that_is_asked_for(web: Web) -> None:
+    key = pki.key_pem(web.leaf.key)
+    applied = json.dumps({"kind": "Secret", "data": {"tls.key": base64.b64encode(key).decode()}})
+    annotation = "kubectl.kubernetes.io/last-applied-configuration"
+    releases = [helm_release(1, "superseded", key), helm_release(2, "deployed", key)]
+    web.cluster.apply(*map(pki.as_manifest, releases), namespace=web.namespace)
+    patch(web, "secret", "web-tls", {"metadata": {"annotations": {annotation: applied}}})
+
+    found = web.rotate(emergency=True, probe_image="", purge=("annotations", "helm"))
+
+    assert {(row["object"].partition("/")[2], row["place"], row["purged"]) for row in found["copies"]} == {
+        ("sh.helm.release.v1.web.v1", "data release", True),
+        ("sh.helm.release.v1.web.v2", "data release", False),  # in force
+        ("web-tls", f"annotation {annotation}", True),
+    }
+    assert annotation not in web.secret()["metadata"].get("annotations", {})
+    left = web.cluster.get("secrets", "-n", web.namespace, "-l", "owner=helm")["items"]
+    assert [one["metadata"]["name"] for one in left] == ["sh.helm.release.v1.web.v2"]
 
 
 def test_waves_and_what_is_refused_before_anything_is_changed(web: Web, audit: AuditLog) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.auth import AuthOptions
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.client import Cluster as Client
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.client import connect
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.deletes import delete_latest
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.ledger import LedgerStore
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.state import ConfigMapJournal
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import NotFound
@@ -270,12 +271,12 @@ class Tiny:
             if (content["spec"].get("volumeSnapshotRef") or {}).get("namespace") == self.namespace:
                 meta = content["metadata"]
                 self._set(kind, meta, {"deletionPolicy": "Delete"})
-                self.api.delete(kind, meta["name"], None, uid=meta["uid"])
+                delete_latest(self.api, kind, meta["name"], None, meta["uid"])
         for volume in self.volumes():
             self._delete_with(volume)
         for name in (self.namespace, self.state):
             found = self.api.get("Namespace", name)
-            self.api.delete("Namespace", name, None, uid=found["metadata"]["uid"])
+            delete_latest(self.api, "Namespace", name, None, found["metadata"]["uid"], seen=found)
 
     def _delete_with(self, volume: Manifest) -> None:
         self._set("PersistentVolume", volume["metadata"], {"persistentVolumeReclaimPolicy": "Delete"})

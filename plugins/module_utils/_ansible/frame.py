@@ -18,7 +18,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from .._cluster.client import Cluster
 
 _OURS = "knowngood/kube/"
+_TOLD = 20
+"""How many warnings of a kind a person at a terminal still reads."""
 _WHAT_FOR = {
     "kubernetes": "to talk to the cluster",
     "cryptography": "to read and sign certificates",
@@ -101,6 +103,13 @@ class Frame:
     def warn(self, text: str) -> None:
         """A warning to the user; Ansible masks none itself."""
         self._module.warn(redact_text(text))
+
+    def warn_of_each(self, text: str, things: Sequence[str], listed: str) -> None:
+        """A warning of each; of many those at the beginning, and the name of the return value that has them all."""
+        for thing in things[:_TOLD]:
+            self.warn(f"{text}: {thing}")
+        if len(things) > _TOLD:
+            self.warn(f"{text}: {len(things) - _TOLD} more, all of them are in {listed}")
 
     def run(self, command: list[str], environment: Mapping[str, str], limit_s: float) -> tuple[int, str, str]:
         """Exit status, output and error output of a program on this machine; ``environment`` is added to ours.

@@ -51,6 +51,10 @@ class Event:
     object: Object
 
 
+ANY_VERSION = ""
+"""For what is ours alone and changes by itself all the time, such as the status of a pod: its uid says enough."""
+
+
 class Cluster:
     """One API server and one identity. Safe to use from several threads."""
 
@@ -171,13 +175,13 @@ class Cluster:
         namespace: str | None,
         *,
         uid: str,
-        resource_version: str = "",
+        resource_version: str,
         grace_s: int | None = None,
         propagation: str = "Background",
     ) -> None:
-        """Deletes the object with this uid (and resourceVersion). One that is gone already is fine."""
+        """Deletes the object with this uid and resourceVersion (or :data:`ANY_VERSION`). One that is gone is fine."""
         preconditions = {"uid": uid}
-        if resource_version:
+        if resource_version != ANY_VERSION:
             preconditions["resourceVersion"] = resource_version
         body: Object = {
             "apiVersion": "v1",

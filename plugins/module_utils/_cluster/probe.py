@@ -20,7 +20,7 @@ from typing import Any
 from .._core.clock import Clock
 from .._core.errors import Conflict, KnownGoodError, NotProven, TimedOut
 from .._core.plan import digest
-from .client import Cluster, Object, owned_by
+from .client import ANY_VERSION, Cluster, Object, owned_by
 from .kinds import named
 from .streams import ExecResult, run_in_pod
 from .waits import wait_gone, wait_until
@@ -127,7 +127,7 @@ def _create(cluster: Cluster, manifest: Object, clock: Clock) -> Object:
         left = cluster.find("Pod", name, namespace)
     if left is not None:
         uid = left["metadata"]["uid"]
-        cluster.delete("Pod", name, namespace, uid=uid, grace_s=0)
+        cluster.delete("Pod", name, namespace, uid=uid, resource_version=ANY_VERSION, grace_s=0)
         wait_gone(cluster, "Pod", name, namespace, uid, timeout_s=60, clock=clock)
     return cluster.create(manifest)
 
@@ -178,6 +178,6 @@ def _reason(containers: Sequence[Mapping[str, Any]]) -> str:
 def _delete(cluster: Cluster, pod: Object) -> None:
     meta = pod["metadata"]
     try:
-        cluster.delete("Pod", meta["name"], meta["namespace"], uid=meta["uid"], grace_s=0)
+        cluster.delete("Pod", meta["name"], meta["namespace"], uid=meta["uid"], resource_version=ANY_VERSION, grace_s=0)
     except KnownGoodError:
         return  # its deadline ends it; what was found out with it still counts

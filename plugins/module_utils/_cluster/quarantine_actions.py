@@ -20,6 +20,7 @@ from .._core.plan import Json, Step
 from .._core.progress import Reporter
 from .amend import Ref, amend, read, read_or_none
 from .client import Cluster
+from .deletes import delete_as_read
 from .paths import default_paths
 from .pods import pods_of
 from .probe import probe_pod
@@ -232,7 +233,7 @@ def drop_policy(cluster: Cluster, params: Mapping[str, Any]) -> None:
         return
     there = cluster.find("NetworkPolicy", params["policy"], params["namespace"])
     if there is not None:
-        cluster.delete("NetworkPolicy", params["policy"], params["namespace"], uid=there["metadata"]["uid"])
+        delete_as_read(cluster, "NetworkPolicy", there)
 
 
 def leave(

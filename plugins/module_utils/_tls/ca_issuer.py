@@ -21,6 +21,7 @@ from typing import Any
 
 from .._cluster.amend import Ref, amend, read
 from .._cluster.client import Cluster, Object, owned_by
+from .._cluster.deletes import delete_as_read, delete_latest
 from .._cluster.kinds import named
 from .._core.errors import BadInput, Conflict, NotFound, TimedOut
 from .._core.operation import Context
@@ -179,16 +180,16 @@ def drop_next(subject: Subject) -> str:
     """Takes the next generation away again; the name of its Secret, empty where there was none."""
     found = _ours(subject)
     if found is not None:
-        subject.cluster.delete(CERTIFICATE, found["metadata"]["name"], subject.namespace, uid=found["metadata"]["uid"])
+        name, uid = found["metadata"]["name"], found["metadata"]["uid"]
+        delete_latest(subject.cluster, CERTIFICATE, name, subject.namespace, uid, seen=found)
     return _drop_secret(subject, str(subject.params["issuer_of"]["next"]))
 
 
 def drop_old(subject: Subject) -> str:
     """Takes the old generation away, its key with it; the name of its Secret, empty where there was none."""
     kept = subject.params["issuer_of"]
-    found = subject.cluster.find(CERTIFICATE, str(kept["certificate"]), subject.namespace)
-    if found is not None:
-        subject.cluster.delete(CERTIFICATE, kept["certificate"], subject.namespace, uid=str(kept["certificate_uid"]))
+    name, uid = str(kept["certificate"]), str(kept["certificate_uid"])
+    delete_latest(subject.cluster, CERTIFICATE, name, subject.namespace, uid)
     return _drop_secret(subject, subject.name, str(subject.params["uid"]))
 
 
@@ -197,7 +198,7 @@ def _drop_secret(subject: Subject, name: str, uid: str = "") -> str:
     found = subject.cluster.find("Secret", name, subject.namespace)
     if found is None or uid not in ("", found["metadata"]["uid"]):
         return ""
-    subject.cluster.delete("Secret", name, subject.namespace, uid=found["metadata"]["uid"])
+    delete_as_read(subject.cluster, "Secret", found)
     return name
 
 

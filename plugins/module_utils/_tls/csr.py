@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._cluster.client import Object, owned_by
+from .._cluster.deletes import delete_as_read
 from .._cluster.kinds import named
 from .._core.clock import rfc3339
 from .._core.errors import Conflict, NotFound, NotProven, TimedOut
@@ -122,10 +123,10 @@ def drop(subject: Subject) -> list[str]:
     """The request and the Secret with its key go; gives their names."""
     found, held, gone = find(subject), subject.pending(), []
     if found is not None:
-        subject.cluster.delete(CSR_KIND, found["metadata"]["name"], None, uid=found["metadata"]["uid"])
+        delete_as_read(subject.cluster, CSR_KIND, found)
         gone.append(found["metadata"]["name"])
     if held is not None:
-        subject.cluster.delete("Secret", held["metadata"]["name"], subject.namespace, uid=held["metadata"]["uid"])
+        delete_as_read(subject.cluster, "Secret", held)
         gone.append(held["metadata"]["name"])
     return gone
 

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._cluster.client import Cluster, Object, owned_by
+from .._cluster.deletes import delete_as_read
 from .._core.clock import rfc3339
 from .._core.errors import BadInput, Conflict, Denied
 from .._core.operation import Context, LooksAgain, NothingToUndo
@@ -79,9 +80,8 @@ class Deny:
         labels = (entry or {"metadata": {}})["metadata"].get("labels") or {}
         if entry is None or labels.get("knowngood.io/operation") != context.operation_id:
             return None
-        meta = entry["metadata"]
-        subject.cluster.delete("ConfigMap", meta["name"], self.tools.state_namespace, uid=meta["uid"])
-        return {"deleted": meta["name"]}
+        delete_as_read(subject.cluster, "ConfigMap", entry)
+        return {"deleted": entry["metadata"]["name"]}
 
     def _entry(self, subject: Subject) -> Object | None:
         return subject.cluster.find(
@@ -138,7 +138,7 @@ def purge(cluster: Cluster, obj: Object, rows: Iterable[Mapping[str, Json]], wan
     ways = {_goes(row, obj) for row in rows} & set(wanted)
     meta = obj["metadata"]
     if ways & {ARCHIVES, HELM}:
-        cluster.delete("Secret", meta["name"], meta["namespace"], uid=meta["uid"])
+        delete_as_read(cluster, "Secret", obj)
     elif ANNOTATIONS in ways:
         left = {key: value for key, value in meta["annotations"].items() if key != LAST_APPLIED}
         cluster.update({**obj, "metadata": {**meta, "annotations": left}})

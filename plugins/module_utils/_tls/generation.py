@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from .._cluster.client import Object
+from .._cluster.deletes import delete_as_read
 from .._cluster.kinds import named
 from .._core.clock import rfc3339
 from .._core.errors import BadInput, Conflict, NotFound, NotProven
@@ -310,15 +311,17 @@ class Purge(NothingToUndo):
 
     def done(self, step: Step, context: Context) -> bool:
         del context
-        return not any(self._there(step, archive) for archive in step.params["archives"])
+        return not any(self._there(step, kept) for kept in step.params["archives"])
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         del context
         archives = step.params["archives"]
-        for found in archives:
-            self.tools.cluster.delete("Secret", found["name"], step.params["namespace"], uid=found["uid"])
-        return {"deleted": [found["name"] for found in archives]}
+        for kept in archives:
+            found = self._there(step, kept)
+            if found is not None:
+                delete_as_read(self.tools.cluster, "Secret", found)
+        return {"deleted": [kept["name"] for kept in archives]}
 
-    def _there(self, step: Step, archive: dict[str, str]) -> bool:
-        found = self.tools.cluster.find("Secret", archive["name"], step.params["namespace"])
-        return found is not None and found["metadata"]["uid"] == archive["uid"]
+    def _there(self, step: Step, kept: dict[str, str]) -> Object | None:
+        found = self.tools.cluster.find("Secret", kept["name"], step.params["namespace"])
+        return found if found is not None and found["metadata"]["uid"] == kept["uid"] else None

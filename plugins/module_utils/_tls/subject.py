@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._cluster.client import Cluster, Object, owned_by
+from .._cluster.deletes import delete_as_read
 from .._cluster.kinds import named
 from .._core.clock import Clock
 from .._core.errors import BadInput, Conflict, KnownGoodError, NotFound
@@ -175,7 +176,7 @@ class Subject:
         """Deletes a copy; returns its name, empty where there was none."""
         if copy is None:
             return ""
-        self.cluster.delete("Secret", copy.name, copy.namespace, uid=copy.uid)
+        delete_as_read(self.cluster, "Secret", copy.obj)
         return copy.name
 
     def trust(self) -> tuple[Certificate, ...]:

@@ -15,9 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from .._cluster.client import Object
+from .._cluster.deletes import delete_latest
 from .._cluster.kinds import named
 from .._cluster.waits import wait_until
 from .._core.errors import Conflict, NotFound, NotProven, TimedOut
@@ -214,20 +216,11 @@ def drop_ours(subject: Subject, kind: str, name: str) -> bool:
 
     Raises Conflict where the name is taken by something else.
     """
-    for attempt in range(_TRIES):
-        found = subject.cluster.find(kind, name, subject.namespace)
-        if found is None or found["metadata"].get("deletionTimestamp"):
-            return False
-        must_be_ours(subject, found)
-        meta = found["metadata"]
-        try:
-            version = meta["resourceVersion"]
-            subject.cluster.delete(kind, name, subject.namespace, uid=meta["uid"], resource_version=version)
-            return True
-        except Conflict:  # its status moved on meanwhile
-            if attempt == _TRIES - 1:
-                raise
-    return False
+    found = subject.cluster.find(kind, name, subject.namespace)
+    if found is None:
+        return False
+    ours, uid = partial(must_be_ours, subject), found["metadata"]["uid"]
+    return delete_latest(subject.cluster, kind, name, subject.namespace, uid, check=ours, seen=found)
 
 
 def made_once(subject: Subject, manifest: Object) -> Object:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .._cluster.amend import Ref
+from .._cluster.deletes import delete_latest
 from .._cluster.kinds import Kind, named
 from .._cluster.waits import wait_gone
 from .._core.errors import Conflict
@@ -68,7 +69,7 @@ def delete(
     timeout_s: float = 120.0,
     wait: bool = True,
     grace_s: int | None = None,
-    check: Callable[[Object], None] | None = None,
+    check: Callable[[Object], object] | None = None,
     seen: Object | None = None,
 ) -> None:
     """Deletes the object with this uid and waits until it is gone; another one of the name is left alone.
@@ -76,20 +77,6 @@ def delete(
     ``check`` is asked right before each try with the version that would be deleted, and may raise. ``seen``: the object
     as it was read a moment ago.
     """
-    for attempt in range(_TRIES):
-        obj = seen if seen and not attempt else tools.cluster.find(kind, name, namespace)
-        if obj is None or obj["metadata"]["uid"] != uid:
-            return
-        if obj["metadata"].get("deletionTimestamp"):
-            break
-        if check:
-            check(obj)
-        version = obj["metadata"]["resourceVersion"]
-        try:
-            tools.cluster.delete(kind, name, namespace, uid=uid, resource_version=version, grace_s=grace_s)
-            break
-        except Conflict:
-            if attempt == _TRIES - 1:
-                raise
+    delete_latest(tools.cluster, kind, name, namespace, uid, grace_s=grace_s, check=check, seen=seen)
     if wait:
         wait_gone(tools.cluster, kind, name, namespace, uid, timeout_s=timeout_s, clock=tools.clock)

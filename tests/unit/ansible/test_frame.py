@@ -49,6 +49,18 @@ class TestResult:
         assert TOKEN not in json.dumps(result)
         assert result["object"]["data"]["password"].startswith("sha256:")
 
+    @pytest.mark.parametrize(("count", "told", "last"), [(20, 20, "unseen: 19"), (500, 21, "unseen: 480 more, all of")])
+    def test_of_many_warnings_some_are_given_and_where_all_are(
+        self, door: Door, count: int, told: int, last: str
+    ) -> None:
+        def call(frame: Frame) -> dict[str, Any]:
+            frame.warn_of_each("unseen", [str(number) for number in range(count)], "unproven")
+            return {}
+
+        warnings = door(call)["warnings"]
+        assert len(warnings) == told
+        assert last in json.dumps(warnings[-1])
+
     def test_check_mode_reaches_the_call(self, door: Door) -> None:
         assert door(lambda frame: {"seen": frame.check_mode}, {"_ansible_check_mode": True})["seen"] is True
 

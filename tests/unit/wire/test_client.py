@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster import retries
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.auth import AuthOptions
-from ansible_collections.knowngood.kube.plugins.module_utils._cluster.client import Gone, connect, owned_by
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.client import ANY_VERSION, Gone, connect, owned_by
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.kinds import KINDS, describe
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.retries import pause
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.waits import wait_gone, wait_until
@@ -56,13 +56,13 @@ class TestRequests:
 
     def test_the_server_gives_up_a_write_before_we_do(self) -> None:
         with serving(Answer(), pods()) as (cluster, script):
-            cluster.delete("Pod", "p", "n", uid="u")
+            cluster.delete("Pod", "p", "n", uid="u", resource_version=ANY_VERSION)
             cluster.list("Pod", "n")
         assert [request.query.get("timeout") for request in script.seen] == ["27s", None]
 
     def test_a_delete_of_what_is_gone_is_fine(self) -> None:
         with serving(failure(404)) as (cluster, script):
-            cluster.delete("Pod", "p", "n", uid="u")
+            cluster.delete("Pod", "p", "n", uid="u", resource_version=ANY_VERSION)
         assert [request.method for request in script.seen] == ["DELETE"]
 
     def test_a_patch_carries_its_preconditions(self) -> None:
