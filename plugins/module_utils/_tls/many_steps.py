@@ -16,12 +16,14 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
+from .._cluster.client import Cluster
 from .._core.errors import KnownGoodError
 from .._core.operation import Context, LooksAgain, NothingToUndo
 from .._core.plan import Json, Step
 from .consumers import look
+from .crates import Crates
 from .generation import Check, Clean, Commit, Stage
 from .many import packed, ref_of, single, unpacked
 from .plan import step_name
@@ -36,26 +38,36 @@ Pair = tuple[Step, Context]
 
 
 @dataclass(frozen=True, slots=True)
+class Opened:
+    """The action of one target, each target's own step and context, and where what is staged lies."""
+
+    action: Any
+    pairs: list[Pair]
+    crates: Crates
+
+
+@dataclass(frozen=True, slots=True)
 class Many:
     """The action of one target, for all targets of a step."""
 
     tools: Tools
     word: str
     one: One
-    looked: dict[tuple[str, str], tuple[Any, list[Pair]]] = field(default_factory=dict, repr=False)
+    looked: dict[tuple[str, str], Opened] = field(default_factory=dict, repr=False)
     """What was read to see that a step is not done, for the step itself, which follows at once."""
 
     def done(self, step: Step, context: Context) -> bool:
-        action, pairs = self._opened(step, context)
-        if all(action.done(*pair) for pair in pairs):
+        opened = self._opened(step, context)
+        if all(opened.action.done(*pair) for pair in opened.pairs):
             return True
-        self.looked[context.operation_id, step.name] = action, pairs
+        self.looked[context.operation_id, step.name] = opened
         return False
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
-        looked = self.looked.pop((context.operation_id, step.name), None)
-        action, pairs = looked or self._opened(step, context)
-        return self.told(side_by_side(action.apply, pairs, all_of_them=False))
+        opened = self.looked.pop((context.operation_id, step.name), None) or self._opened(step, context)
+        results = side_by_side(opened.action.apply, opened.pairs, all_of_them=False)
+        opened.crates.close()
+        return self.told(results)
 
     def told(self, results: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
         """What of the single results is kept."""
@@ -63,27 +75,35 @@ class Many:
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         """Of every target, also where another one fails: what can be put back is."""
-        action, pairs = self._opened(step, context)
-        side_by_side(self.way_back(action), pairs, all_of_them=True)
-        return {"put_back": len(pairs)}
+        opened = self._opened(step, context)
+        try:
+            side_by_side(self.way_back(opened.action), opened.pairs, all_of_them=True)
+        except KnownGoodError:
+            opened.crates.close()
+            raise
+        opened.crates.close()
+        return {"put_back": len(opened.pairs)}
 
     def way_back(self, action: Any) -> Callable[[Step, Context], Any]:
         """What takes back one of them."""
         back: Callable[[Step, Context], Any] = action.undo
         return back
 
-    def _opened(self, step: Step, context: Context) -> tuple[Any, list[Pair]]:
+    def _opened(self, step: Step, context: Context) -> Opened:
         """The action on Secrets that are read at once, and for each target its own step and context."""
         rows = unpacked(step.params)
         names = [(row["namespace"], name) for row in rows for name in _names(str(row["secret"]), context.operation_id)]
         authorities = {(row["ca_namespace"], row["ca_secret"]) for row in rows if row["ca_secret"]}
-        tools = replace(self.tools, cluster=shelf(self.tools.cluster, [*names, *authorities]), signers={})
+        staged = [(str(row["namespace"]), staged_name(str(row["secret"]), context.operation_id)) for row in rows]
+        beneath = shelf(self.tools.cluster, [*names, *authorities])
+        crates = Crates(self.tools.cluster, beneath, context.operation_id, staged)
+        tools = replace(self.tools, cluster=cast("Cluster", crates), signers={})
         made = _made(rows, context)
         pairs = [
             (single(self.word, row), Context(context.operation_id, made.get(ref_of(row), {}), context.again))
             for row in rows
         ]
-        return self.one(tools), pairs
+        return Opened(self.one(tools), pairs, crates)
 
 
 def _names(secret: str, operation_id: str) -> tuple[str, ...]:
@@ -113,8 +133,8 @@ class CommitMany(Many):
     """``tls.many_commit``. On the way back the archive of each goes once the old pair is in its Secret again."""
 
     def undoable(self, step: Step, context: Context) -> str | None:
-        action, pairs = self._opened(step, context)
-        reasons = [why for pair in pairs if (why := action.undoable(*pair))]
+        opened = self._opened(step, context)
+        reasons = [why for pair in opened.pairs if (why := opened.action.undoable(*pair))]
         more = f" and {len(reasons) - 3} more" if len(reasons) > 3 else ""
         return "; ".join(reasons[:3]) + more if reasons else None
 

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._cluster.client import Object, owned_by
-from .._core.errors import BadInput
+from .._cluster.kinds import named
+from .._core.errors import BadInput, Conflict
 from .authority import decode
 from .certificates import Certificate, Chain, read_chain
 from .keys import read_key, spki_of
@@ -192,6 +193,20 @@ def archive_name(name: str, operation_id: str) -> str:
 def _beside(name: str, word: str, operation_id: str) -> str:
     tail = f"-{word}-{operation_id.rpartition('-')[2]}"
     return name[: _NAME_LIMIT - len(tail)].rstrip("-.") + tail
+
+
+def ours(found: Object, operation_id: str, role: str) -> Object:
+    """What this operation made. Raises Conflict where the name is taken by something else."""
+    meta = found["metadata"]
+    labels = meta.get("labels") or {}
+    wanted = {**owned_by(operation_id), ROLE: role}
+    if any(labels.get(key) != value for key, value in wanted.items()) or not found.get("immutable"):
+        raise Conflict(
+            "a Secret with the name of our copy is there and is not ours",
+            where=named("Secret", meta["name"], meta["namespace"]),
+            next="rename or remove it",
+        )
+    return found
 
 
 def pending_name(name: str, operation_id: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._cluster.client import Cluster, Object, owned_by
+from .._cluster.client import Cluster, Object
 from .._cluster.deletes import delete_as_read
 from .._cluster.kinds import named
 from .._core.clock import Clock
@@ -25,7 +25,7 @@ from .authority import Authority, decode
 from .certificates import Certificate, read_chain
 from .consumers import Consumer, PodSeen, likely_ports, look
 from .plan import consumers_in, service_in, step_name
-from .secrets import PENDING, ROLE, TlsSecret, archive_name, pending_name, read_secret, staged_name
+from .secrets import PENDING, TlsSecret, archive_name, ours, pending_name, read_secret, staged_name
 from .services import ServicePort
 from .source import Given
 
@@ -154,23 +154,12 @@ class Subject:
         """The Secret with the key of a request that is not answered yet."""
         name = pending_name(self.name, self.context.operation_id)
         found = self.cluster.find("Secret", name, self.namespace)
-        return None if found is None else self._ours(found, PENDING)
+        return None if found is None else ours(found, self.context.operation_id, PENDING)
 
     def _copy(self, name: str, role: str) -> TlsSecret | None:
         """A copy that this operation made; raises Conflict where the name is taken by something else."""
         found = self.cluster.find("Secret", name, self.namespace)
-        return None if found is None else read_secret(self._ours(found, role))
-
-    def _ours(self, found: Object, role: str) -> Object:
-        labels = found["metadata"].get("labels") or {}
-        wanted = {**owned_by(self.context.operation_id), ROLE: role}
-        if any(labels.get(key) != value for key, value in wanted.items()) or not found.get("immutable"):
-            raise Conflict(
-                "a Secret with the name of our copy is there and is not ours",
-                where=named("Secret", found["metadata"]["name"], self.namespace),
-                next="rename or remove it",
-            )
-        return found
+        return None if found is None else read_secret(ours(found, self.context.operation_id, role))
 
     def drop(self, copy: TlsSecret | None) -> str:
         """Deletes a copy; returns its name, empty where there was none."""

@@ -17,10 +17,10 @@ from ansible_collections.knowngood.kube.plugins.module_utils._cluster.state impo
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import Conflict, Denied, NotProven
 from ansible_collections.knowngood.kube.plugins.module_utils._core.plan import canonical
 from ansible_collections.knowngood.kube.plugins.module_utils._core.ports import FINISHED, UNDONE
-from ansible_collections.knowngood.kube.plugins.module_utils._tls import generation, many
+from ansible_collections.knowngood.kube.plugins.module_utils._tls import crates, generation, many
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.certificates import Certificate
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.plan import Target
-from ansible_collections.knowngood.kube.plugins.module_utils._tls.secrets import read_secret
+from ansible_collections.knowngood.kube.plugins.module_utils._tls.secrets import read_secret, staged_name
 from tests.unit.core.memory import Died, Fuse
 
 from . import pki
@@ -80,7 +80,7 @@ def fresh(stock: World, patch: pytest.MonkeyPatch) -> Desk:
 
 
 class TestOneOperation:
-    def test_all_get_a_new_pair_with_four_writes_each_and_a_few_for_the_journal(self, desk: Desk) -> None:
+    def test_all_get_a_new_pair_with_two_writes_each_and_a_few_more(self, desk: Desk) -> None:
         before = data_of(desk.world)
         found = desk.rotate(*TARGETS, **ASKED)
         after = data_of(desk.world)
@@ -89,7 +89,7 @@ class TestOneOperation:
         assert all(after[name]["tls.key"] != before[name]["tls.key"] for name in NAMES)
         assert len(found["operations"]) == 1
         assert copies_of(desk.world) == sorted(row["archive"] for row in found["generations"])
-        assert desk.world.fuse.writes <= 4 * COUNT + 12
+        assert desk.world.fuse.writes <= 2 * COUNT + 14
 
     def test_what_is_reported_is_what_is_stored(self, desk: Desk) -> None:
         before = desk.rotate(*TARGETS, check_mode=True, **ASKED)
@@ -133,6 +133,14 @@ class TestOneOperation:
         assert desk.rotate(*TARGETS, **ASKED)["changed"] is True
 
 
+@pytest.fixture(params=[crates._ROOM, 5000], ids=["one-crate", "several-crates"])
+def room(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How much of what is staged goes into one Secret."""
+    monkeypatch.setattr(crates, "_ROOM", request.param)
+    return int(request.param)
+
+
+@pytest.mark.usefixtures("room")
 class TestKilled:
     """After every write: the same task again ends it, and undo brings everything back."""
 
@@ -244,6 +252,55 @@ class TestHeld:
         found = desk.rotate(*TARGETS, **ASKED)
         assert {row["state"] for row in found["targets"]} == {"changed"}
         assert all(not operation.unfinished for operation in desk.journal.kept.values())
+
+
+class TestCrates:
+    """What is staged for many lies in few Secrets, which are read as if each were there by itself."""
+
+    def test_they_are_as_large_as_may_be_and_gone_at_the_end(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(crates, "_ROOM", 5000)
+        seen: list[dict[str, Any]] = []
+        check = generation.Check.apply
+
+        def look(self: Any, step: Any, context: Any) -> Any:
+            seen[:] = [one for key, one in desk.world.objects.items() if key[2].startswith("knowngood-staged-")]
+            return check(self, step, context)
+
+        monkeypatch.setattr(generation.Check, "apply", look)
+        found = desk.rotate(*TARGETS, **ASKED)
+
+        assert 1 < len(seen) < COUNT
+        assert sorted(name for crate in seen for name in crate["data"]) == sorted(
+            staged_name(name, found["operation"]) for name in NAMES
+        )
+        assert all(crate["immutable"] and len(canonical(crate["data"])) < 8000 for crate in seen)
+        assert not [name for name in copies_of(desk.world) if name.startswith("knowngood-staged-")]
+
+    def test_a_secret_of_somebody_else_with_the_name_of_one_is_left_alone(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(crates, "crate_name", lambda _operation, number: f"taken-{number}")
+        theirs = pki.secret("taken-0", CA.pem, None)
+        desk.world.objects["Secret", "shop", "taken-0"] = theirs
+        was = data_of(desk.world)
+        with pytest.raises(Conflict, match="not ours"):
+            desk.rotate(*TARGETS, **ASKED)
+        assert desk.world.objects["Secret", "shop", "taken-0"] == theirs
+        assert data_of(desk.world) == was
+
+    def test_a_crate_whose_answer_was_lost_is_taken_as_it_is(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        create, lost = World.create, list[str]()
+
+        def twice(self: World, obj: dict[str, Any]) -> dict[str, Any]:
+            made = create(self, obj)
+            if obj["metadata"]["name"].startswith("knowngood-staged-"):
+                lost.append(obj["metadata"]["name"])
+                raise Conflict("it is there already")
+            return made
+
+        monkeypatch.setattr(World, "create", twice)
+        assert desk.rotate(*TARGETS, **ASKED)["changed"] is True
+        assert len(lost) == 1
 
 
 values = st.one_of(st.integers(), st.text(max_size=4), st.booleans(), st.none(), st.lists(st.integers(), max_size=2))
