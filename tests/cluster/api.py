@@ -50,9 +50,11 @@ class Api:
         self._context.load_cert_chain(instance.pki / "admin.crt", instance.pki / "admin.key")
         self._connection: http.client.HTTPSConnection | None = None
 
-    def request(self, method: str, path: str, body: bytes = b"", content_type: str = "") -> tuple[int, bytes]:
+    def request(
+        self, method: str, path: str, body: bytes = b"", content_type: str = "", *, accept: str = "application/json"
+    ) -> tuple[int, bytes]:
         """Status and body; a connection that broke is opened again once."""
-        headers = {"Content-Type": content_type} if content_type else {}
+        headers = {"Accept": accept, **({"Content-Type": content_type} if content_type else {})}
         for attempt in (1, 2):
             if self._connection is None:
                 self._connection = http.client.HTTPSConnection(

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import components, images, keys, lifecycle, namespaces, oci, traffic
+from . import components, images, keys, lifecycle, namespaces, oci, reading, traffic
 from .errors import ClusterError
 from .instance import Instance
 from .processes import ask
@@ -47,6 +47,9 @@ class Cluster:
 
     def get(self, *arguments: str) -> Any:
         """``get("pods", "-n", "shop")`` -> the parsed JSON; raises where the object is missing."""
+        asked = reading.question(arguments)
+        if asked and self.instance and self.kubeconfig == self.instance.kubeconfig():
+            return reading.get(self.instance, asked)
         return json.loads(self.kubectl("get", *arguments, "-o", "json").stdout)
 
     def apply(self, *manifests: Manifest, namespace: str = "") -> None:

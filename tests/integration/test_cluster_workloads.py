@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 
@@ -170,3 +171,19 @@ def test_group_snapshots_cut_all_claims_together(cluster: Cluster, namespace: st
 
     cluster.wait("group snapshot", ready, 30)
     assert len(cluster.get("volumesnapshots", "-n", namespace)["items"]) == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("pods", "-A"),
+        ("storageclass", "local"),
+        ("deployments", "-n", "kube-system"),
+        ("hpa", "-A"),
+        ("volumesnapshotclasses.snapshot.storage.k8s.io",),
+        ("configmap", "kube-root-ca.crt", "-n", "kube-system"),
+        ("secrets", "-n", "kube-system", "-l", "no=such"),
+    ],
+)
+def test_what_is_asked_without_kubectl_is_answered_as_by_it(cluster: Cluster, arguments: tuple[str, ...]) -> None:
+    assert cluster.get(*arguments) == json.loads(cluster.kubectl("get", *arguments, "-o", "json").stdout)
