@@ -16,7 +16,7 @@ import json
 import threading
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from .._cluster.client import Cluster, Object, owned_by
 from .._cluster.deletes import delete_as_read
@@ -47,6 +47,11 @@ class Crates:
         self._there: dict[Name, Object] = {}
         self._new: dict[Name, Object] = {}
         self._dropped: set[Name] = set()
+
+    @property
+    def cluster(self) -> Cluster:
+        """For what asks for a cluster."""
+        return cast("Cluster", self)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._beneath, name)

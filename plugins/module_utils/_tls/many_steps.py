@@ -16,9 +16,8 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any
 
-from .._cluster.client import Cluster
 from .._core.errors import KnownGoodError
 from .._core.operation import Context, LooksAgain, NothingToUndo
 from .._core.plan import Json, Step
@@ -97,7 +96,7 @@ class Many:
         staged = [(str(row["namespace"]), staged_name(str(row["secret"]), context.operation_id)) for row in rows]
         beneath = shelf(self.tools.cluster, [*names, *authorities])
         crates = Crates(self.tools.cluster, beneath, context.operation_id, staged)
-        tools = replace(self.tools, cluster=cast("Cluster", crates), signers={})
+        tools = replace(self.tools, cluster=crates.cluster, signers={})
         made = _made(rows, context)
         pairs = [
             (single(self.word, row), Context(context.operation_id, made.get(ref_of(row), {}), context.again))
