@@ -87,8 +87,11 @@ class Bench:
         return play([{"ansible.builtin.ping": {}, "register": "answer"}], Path(sys.executable))[0]
 
     def delete(self, namespace: str) -> None:
-        """Volumes and snapshots that are retained stay till the cluster goes."""
-        self.cluster.kubectl("delete", "namespace", namespace, "--wait=false", check=False)
+        """Waited for: what is still being deleted would be measured with what comes next.
+
+        Volumes and snapshots that are retained stay till the cluster goes.
+        """
+        self.cluster.kubectl("delete", "namespace", namespace, "--timeout=600s", check=False, limit_s=610)
 
 
 def play(
