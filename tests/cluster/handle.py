@@ -64,13 +64,16 @@ class Cluster:
         return self.kubectl("exec", "-n", namespace, pod, *chosen, "--", *command, check=check).stdout
 
     def wait(self, what: str, test: Callable[[], Any], limit_s: float = 60, every_s: float = 0.1) -> Any:
-        """Poll until ``test`` gives something true, and return that; an error of kubectl counts as not yet."""
+        """Poll until ``test`` gives something true, and return that; an error of kubectl counts as not yet.
+
+        So does a field that is not there: objects get theirs one after the other.
+        """
         end, last = time.monotonic() + limit_s, ""
         while time.monotonic() < end:
             try:
                 if found := test():
                     return found
-            except ClusterError as problem:
+            except (ClusterError, LookupError) as problem:
                 last = str(problem)
             time.sleep(every_s)
         raise ClusterError(f"{what}: not within {limit_s:.0f} s. {last}")
