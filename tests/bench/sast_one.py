@@ -33,7 +33,10 @@ def _ours(**wanted: object) -> Callable[[str], None]:
 
 
 def _store() -> Callable[[str], None]:
-    return _ours(dest=str(Path(sys.argv[2]).with_suffix(".ndjson")))
+    """A store that is not there yet: one that is would be read as well, to tell whether it changes."""
+    dest = Path(sys.argv[2]).with_suffix(".ndjson")
+    dest.unlink(missing_ok=True)
+    return _ours(dest=str(dest))
 
 
 def _sarif_tools() -> Callable[[str], None]:

@@ -53,6 +53,11 @@ class ReadResult:
     def close(self) -> None:
         self._lines.close()
 
+    @property
+    def count(self) -> int:
+        """How many findings were kept."""
+        return self._lines.count
+
     def findings(self) -> Iterator[Finding]:
         """The findings; may be called again."""
         for record in self.records():

@@ -166,7 +166,7 @@ class Recorder:
         record = finding.to_dict()
         # Known only at the end, see ReadResult.lines.
         del record["commit"], record["scan"]
-        self._lines.put(opened(record))
+        self._lines.put([opened(record)])
 
     def counted(self, draft: Draft, times: int) -> None:
         """So many entries that count alike, when only totals are asked for: findings, and without a key."""

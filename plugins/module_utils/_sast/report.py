@@ -59,6 +59,11 @@ class _Reports:
     def count(self) -> int:
         return sum(result.scan.totals.findings for result in self.results)
 
+    @property
+    def lines(self) -> int:
+        """How many lines ``blocks`` gives."""
+        return sum(result.count for result in self.results)
+
     def records(self) -> Iterator[Record]:
         for result in self.results:
             yield from result.records()
@@ -110,7 +115,7 @@ def sast_report(params: Mapping[str, Any], *, check: bool = False, clock: Clock 
         compared = _compared(request, reports, stack) if request.baseline else None
         statuses = compared.statuses if compared else None
         verdict = request.gate.decide(reports.records(), reports.scans, statuses) if request.gate else None
-        stored = store.write(request.dest, reports.blocks(), check=check) if request.dest else None
+        stored = store.write(request.dest, reports.blocks(), reports.lines, check=check) if request.dest else None
         written = [_published(one, request, reports, compared, now, check) for one in request.outputs]
         result = {
             **_told(request, reports),

@@ -36,7 +36,6 @@ _ASSIGNED = re.compile(
 _QUOTED = re.compile(r"([\"'`])([^\"'`\n]{6,})\1")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@")
 # Every secret that the patterns know has one of these in it, so most texts need no pattern at all.
-_HINTS = ("AKIA", "ASIA", "eyJ", "LS0tLS1CRUdJTi")
 _JOINED_HINTS = ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox", "sk_live_", "-----BEGIN")
 _NAMES = ("passw", "pwd", "secret", "token", "key")
 
@@ -54,13 +53,13 @@ def redact(text: str, *, snippet: str = "", strict: bool = False) -> str:
         for part in _parts(snippet):
             text = text.replace(part, _mark(part))
         text = _QUOTED.sub(lambda found: found[1] + _mark(found[2]) + found[1], text)
-    if not _may_hold_a_secret(text):
+    if not may_hold_a_secret(text):
         return text
     text = _KNOWN.sub(lambda found: _mark(found[0]), redact_text(text))
     return _ASSIGNED.sub(lambda found: found[1] + found[2] + _mark(found[3]) + found[2], text)
 
 
-def _may_hold_a_secret(text: str) -> bool:
+def may_hold_a_secret(text: str) -> bool:
     """False only where no pattern can match. Other alphabets have letters that count as ours when case does not."""
     if not text.isascii():
         return True
@@ -69,7 +68,14 @@ def _may_hold_a_secret(text: str) -> bool:
         return True
     if ("_" in text or "-" in text) and any(hint in text for hint in _JOINED_HINTS):
         return True
-    return "bearer" in lowered or "basic" in lowered or any(map(text.__contains__, _HINTS))
+    # Spelled out, and AKIA and ASIA as one: every result of every report comes by here.
+    return (
+        "bearer" in lowered
+        or "basic" in lowered
+        or "IA" in text
+        or "eyJ" in text
+        or "LS0tLS1CRUdJTi" in text
+    )
 
 
 def snippet_hash(snippet: str) -> str | None:

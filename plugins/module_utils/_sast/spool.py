@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any
 
 ENCODE = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
@@ -101,11 +101,11 @@ class Lines:
         self._size = 0
         self.count = 0
 
-    def put(self, line: str) -> None:
-        """One line without its closing brace and its end; it must not hold a line end itself."""
-        self._block.append(line)
-        self._size += len(line)
-        self.count += 1
+    def put(self, lines: Sequence[str]) -> None:
+        """Lines without their closing brace and their end; they must not hold a line end themselves."""
+        self._block.extend(lines)
+        self._size += sum(map(len, lines))
+        self.count += len(lines)
         if self._size > _BLOCK:
             self._flush()
 

@@ -41,17 +41,9 @@ class Stored:
         return {"path": self.file.path, "sha256": self.file.sha256, "findings": self.lines}
 
 
-def write(path: str, blocks: Iterable[bytes], *, check: bool = False) -> Stored:
-    """Make ``path`` a store, as ``write_file`` does it. ``blocks``: lines with their ends, any number at once."""
-    count = 0
-
-    def counted() -> Iterator[bytes]:
-        nonlocal count
-        for block in blocks:
-            count += block.count(b"\n")
-            yield block
-
-    return Stored(write_file(path, counted(), check=check), count)
+def write(path: str, blocks: Iterable[bytes], lines: int, *, check: bool = False) -> Stored:
+    """Make ``path`` a store, as ``write_file`` does it. ``blocks``: ``lines`` lines with their ends, several at once."""
+    return Stored(write_file(path, blocks, check=check), lines)
 
 
 def write_file(path: str, pieces: Iterable[bytes], *, what: str = "dest", check: bool = False) -> Written:

@@ -45,11 +45,11 @@ class Cleaner:
 
     def __init__(self, tally: Tally, max_text: int) -> None:
         self._tally = tally
-        self._max_text = max_text
+        self.max_text = max_text
 
     def text(self, value: Any) -> str:
         """A message: line breaks stay."""
-        return self._clean(value, self._max_text)
+        return self._clean(value, self.max_text)
 
     def label(self, value: Any, longest: int = _LONGEST_LABEL) -> str:
         """A name, path or id: one line."""

@@ -25,12 +25,11 @@ LOOKED_AT = frozenset({*KEYS, *taxa.PROPERTIES, "tags"})
 
 _ALONE = frozenset({"rule", "provenance", "taxa", "rank", "correlationGuid", "occurrenceCount", "webRequest"})
 _INSIDE = frozenset({"suppressions", "properties"})
-_REGION = ("startLine", "startColumn", "endLine", "endColumn", "charOffset")
-_WORD = frozenset({str, type(None)})
 _NUMBER = frozenset({int, type(None)})
 _LONGEST = 4096
 _MOST_FINGERPRINTS = 16
-# Tables of what repeats; a report of which nothing repeats must not fill the memory.
+# Tables of what repeats; a report of which nothing repeats must not fill the memory, nor one of endless names.
+_LONGEST_NAME = 1024
 _MOST_SORTS = 20_000
 _MOST_PLACES = 50_000
 _MOST_SHAPES = 1_000
@@ -85,7 +84,7 @@ class Tables:
         key = (get("ruleId"), index, get("kind"), get("level"), get("baselineState"))
         sort = self.sorts.get(key)
         if sort is None:
-            sort = _numbered(self.sorts, key, _MOST_SORTS, _WORD.issuperset(map(type, (key[0], *key[2:]))))
+            sort = _numbered(self.sorts, key, _MOST_SORTS, all(map(_is_short, (key[0], *key[2:]))))
         full, partial = get("fingerprints") or _NONE, get("partialFingerprints") or _NONE
         shape = self._shape((tuple(full), tuple(partial)))
         values = (*full.values(), *partial.values())
@@ -103,7 +102,7 @@ class Tables:
             if not _ALONE.isdisjoint(names):
                 raise _NotPlain
             known = not _INSIDE.isdisjoint(names)
-            if len(self._names) < _MOST_SHAPES:
+            if len(self._names) < _MOST_SHAPES and sum(map(len, names)) <= _LONGEST_NAME:
                 self._names[names] = known
         return known
 
@@ -123,21 +122,27 @@ class Tables:
         key: Place = (artifact["uri"], artifact.get("uriBaseId"))
         place = self.places.get(key)
         if place is None:
-            fit = bool(key[0]) and isinstance(key[0], str) and type(key[1]) in _WORD
+            fit = bool(key[0]) and all(map(_is_short, key))
             place = _numbered(self.places, key, _MOST_PLACES, fit)
         if "logicalLocations" in entry:
             raise _NotPlain
         region = physical.get("region")
         if not region:
             return place, (), ""
-        numbers = tuple(map(region.get, _REGION))
-        snippet = region.get("snippet")
+        get = region.get
+        # Spelled out: a loop over the names costs twice as much, and every result comes by here.
+        numbers = (get("startLine"), get("startColumn"), get("endLine"), get("endColumn"), get("charOffset"))
+        snippet = get("snippet")
         text = snippet["text"] if snippet else ""
         if not _NUMBER.issuperset(map(type, numbers)) or "byteOffset" in region:
             raise _NotPlain
         if not isinstance(text, str) or len(text) > _LONGEST:
             raise _NotPlain
         return place, numbers, text
+
+
+def _is_short(word: Any) -> bool:
+    return word is None or isinstance(word, str) and len(word) <= _LONGEST_NAME
 
 
 def _numbered(table: dict[Any, int], entry: Any, most: int, fit: bool) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from json.encoder import encode_basestring_ascii as encode_text
 from operator import itemgetter
 from typing import Any
@@ -29,6 +28,7 @@ from .plain import Row, Shape, Tables
 
 _SORT = ("ruleId", "ruleIndex", "kind", "level", "baselineState")
 _OWN = ("id", "message", "path", "line", "locations", "fingerprints", "identity", "occurrence", "snippet_sha256")
+_MOST_NUMBERS = 4096
 _PLACE = ("path", "place", "line", "column", "end_line", "end_column", "char_offset")
 
 
@@ -74,6 +74,7 @@ class QuickLines:
         self._finish = finish
         self._identifier = identifier
         self._cleaner = cleaner
+        self._longest = cleaner.max_text + 2
         self._tally = tally
         self._sorts = list(tables.sorts)
         self._verdicts: list[_Verdict | None] = [None] * len(self._sorts)
@@ -81,29 +82,30 @@ class QuickLines:
         self._paths: list[tuple[str, str, str] | None] = [None] * len(self._places)
         self._marks = [_marks_of(shape) for shape in tables.shapes]
 
-    def line(self, row: Row) -> str | None:
-        """The line of one result, None when it is no finding."""
-        sort, place, shape, text, snippet, region, values = row
-        verdict = self._verdicts[sort] or self._verdict(sort)
-        verdict.times += 1
-        if verdict.times == 2:
-            self._repeat(verdict, sort)
-        if not verdict.parts:
-            return None
-        message = self._cleaner.text(without_links(text) if "](" in text else text)
-        message = self._finish.redacted(message, snippet, verdict.secret)
-        path, shown, before = self._paths[place] or self._path(place)
-        line, located = _located(before, region) if path else ("null", "[]")
-        marks = self._marks[shape]
-        basis = f"{marks.before}{values[marks.chosen]}" if marks.before else normalised(message)
-        identifier, occurrence = self._identifier.numbered(f"{verdict.common}{path}\x1f{basis}")
-        fingerprints = marks.text % marks.order(values) if marks.order else "{}"
-        hashed = f'"{secrets.snippet_hash(snippet)}"' if snippet and not snippet.isspace() else "null"
-        a, b, c, d, e, f, g, h, i, j = verdict.parts
-        return (
-            f'{a}"{identifier}"{b}{encode_text(message)}{c}{shown}{d}{line}{e}{located}{f}{fingerprints}{g}'
-            f"{marks.identity}{h}{occurrence}{i}{hashed}{j}"
-        )
+    def lines(self, rows: Sequence[Row]) -> list[str]:
+        """The lines of those of the results that are findings."""
+        made: list[str] = []
+        for sort, place, shape, text, snippet, region, values in rows:
+            verdict = self._verdicts[sort] or self._verdict(sort)
+            verdict.times += 1
+            if verdict.times == 2:
+                self._repeat(verdict, sort)
+            if not verdict.parts:
+                continue
+            message, quoted = self._message(text, snippet, verdict.secret)
+            path, shown, before = self._paths[place] or self._path(place)
+            line, located = _located(before, region) if path else ("null", "[]")
+            marks = self._marks[shape]
+            basis = f"{marks.before}{values[marks.chosen]}" if marks.before else normalised(message)
+            identifier, occurrence = self._identifier.numbered(f"{verdict.common}{path}\x1f{basis}")
+            fingerprints = marks.text % marks.order(values) if marks.order else "{}"
+            hashed = f'"{secrets.snippet_hash(snippet)}"' if snippet and not snippet.isspace() else "null"
+            a, b, c, d, e, f, g, h, i, j = verdict.parts
+            made.append(
+                f'{a}"{identifier}"{b}{quoted}{c}{shown}{d}{line}{e}{located}{f}{fingerprints}{g}'
+                f"{marks.identity}{h}{occurrence}{i}{hashed}{j}"
+            )
+        return made
 
     def count_into(self, counts: Counts) -> None:
         """Add up what the lines were, once all are made."""
@@ -116,6 +118,16 @@ class QuickLines:
             if verdict.finding is not None:
                 one = verdict.finding
                 counts.add(one.state, one.native, one.baseline, one.severity, verdict.times)
+
+    def _message(self, text: str, snippet: str, secret: bool) -> tuple[str, str]:
+        """A message and its JSON."""
+        quoted = encode_text(text)
+        # Of what needs no escape in JSON, only DEL is not fit to be shown.
+        plain = len(quoted) == len(text) + 2 <= self._longest and "\x7f" not in text and "](" not in text
+        if plain and not secret and not secrets.may_hold_a_secret(text):
+            return text, quoted
+        message = self._finish.redacted(self._cleaner.text(without_links(text)), snippet, secret)
+        return message, encode_text(message)
 
     def _verdict(self, number: int) -> _Verdict:
         kind, finding, secret = self._judged(number)
@@ -153,18 +165,29 @@ def _located(before: str, region: tuple[Any, ...]) -> tuple[str, str]:
     """(line, list of locations) as JSON."""
     if not region:
         return "null", f"{before}null{_P3}null{_P4}null{_P5}null{_P6}null{_P7}}}]"
-    line, column, end_line, end_column = map(_positive, region[:4])
-    return line, f"{before}{line}{_P3}{column}{_P4}{end_line}{_P5}{end_column}{_P6}{_index(region[4])}{_P7}}}]"
+    start, column, end, end_column, offset = region
+    line = _POSITIVE[start]
+    return line, (
+        f"{before}{line}{_P3}{_POSITIVE[column]}{_P4}{_POSITIVE[end]}{_P5}{_POSITIVE[end_column]}{_P6}{_INDEX[offset]}"
+        f"{_P7}}}]"
+    )
 
 
-@lru_cache(maxsize=4096)
-def _positive(number: int | None) -> str:
-    return ENCODE(positive(number))
+class _Numbers(dict[int | None, str]):
+    """Numbers as JSON after ``reading``, the usual ones kept."""
+
+    def __init__(self, reading: Callable[[Any], int | None]) -> None:
+        super().__init__()
+        self._reading = reading
+
+    def __missing__(self, number: int | None) -> str:
+        text = ENCODE(self._reading(number))
+        if len(self) < _MOST_NUMBERS:
+            self[number] = text
+        return text
 
 
-@lru_cache(maxsize=64)
-def _index(number: int | None) -> str:
-    return ENCODE(as_index(number))
+_POSITIVE, _INDEX = _Numbers(positive), _Numbers(as_index)
 
 
 def _marks_of(shape: Shape) -> _Marks:

@@ -98,10 +98,11 @@ class RunResolver:
             cleaner=self._cleaner,
             tally=self._tally,
         )
-        for row in rows:
-            line = quick.line(row) if isinstance(row, tuple) else self._line(row)
-            if line is not None:
-                sink.put(line)
+        for entry in rows:
+            if isinstance(entry, list):
+                sink.put(quick.lines(entry))
+            elif (line := self._line(entry)) is not None:
+                sink.put([line])
         quick.count_into(self._counts)
 
     def _line(self, row: dict[str, Any]) -> str | None:
