@@ -138,22 +138,23 @@ def linear(folder: Path, megabytes: int, rounds: int) -> Section:
 
 
 def many(folder: Path, _megabytes: int, rounds: int) -> Section:
-    reports = folder / "many"
-    sast_data.many(reports, 200)
-    ping = {"ansible.builtin.ping": {}, "register": "answer"}
-    read = {"knowngood.kube.sast_report": {"path": [str(reports)], "return_findings": 10}, "register": "answer"}
-    seconds: dict[str, list[float]] = {"empty": [], "reports": []}
-    for _round in range(rounds):
-        for name, task in (("empty", ping), ("reports", read)):
-            seconds[name].append(play([task], Path(sys.executable))[0])
     section = Section("200 small reports in one call", "Seconds of a task, start of its process included.")
-    section.measures = [
-        Measure("a task that does nothing (ping)", tuple(seconds["empty"])),
-        Measure("knowngood.kube.sast_report over 200 files of 20 results", tuple(seconds["reports"])),
-    ]
-    over = median(seconds["reports"]) - median(seconds["empty"])
-    section.targets = [Target("over the empty task", over, most=1.5, unit="s")]
+    ping = {"ansible.builtin.ping": {}, "register": "answer"}
+    empty = [_task(ping) for _round in range(rounds)]
+    section.measures = [Measure("a task that does nothing (ping)", tuple(empty))]
+    for rules in (30, 300):
+        reports = folder / f"many-{rules}"
+        size = sast_data.many(reports, 200, rules=rules)
+        read = {"knowngood.kube.sast_report": {"path": [str(reports)], "return_findings": 10}, "register": "answer"}
+        seconds = [_task(read) for _round in range(rounds)]
+        what = f"200 files of 20 results and {rules} rules, {size // 1000} kB each"
+        section.measures.append(Measure(f"knowngood.kube.sast_report over {what}", tuple(seconds)))
+        section.targets.append(Target(f"{what}, over the empty task", median(seconds) - median(empty), most=1.5, unit="s"))
     return section
+
+
+def _task(task: dict[str, object]) -> float:
+    return play([task], Path(sys.executable))[0]
 
 
 _HOW = (

@@ -60,14 +60,16 @@ def spotbugs(path: Path, megabytes: int) -> int:
     return count
 
 
-def many(folder: Path, files: int, results: int = 20) -> None:
-    """So many small reports, each of another name."""
+def many(folder: Path, files: int, *, rules: int = _RULES, results: int = 20) -> int:
+    """So many small reports, each of another name and with all rules of its tool. Gives the size of one in bytes."""
     folder.mkdir(parents=True, exist_ok=True)
+    size = 0
     for number in range(files):
         with (folder / f"report-{number:04}.sarif").open("w") as file:
-            file.write(_head())
-            file.write(",\n".join(json.dumps(_small(number * results + place)) for place in range(results)))
-            file.write("]}]}")
+            size = file.write(_head(rules))
+            found = (json.dumps(_small(number * results + place, rules)) for place in range(results))
+            size += file.write(",\n".join(found) + "]}]}")
+    return size
 
 
 def _report(path: Path, megabytes: int, make: Callable[[int], dict[str, Any]]) -> int:
@@ -81,8 +83,8 @@ def _report(path: Path, megabytes: int, make: Callable[[int], dict[str, Any]]) -
     return count
 
 
-def _head() -> str:
-    driver = {"name": "Synthetic", "semanticVersion": "2.4.0", "rules": list(_rules())}
+def _head(rules: int = _RULES) -> str:
+    driver = {"name": "Synthetic", "semanticVersion": "2.4.0", "rules": list(_rules(rules))}
     run = {
         "tool": {"driver": driver},
         "invocations": [{"executionSuccessful": True}],
@@ -93,8 +95,8 @@ def _head() -> str:
     return text[: text.index('"@"')] + "[\n"
 
 
-def _rules() -> Iterator[dict[str, Any]]:
-    for number in range(_RULES):
+def _rules(count: int) -> Iterator[dict[str, Any]]:
+    for number in range(count):
         rule: dict[str, Any] = {
             "id": f"java/{_PARTS[number % 8]}-{number:03}",
             "name": f"Unsafe{_PARTS[number % 8].title()}{number}",
@@ -109,8 +111,8 @@ def _rules() -> Iterator[dict[str, Any]]:
         yield rule
 
 
-def _small(number: int) -> dict[str, Any]:
-    rule, part, file = number % _RULES, _PARTS[number % 8], number % _FILES
+def _small(number: int, rules: int = _RULES) -> dict[str, Any]:
+    rule, part, file = number % rules, _PARTS[number % 8], number % _FILES
     path = f"service/src/main/java/com/example/shop/module{file % 97}/{_PARTS[file % 8].title()}Handler{file}.java"
     line = number % 1500 + 1
     region = {"startLine": line, "startColumn": 9, "endLine": line, "endColumn": 62}

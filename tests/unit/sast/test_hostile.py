@@ -10,10 +10,13 @@ import json
 import os
 import tempfile
 import time
+import tracemalloc
 
 import pytest
 
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput
+from ansible_collections.knowngood.kube.plugins.module_utils._sast.options import ReadOptions
+from ansible_collections.knowngood.kube.plugins.module_utils._sast.read import read_report
 
 from .conftest import result, run_of, sarif
 
@@ -152,6 +155,35 @@ def test_a_result_with_everything_long_leaves_only_a_little(read):
     found = read(sarif(run_of(result(ruleId=long, message={"text": long}, locations=[place], **more))))
     assert len(json.dumps(found.one.to_dict())) < 30_000
     assert found.truncated["characters of long strings"][1] > 1_000_000
+
+
+LONG_NAMES = {
+    "rule id": lambda name: {"ruleId": name},
+    "rule": lambda name: {"ruleId": None, "rule": {"id": name}},
+    "kind": lambda name: {"kind": name},
+    "baselineState": lambda name: {"baselineState": name},
+    "member": lambda name: {name: 1},
+    "severity": lambda name: {"properties": {"security-severity": name}},
+    "uri": lambda name: {"locations": [{"physicalLocation": {"artifactLocation": {"uri": name}}}]},
+    "fingerprint": lambda name: {"partialFingerprints": {name: "ab:1"}},
+}
+
+
+@pytest.mark.parametrize("totals_only", [True, False])
+@pytest.mark.parametrize("what", LONG_NAMES)
+def test_endless_names_that_never_repeat_are_not_kept(tmp_path, what, totals_only):
+    path = tmp_path / "report.sarif"
+    made = [result(**LONG_NAMES[what](f"{number:02}" + "n" * 500_000)) for number in range(40)]
+    path.write_text(json.dumps(sarif(run_of(*made))), encoding="utf-8")
+    del made
+    tracemalloc.start()
+    try:
+        options = ReadOptions(totals_only=totals_only, spool_bytes=500_000, window=1_000_000)
+        with read_report(path, options=options) as found:
+            assert found.scan.totals.results == 40
+        assert tracemalloc.get_traced_memory()[1] < 8_000_000, "of 20 MB"
+    finally:
+        tracemalloc.stop()
 
 
 def test_many_names_of_warnings_cannot_be_made_by_a_report(read):

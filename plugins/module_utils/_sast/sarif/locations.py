@@ -18,6 +18,8 @@ from ..tally import Tally
 from ..text import Cleaner
 
 _DEEPEST_NESTING = 16
+_MOST_KNOWN = 20_000
+_LONGEST_KNOWN = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ class Locator:
             path, place = self._resolver.resolve(uri, base)
             known = (self._cleaner.label(path), place)
             # A report with endless paths must not fill the memory.
-            if len(self._known) < 20_000:
+            if len(self._known) < _MOST_KNOWN and len(uri) + len(base or "") <= _LONGEST_KNOWN:
                 self._known[key] = known
         return known
 

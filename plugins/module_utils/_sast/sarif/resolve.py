@@ -35,8 +35,9 @@ from .suppressions import suppressions_of
 
 _MOST_TAGS = 32
 _MOST_FINGERPRINTS = 16
-# A report with endless rules must not fill the memory.
+# A report with endless rules must not fill the memory, nor one with endless names of them.
 _MOST_REMEMBERED = 20_000
+_LONGEST_REMEMBERED = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +221,7 @@ class RunResolver:
             # The two together decide, so what most results do is looked up once a rule.
             key = (rule_id, as_index(rule_index))
             resolution = self._resolutions.get(key) or self.book.resolve(rule_id, rule_index, None)
-            if len(self._resolutions) < _MOST_REMEMBERED:
+            if len(self._resolutions) < _MOST_REMEMBERED and len(rule_id) <= _LONGEST_REMEMBERED:
                 self._resolutions[key] = resolution
         else:
             resolution = self.book.resolve(rule_id, rule_index, row.get("rule"))
@@ -243,7 +244,7 @@ class RunResolver:
         view = self._views.get(key)
         if view is None:
             view = self._make_view(resolution.rule, resolution.id)
-            if len(self._views) < _MOST_REMEMBERED:
+            if len(self._views) < _MOST_REMEMBERED and len(resolution.id) <= _LONGEST_REMEMBERED:
                 self._views[key] = view
         return view
 
