@@ -189,8 +189,10 @@ class Window:
                 at = end + step
                 found.append(value)
         except (ValueError, StopIteration, RecursionError):
-            # Cut off by the window, or malformed: the long way tells.
-            pass
+            # Malformed, which the long way tells, or cut off by the window: then it need not fail there once more.
+            self._pos = at
+            self._grow()
+            return found
         self._pos = at
         return found
 
