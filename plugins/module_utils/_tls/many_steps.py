@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .._cluster.client import Cluster
 from .._core.errors import KnownGoodError
 from .._core.operation import Context, LooksAgain, NothingToUndo
 from .._core.plan import Json, Step
@@ -42,16 +43,22 @@ class Opened:
 
     action: Any
     pairs: list[Pair]
+    beneath: Cluster
     crates: Crates
 
 
 @dataclass(frozen=True, slots=True)
 class Many:
-    """The action of one target, for all targets of a step."""
+    """The action of one target, for all targets of a step.
+
+    ``shelves``: by operation, the Secrets as the step before has read and written them. A step of the same run works on
+    with these: each write is held against what is in the cluster, so what is old in them makes one fail and look.
+    """
 
     tools: Tools
     word: str
     one: One
+    shelves: dict[str, Cluster] = field(repr=False)
     looked: dict[tuple[str, str], Opened] = field(default_factory=dict, repr=False)
     """What was read to see that a step is not done, for the step itself, which follows at once."""
 
@@ -66,6 +73,7 @@ class Many:
         opened = self.looked.pop((context.operation_id, step.name), None) or self._opened(step, context)
         results = side_by_side(opened.action.apply, opened.pairs, all_of_them=False)
         opened.crates.close()
+        self.shelves[context.operation_id] = opened.beneath
         return self.told(results)
 
     def told(self, results: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
@@ -74,6 +82,7 @@ class Many:
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         """Of every target, also where another one fails: what can be put back is."""
+        self.shelves.pop(context.operation_id, None)
         opened = self._opened(step, context)
         try:
             side_by_side(self.way_back(opened.action), opened.pairs, all_of_them=True)
@@ -91,10 +100,8 @@ class Many:
     def _opened(self, step: Step, context: Context) -> Opened:
         """The action on Secrets that are read at once, and for each target its own step and context."""
         rows = unpacked(step.params)
-        names = [(row["namespace"], name) for row in rows for name in _names(str(row["secret"]), context.operation_id)]
-        authorities = {(row["ca_namespace"], row["ca_secret"]) for row in rows if row["ca_secret"]}
         staged = [(str(row["namespace"]), staged_name(str(row["secret"]), context.operation_id)) for row in rows]
-        beneath = shelf(self.tools.cluster, [*names, *authorities])
+        beneath = self.shelves.pop(context.operation_id, None) or _shelf(self.tools.cluster, rows, context)
         crates = Crates(self.tools.cluster, beneath, context.operation_id, staged)
         tools = replace(self.tools, cluster=crates.cluster, signers={})
         made = _made(rows, context)
@@ -102,7 +109,14 @@ class Many:
             (single(self.word, row), Context(context.operation_id, made.get(ref_of(row), {}), context.again))
             for row in rows
         ]
-        return Opened(self.one(tools), pairs, crates)
+        return Opened(self.one(tools), pairs, beneath, crates)
+
+
+def _shelf(cluster: Cluster, rows: Sequence[Mapping[str, Json]], context: Context) -> Cluster:
+    """The Secrets of these targets, what their rotation may have made, and their CAs."""
+    names = [(row["namespace"], name) for row in rows for name in _names(str(row["secret"]), context.operation_id)]
+    authorities = {(row["ca_namespace"], row["ca_secret"]) for row in rows if row["ca_secret"]}
+    return shelf(cluster, [*names, *authorities])
 
 
 def _names(secret: str, operation_id: str) -> tuple[str, ...]:
@@ -132,6 +146,7 @@ class CommitMany(Many):
     """``tls.many_commit``. On the way back the archive of each goes once the old pair is in its Secret again."""
 
     def undoable(self, step: Step, context: Context) -> str | None:
+        self.shelves.pop(context.operation_id, None)
         opened = self._opened(step, context)
         reasons = [why for pair in opened.pairs if (why := opened.action.undoable(*pair))]
         more = f" and {len(reasons) - 3} more" if len(reasons) > 3 else ""
@@ -149,14 +164,18 @@ class CommitMany(Many):
 
 @dataclass(frozen=True, slots=True)
 class Use(LooksAgain, NothingToUndo):
-    """``tls.many_use``: every Secret holds what was made; and who has begun to use one of them meanwhile."""
+    """``tls.many_use``: every Secret holds what was made; and who has begun to use one of them meanwhile.
+
+    What it reads for that is read anew, and left to the step that follows (``shelves``).
+    """
 
     tools: Tools
+    shelves: dict[str, Cluster] = field(repr=False)
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         rows = unpacked(step.params)
         made, wanted = _made(rows, context), [(str(row["namespace"]), str(row["secret"])) for row in rows]
-        tools = replace(self.tools, cluster=shelf(self.tools.cluster, wanted))
+        tools = replace(self.tools, cluster=_shelf(self.tools.cluster, rows, context))
         for row in rows:
             alone = Context(context.operation_id, made.get(ref_of(row), {}))
             subject = Subject(tools, row, alone)
@@ -165,6 +184,7 @@ class Use(LooksAgain, NothingToUndo):
                 raise subject.foreign(found)
         views = {name: look(self.tools.cluster, name) for name in sorted({namespace for namespace, _name in wanted})}
         used = {f"{ns}/{name}": [one.ref for one in views[ns].consumers(name)] for ns, name in wanted}
+        self.shelves[context.operation_id] = tools.cluster
         return {"secrets": len(rows), "used": {ref: found for ref, found in used.items() if found}}
 
 
@@ -197,10 +217,11 @@ def side_by_side(call: Callable[[Step, Context], Any], pairs: Sequence[Pair], *,
 
 def many_actions(tools: Tools) -> dict[str, Any]:
     """Those of a plan for many Secrets that nobody uses."""
+    shelves: dict[str, Cluster] = {}
     return {
-        "tls.many_stage": StageMany(tools, "stage", Stage),
-        "tls.many_check": Many(tools, "check", Check),
-        "tls.many_commit": CommitMany(tools, "commit", Commit),
-        "tls.many_use": Use(tools),
-        "tls.many_clean": Many(tools, "clean", Clean),
+        "tls.many_stage": StageMany(tools, "stage", Stage, shelves),
+        "tls.many_check": Many(tools, "check", Check, shelves),
+        "tls.many_commit": CommitMany(tools, "commit", Commit, shelves),
+        "tls.many_use": Use(tools, shelves),
+        "tls.many_clean": Many(tools, "clean", Clean, shelves),
     }

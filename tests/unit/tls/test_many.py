@@ -221,7 +221,8 @@ class TestHeld:
         check = generation.Check.apply
 
         def changed(self: Any, step: Any, context: Any) -> Any:
-            desk.world.objects["Secret", "shop", NAMES[3]]["data"] = foreign
+            secret = desk.world.objects["Secret", "shop", NAMES[3]]
+            secret["data"], secret["metadata"]["resourceVersion"] = foreign, "9999"
             return check(self, step, context)
 
         monkeypatch.setattr(generation.Check, "apply", changed)
