@@ -50,6 +50,8 @@ class ConfigMapJournal:
     def __init__(self, cluster: Cluster, namespace: str) -> None:
         self._cluster = cluster
         self._namespace = namespace
+        # A plan never changes, and may have many thousand rows: it is spelled out once and not with each step.
+        self._spelled: tuple[Plan, str] | None = None
 
     def create(self, operation: Operation) -> Operation:
         try:
@@ -61,7 +63,7 @@ class ConfigMapJournal:
         manifest = self._manifest(operation)
         manifest["metadata"]["resourceVersion"] = operation.version
         try:
-            return _operation(self._cluster.update(manifest))
+            return _operation(self._cluster.update(manifest), operation.plan)
         except Conflict as error:
             raise TakenOver(
                 f"another run has taken over operation {operation.id}",
@@ -94,8 +96,13 @@ class ConfigMapJournal:
             return False
         return True
 
+    def _plan(self, plan: Plan) -> str:
+        if self._spelled is None or self._spelled[0] is not plan:
+            self._spelled = plan, canonical(_once(plan.to_dict()))
+        return self._spelled[1]
+
     def _manifest(self, operation: Operation) -> Object:
-        plan, log = canonical(_once(operation.plan.to_dict())), canonical(_log(operation))
+        plan, log = self._plan(operation.plan), canonical(_log(operation))
         if len(plan) + len(log) > JOURNAL_LIMIT:
             raise BadInput(
                 "the plan is too big for one journal",
@@ -154,13 +161,14 @@ def _log(operation: Operation) -> dict[str, Any]:
     }
 
 
-def _operation(configmap: Object) -> Operation:
+def _operation(configmap: Object, plan: Plan | None = None) -> Operation:
+    """``plan``: the one that was written, where it is known."""
     meta, data = configmap["metadata"], configmap.get("data") or {}
     try:
         log = json.loads(data["log.json"])
         return Operation(
             id=log["id"],
-            plan=Plan.from_dict(_each(json.loads(data["plan.json"]))),
+            plan=plan or Plan.from_dict(_each(json.loads(data["plan.json"]))),
             state=log["state"],
             started=log["started"],
             ended=log["ended"],
