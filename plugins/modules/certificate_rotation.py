@@ -568,6 +568,13 @@ proof:
       description: What was wrong, or why nothing could be seen.
       type: str
       sample: ""
+    named_by:
+      description:
+        - The Ingress, Gateway or ListenerSet in the Secret's namespace that serves it, where no pod uses it. What the
+          controller behind it serves is not asked for.
+      type: list
+      elements: str
+      sample: [Gateway/edge listener shop]
 unproven:
   description: What could not be seen, so that nothing is known of it.
   returned: success

@@ -26,7 +26,7 @@ from tests.cluster.audit import AuditLog
 from tests.cluster.handle import Cluster
 from tests.integration.rotation_app import Web
 from tests.unit.tls import pki
-from tests.unit.tls.stock import codes, config, opaque, store
+from tests.unit.tls.stock import codes, config, java_store, opaque, store
 
 BROKEN = "-----BEGIN CERTIFICATE-----\nnot base64!\n-----END CERTIFICATE-----\n"
 POSTGRES = """
@@ -87,7 +87,7 @@ def _secrets(made: Stand) -> list[dict[str, Any]]:
         "kafka", {"user.p12": store(stored, (made.web.ca,), PASSWORD.encode()), "user.password": PASSWORD.encode()}
     )
     shut = opaque("shut", {"keystore.p12": store(stored, (), b"nobody knows")})
-    java = opaque("java", {"keystore.jks": b"\xfe\xed\xfe\xed\0\0\0\x02\0\0\0\0"})
+    java = opaque("java", {"identity": java_store(stored, (made.web.ca,), PASSWORD), "password": PASSWORD.encode()})
     return [pki.as_manifest(one) for one in (database, kafka, shut, java)]
 
 
@@ -197,7 +197,9 @@ def _check_stores(stand: Stand, rows: dict[str, Any]) -> None:
     kafka = rows["kafka"]
     assert (kafka["data_key"], kafka["format"], kafka["private_key"]) == ("user.p12", "PKCS#12", "matches")
     assert (kafka["fingerprint"], kafka["key"]) == (stand.store.fingerprint, "RSA-2048")
-    assert (rows["java"]["format"], codes(rows["java"])) == ("JKS", {"unverified"})
+    java = rows["java"]
+    assert (java["data_key"], java["format"], codes(java)) == ("identity", "JKS", {"unverified"})
+    assert (java["fingerprint"], java["sans"], java["private_key"]) == ("", [], "unverified")  # it is not opened
     assert codes(rows["shut"]) == {"store_locked"}
     assert rows["web-ca"]["ca"] is True
 

@@ -81,6 +81,12 @@ def _policy() -> dict[str, Any]:
     return {"apiVersion": f"{API}/v1", "kind": "BackendTLSPolicy", "metadata": {"name": "behind"}, "spec": spec}
 
 
+def _ingress() -> dict[str, Any]:
+    backend = {"service": {"name": "web", "port": {"number": 443}}}
+    spec = {"defaultBackend": backend, "tls": [{"secretName": "web-tls", "hosts": ["web"]}]}
+    return {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "front"}, "spec": spec}
+
+
 def _grant(edge: Edge) -> dict[str, Any]:
     comes = {"group": API, "kind": "Gateway", "namespace": edge.web.namespace}
     spec = {"from": [comes], "to": [{"group": "", "kind": "Secret", "name": "far-tls"}]}
@@ -103,10 +109,12 @@ def test_what_gateways_name_is_found_and_judged(edge: Edge) -> None:
     assert codes(edge.references()["Gateway/front", "far"]) == set()
 
 
-def test_what_only_a_gateway_serves_is_rotated_and_stays_unproven(edge: Edge) -> None:
+def test_what_only_gateways_and_an_ingress_serve_is_rotated_and_these_are_named_as_unproven(edge: Edge) -> None:
     old = edge.web.leaf.fingerprint
+    edge.web.cluster.apply(_ingress(), namespace=edge.web.namespace)
     found = edge.web.rotate()
     assert found["generations"][0]["old"] == old
     assert found["restarted"] == []
-    assert found["unproven"] == [f"{edge.web.namespace}/web-tls: through Service ?"]
+    served = "Gateway/front listener elsewhere, Gateway/front listener good, Ingress/front, ListenerSet/more listener more"
+    assert found["unproven"] == [f"{edge.web.namespace}/web-tls: through {served}"]
     assert {row["ok"] for row in found["proof"]} == {None}

@@ -20,7 +20,7 @@ from .._core.operation import Seen
 from .._core.plan import Json, Plan, Step, canonical, digest
 from .._core.ports import Operation
 from .plan import KIND, RELOAD, Observed, Request, Target, params_of, step_name
-from .proof import NO_SERVICE
+from .proof import NO_SERVICE, NOT_ASKED
 from .secrets import archive_name
 from .sights import IN_CLUSTER
 from .source import CA_SECRET, PROVIDED
@@ -52,6 +52,7 @@ _NEEDED = (
     "accept",
     "given",
     "emergency",
+    "named_by",
 )
 Rows = Sequence[Mapping[str, Json]]
 
@@ -112,7 +113,8 @@ def batches(request: Request, seen: Sequence[Observed]) -> list[list[Observed]]:
 
 def _own(request: Request, seen: Observed) -> Json:
     params = params_of(request, seen)
-    return [params[name] for name in ("uid", "old", "old_not_after", "rotated_for", "rotated_for_before", "given")]
+    own = ("uid", "old", "old_not_after", "rotated_for", "rotated_for_before", "given", "named_by")
+    return [params[name] for name in own]
 
 
 def lease(targets: Iterable[Target]) -> str:
@@ -212,8 +214,10 @@ def proof(operation: Operation) -> Iterator[dict[str, Json]]:
     for name, result in operation.results.items():
         if name.startswith("use "):
             used = result.get("used", {})
+    named = {ref_of(params): params.get("named_by") or [] for params in unpacked(operation.plan.steps[0].params)}
     for row in generations(operation):
         since = ", ".join(used.get(row["target"], ()))
+        alone = NOT_ASKED if named[row["target"]] else f"nobody uses the Secret; {NO_SERVICE}"
         yield {
             "target": row["target"],
             "pod": "",
@@ -227,7 +231,8 @@ def proof(operation: Operation) -> Iterator[dict[str, Json]]:
             "status": "",
             "verified": False,
             "connections": 0,
-            "why": f"{since} uses it since this began" if since else f"nobody uses the Secret; {NO_SERVICE}",
+            "why": f"{since} uses it since this began" if since else alone,
+            "named_by": list(named[row["target"]]),
         }
 
 

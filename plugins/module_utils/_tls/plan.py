@@ -137,7 +137,8 @@ class Observed:
     ``due`` says why it is to be rotated, empty where it is not. ``ca``: fingerprint of the certificate that will sign;
     ``anchors``: PEM of what clients trust; ``expired_archives``: names and uids of copies whose time is over.
     ``kept``: the Certificate of cert-manager behind it; ``given``: fingerprint of what is handed over; ``copies``:
-    other data keys that hold the pair again; ``trials``: the workloads that are tried with the new generation first.
+    other data keys that hold the pair again; ``trials``: the workloads that are tried with the new generation first;
+    ``named_by``: what serves it without a pod that uses it (Ingress, Gateway).
     """
 
     target: Target
@@ -157,6 +158,7 @@ class Observed:
     given: str = ""
     copies: tuple[str, ...] = ()
     trials: tuple[Consumer, ...] = ()
+    named_by: tuple[str, ...] = ()
 
 
 def due(certificate: Certificate, rotated_for: str, request: Request, now: dt.datetime) -> str:
@@ -282,6 +284,7 @@ def params_of(request: Request, seen: Observed) -> dict[str, Json]:
         "declared": bool(target.service or target.port),
         "service": _service(seen.service),
         "consumers": [_consumer(consumer) for consumer in seen.consumers],
+        "named_by": list(seen.named_by),
         "rotated_for": request.incident or seen.rotated_for,
         "rotated_for_before": seen.rotated_for,
         "probe_image": request.probe_image,

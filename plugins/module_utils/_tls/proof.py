@@ -5,7 +5,8 @@
 """What the pods of a target serve: baseline before, gate after.
 
 A row of proof: ``target``, ``pod``, ``service``, ``port``, ``path``, ``fingerprint``, ``expected``, ``ok`` (None where
-nothing could be seen), ``bytes``, ``status``, ``verified``, ``connections``, ``why``.
+nothing could be seen), ``bytes``, ``status``, ``verified``, ``connections``, ``why``, ``named_by`` (what serves the
+Secret without a pod that uses it).
 
 PRIVATE to this collection.
 """
@@ -31,6 +32,7 @@ CONNECTIONS = 3
 """Fresh connections to each port: several processes may answer on one."""
 _TRIES = 5
 NO_SERVICE = "no Service leads to the pods"
+NOT_ASKED = "no pod uses the Secret; what its controller serves was not asked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,9 @@ def prove_service(subject: Subject, expected: str, *, blind: str = "", tries: in
     """
     service = subject.service()
     if service is None or blind:
-        row = _row(subject, Served(why=blind or NO_SERVICE), expected, IN_CLUSTER, "")
+        named = list(subject.params.get("named_by") or ())
+        why = NOT_ASKED if named and service is None else blind or NO_SERVICE
+        row = {**_row(subject, Served(why=why), expected, IN_CLUSTER, ""), "named_by": named}
         return Proof(({**row, "service": service.service if service else "", "ok": None, "connections": 0},))
     place = Place(service.address, service.port, service=service.service, starttls=_before_tls(service))
     return prove_inside(subject, [place], expected, tries=tries)
@@ -218,4 +222,5 @@ def _row(subject: Subject, served: Served, expected: str, path: str, protocol: s
         "verified": bool(served.verified),
         "connections": 1,
         "why": served.why,
+        "named_by": [],
     }

@@ -24,7 +24,9 @@ GATEWAY = Kind("Gateway", _GATEWAY_API, "v1", "gateways")
 LISTENER_SET = Kind("ListenerSet", _GATEWAY_API, "v1", "listenersets")
 BACKEND_POLICY = Kind("BackendTLSPolicy", _GATEWAY_API, "v1", "backendtlspolicies")
 GRANT = Kind("ReferenceGrant", _GATEWAY_API, "v1beta1", "referencegrants")
-REFERRING = (INGRESS, GATEWAY, LISTENER_SET, BACKEND_POLICY)
+SERVING = (INGRESS, GATEWAY, LISTENER_SET)
+"""Who serves what it names."""
+REFERRING = (*SERVING, BACKEND_POLICY)
 _CLIENT_CA = ("nginx.ingress.kubernetes.io/auth-tls-secret", "nginx.ingress.kubernetes.io/proxy-ssl-secret")
 FOUND, MISSING, NO_CERTIFICATE, UNREAD = "found", "missing", "no_certificate", "unread"
 
@@ -111,6 +113,18 @@ def _policy(obj: Object) -> Iterator[Reference]:
         yield Reference(
             obj["kind"], here, meta["name"], "validation", here, reference["name"], hosts, target_kind=kind, trust=True
         )
+
+
+def naming(objects: Iterable[Object], namespace: str, secret: str) -> tuple[str, ...]:
+    """Who names that Secret and where, as reports have it: ``Ingress/front``, ``Gateway/edge listener shop``. Sorted."""
+    named = [one for obj in objects for one in references(obj, None) if one.target_kind == "Secret"]
+    return tuple(sorted({_shown(one) for one in named if (one.target_namespace, one.target) == (namespace, secret)}))
+
+
+def _shown(reference: Reference) -> str:
+    if reference.kind == INGRESS.kind:
+        return reference.ref if reference.part == "tls" else f"{reference.ref} {reference.part}"
+    return f"{reference.ref} listener {reference.part}"
 
 
 def _granted(obj: Object, namespace: str, secret: str, grants: Sequence[Object] | None) -> bool | None:

@@ -135,7 +135,11 @@ def unproven_in(proof: Iterable[Mapping[str, Json]]) -> list[str]:
 
 
 def _who(row: Mapping[str, Json]) -> str:
-    return f"{row['target']}: " + (f"pod {row['pod']}" if row["pod"] else f"through Service {row['service'] or '?'}")
+    """What was not seen: a pod, a Service, or what serves the Secret in their place."""
+    if row["pod"]:
+        return f"{row['target']}: pod {row['pod']}"
+    through = [f"Service {row['service']}"] if row["service"] else row.get("named_by") or ()
+    return f"{row['target']}: " + (f"through {', '.join(through)}" if through else str(row["why"]))
 
 
 def targets_of(part: Part) -> list[dict[str, Json]]:

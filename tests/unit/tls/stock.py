@@ -8,10 +8,19 @@ from __future__ import annotations
 
 import base64
 import copy
+import hashlib
+import struct
 from collections.abc import Iterator
 from typing import Any
 
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, NoEncryption, pkcs12
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+    pkcs12,
+)
 
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import Denied, NotFound
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.inventory import PARTS, Question, answer
@@ -93,6 +102,51 @@ def store(pair: pki.Pair | None, others: tuple[pki.Pair, ...] = (), password: by
         return pkcs12.serialize_key_and_certificates(None, None, None, [one.cert for one in others], how)
     chain = [one.cert for one in others] or None
     return pkcs12.serialize_key_and_certificates(b"x", key or pair.key, pair.cert, chain, how)
+
+
+def java_store(pair: pki.Pair, others: tuple[pki.Pair, ...], password: str) -> bytes:
+    """A Java key store (JKS) as keytool writes it: the pair under the alias ``web``, each of the others as trusted."""
+    opens = password.encode("utf-16-be")
+    sealed = _sealed(pki.key_pem(pair.key), opens)
+    entries = [
+        struct.pack(">I", 1) + _utf("web") + struct.pack(">Q", 0) + _sized(sealed) + struct.pack(">I", 1) + _der(pair)
+    ]
+    entries += [
+        struct.pack(">I", 2) + _utf(f"ca{at}") + struct.pack(">Q", 0) + _der(one) for at, one in enumerate(others)
+    ]
+    body = b"\xfe\xed\xfe\xed" + struct.pack(">II", 2, len(entries)) + b"".join(entries)
+    return body + hashlib.sha1(opens + b"Mighty Aphrodite" + body).digest()
+
+
+def _utf(text: str) -> bytes:
+    return struct.pack(">H", len(text)) + text.encode()
+
+
+def _sized(data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + data
+
+
+def _der(pair: pki.Pair) -> bytes:
+    return _utf("X.509") + _sized(pair.cert.public_bytes(Encoding.DER))
+
+
+def _sealed(pem: bytes, opens: bytes) -> bytes:
+    """Sun's own protection of a key (1.3.6.1.4.1.42.2.17.1.1): a stream of SHA-1 from salt and password."""
+    key = load_pem_private_key(pem, None).private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    salt = last = b"s" * 20
+    stream = b""
+    while len(stream) < len(key):
+        last = hashlib.sha1(opens + last).digest()
+        stream += last
+    hidden = bytes(a ^ b for a, b in zip(key, stream, strict=False))
+    algorithm = bytes.fromhex("300e060a2b060104012a021101010500")
+    return _tlv(0x30, algorithm + _tlv(0x04, salt + hidden + hashlib.sha1(opens + key).digest()))
+
+
+def _tlv(tag: int, value: bytes) -> bytes:
+    size = len(value)
+    long = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes([tag]) + (bytes([size]) if size < 128 else bytes([0x80 | len(long)]) + long) + value
 
 
 def pod(name: str, spec: dict[str, Any], labels: dict[str, str] | None = None, ready: bool = True) -> dict[str, Any]:

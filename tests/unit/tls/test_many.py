@@ -80,6 +80,17 @@ def fresh(stock: World, patch: pytest.MonkeyPatch) -> Desk:
 
 
 class TestOneOperation:
+    def test_who_serves_one_of_them_without_a_pod_is_named(self, desk: Desk) -> None:
+        tls = [{"secretName": NAMES[0], "hosts": ["web"]}]
+        meta = {"name": "front", "namespace": "shop", "uid": "i"}
+        desk.world.objects["Ingress", "shop", "front"] = {"kind": "Ingress", "metadata": meta, "spec": {"tls": tls}}
+        found = desk.rotate(*TARGETS, **ASKED)
+        assert len(found["operations"]) == 1
+        assert found["unproven"][0] == f"shop/{NAMES[0]}: through Ingress/front"
+        assert set(found["unproven"][1:]) == {
+            f"shop/{name}: nobody uses the Secret; no Service leads to the pods" for name in NAMES[1:]
+        }
+
     def test_all_get_a_new_pair_with_two_writes_each_and_a_few_more(self, desk: Desk) -> None:
         before = data_of(desk.world)
         found = desk.rotate(*TARGETS, **ASKED)
