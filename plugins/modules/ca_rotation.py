@@ -37,7 +37,7 @@ options:
     description:
       - The Secret with the CA's certificate (C(tls.crt)) and key (C(tls.key)), as C(namespace/name). Where it is not a
         root, O(parent_secret) is needed.
-      - Either this or O(ca_issuer) is needed.
+      - One of this, O(ca_issuer) and O(ca_cluster_issuer) is needed.
     type: str
   parent_secret:
     description:
@@ -61,10 +61,25 @@ options:
         it made is trusted, the Issuer is pointed at its Secret and the leaves are renewed through their Certificates.
         On the way back they are renewed once more.
       - Where cert-manager writes C(ca.crt) beside a leaf, it puts the new CA there together with the new leaf. Who
-        trusts by that alone is named in RV(unproven). ClusterIssuers are not supported.
+        trusts by that alone is named in RV(unproven).
     type: str
+  ca_cluster_issuer:
+    description:
+      - A ClusterIssuer of cert-manager that signs with a CA, by its name. As O(ca_issuer) in all else.
+      - The Certificate that keeps its CA, and the one of the next generation, are in O(cluster_resource_namespace).
+        Trust stores, their consumers and leaves are looked for in O(namespaces) alone, of which at least one is needed.
+        Where the first of them is meant, other options need no namespace.
+      - Certificates of it in other namespaces stop the rotation before anything is changed, where they may be listed.
+        Else RV(unproven) says that nothing is known of them.
+    type: str
+  cluster_resource_namespace:
+    description: Where cert-manager keeps the Secrets of ClusterIssuers, its option of the same name.
+    type: str
+    default: cert-manager
   namespaces:
-    description: Where trust stores, their consumers and leaves are looked for, beside the CA's own namespace.
+    description:
+      - Where trust stores, their consumers and leaves are looked for, beside the CA's own namespace.
+      - That of a ClusterIssuer's CA is looked at only where it is named here.
     type: list
     elements: str
     default: []
@@ -328,6 +343,13 @@ EXAMPLES = r"""
     generation: 2
     probe_image: registry.example.com/tools/python:3
 
+- name: A CA of cert-manager that signs for more than one namespace
+  knowngood.kube.ca_rotation:
+    ca_cluster_issuer: company
+    namespaces: [shop, billing]
+    generation: 2
+    probe_image: registry.example.com/tools/python:3
+
 - name: Somebody else has the CA's key, so make all that takes time, and look at what the rest will cost
   knowngood.kube.ca_rotation:
     ca_secret: shop/shop-ca
@@ -579,11 +601,14 @@ RELOAD = {
     "command": {"type": "list", "elements": "str"},
     "container": {"type": "str"},
 }
+WHICH = ("ca_secret", "ca_issuer", "ca_cluster_issuer")
 ARGUMENTS = {
     **AUTH_ARGS,
     **COMMON_ARGS,
     "ca_secret": {"type": "str", "no_log": False},
     "ca_issuer": {"type": "str"},
+    "ca_cluster_issuer": {"type": "str"},
+    "cluster_resource_namespace": {"type": "str", "default": "cert-manager"},
     "bridge": {"type": "bool", "default": False},
     "parent_secret": {"type": "str", "no_log": False},
     "namespaces": {"type": "list", "elements": "str", "default": []},
@@ -632,8 +657,8 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
         supports_check_mode=True,
-        mutually_exclusive=[("generation", "expiring_within"), ("ca_secret", "ca_issuer")],
-        required_one_of=[("ca_secret", "ca_issuer")],
+        mutually_exclusive=[("generation", "expiring_within"), WHICH],
+        required_one_of=[WHICH],
     )
     run_door(module, run, requires=("kubernetes", "cryptography"))
 

@@ -215,7 +215,9 @@ class Shop:
             "reload_wait_s": 1.0,
             "state_namespace": self.namespace,
         }
-        request = CaRequest(self.namespace, "web-ca", (self.namespace,), **{**asked, **more})
+        asked |= more
+        home, namespaces = asked.pop("home", self.namespace), asked.pop("namespaces", (self.namespace,))
+        request = CaRequest(home, "web-ca", namespaces, **asked)
         return rotate_ca(self.api(), request, self.engine(), clock=SystemClock(), phase=phase, check_mode=check_mode)
 
     def door(self, name: str, *arguments: str) -> dict[str, Any]:

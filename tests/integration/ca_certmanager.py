@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
+from typing import Any, Self
 
 from tests.cluster.handle import Cluster
 from tests.integration.ca_app import MUTUAL, Shop
@@ -20,51 +20,106 @@ class KeptShop(Shop):
 
     __slots__ = ()
 
+    @property
+    def kind(self) -> str:
+        return "Issuer"
+
+    @property
+    def home(self) -> str:
+        """Where the CA is kept."""
+        return self.namespace
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """Of the issuer, of its CA's Secret, and of the Certificate that keeps that."""
+        return "ca", "web-ca", "ca"
+
     @classmethod
-    def make(cls, cluster: Cluster, namespace: str) -> KeptShop:
+    def make(cls, cluster: Cluster, namespace: str) -> Self:
         cluster.add("certmanager")
         made = cls(cluster, namespace)
-        names = ["web", f"web.{namespace}.svc"]
+        issuer, secret, keeper = made.names
         cluster.apply(
             _object("Issuer", "self", {"selfSigned": {}}),
-            _certificate("ca", "self", "web-ca", isCA=True, commonName="web-ca", duration="8760h"),
-            _object("Issuer", "ca", {"ca": {"secretName": "web-ca"}}),
-            _certificate("web", "ca", "web-tls", dnsNames=names, usages=["server auth"]),
-            _certificate(
-                "client", "ca", "client-tls", commonName="client", usages=["digital signature", "client auth"]
-            ),
-            namespace=namespace,
+            _certificate(keeper, {"name": "self"}, secret, isCA=True, commonName="web-ca", duration="8760h"),
+            namespace=made.home,
         )
-        for name in ("ca", "web", "client"):
-            ready = ("--for=condition=Ready", "--timeout=120s")
-            cluster.kubectl("wait", "-n", namespace, f"certificate/{name}", *ready)
-        pem = base64.b64decode(cluster.get("secret", "web-ca", "-n", namespace)["data"]["tls.crt"]).decode()
-        maps = {"trust": {"ca.crt": pem}, "nginx": {"nginx.conf": MUTUAL}}
-        configs = [
-            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": n}, "data": d} for n, d in maps.items()
-        ]
-        cluster.apply(*configs, namespace=namespace)
+        where = {} if made.kind == "ClusterIssuer" else {"namespace": namespace}
+        cluster.apply(_object(made.kind, issuer, {"ca": {"secretName": secret}}), **where)
+        made.wait(made.home, keeper)
+        made.issue(namespace, "web", "web-tls", dnsNames=["web", f"web.{namespace}.svc"], usages=["server auth"])
+        usages = ["digital signature", "client auth"]
+        made.issue(namespace, "client", "client-tls", commonName="client", usages=usages)
+        cluster.apply(_config("nginx", {"nginx.conf": MUTUAL}), namespace=namespace)
+        made.trust_in(namespace)
         return made
 
+    def issue(self, namespace: str, name: str, secret: str, **spec: Any) -> None:
+        """One more Certificate of the CA, ready."""
+        signer = {"name": self.names[0], "kind": self.kind}
+        self.cluster.apply(_certificate(name, signer, secret, **spec), namespace=namespace)
+        self.wait(namespace, name)
+
+    def wait(self, namespace: str, certificate: str) -> None:
+        ready = ("--for=condition=Ready", "--timeout=120s")
+        self.cluster.kubectl("wait", "-n", namespace, f"certificate/{certificate}", *ready)
+
+    def trust_in(self, namespace: str) -> None:
+        """A trust store with the CA in it."""
+        pem = base64.b64decode(self.cluster.get("secret", self.names[1], "-n", self.home)["data"]["tls.crt"]).decode()
+        self.cluster.apply(_config("trust", {"ca.crt": pem}), namespace=namespace)
+
     def rotate(self, **asked: Any) -> dict[str, Any]:
-        return super().rotate(**{"issuer": "ca", **asked})
+        return super().rotate(**{"issuer": self.names[0], **asked})
 
     def signs(self) -> str:
-        """The Secret that the Issuer signs with."""
-        found: str = self.cluster.get("issuer", "ca", "-n", self.namespace)["spec"]["ca"]["secretName"]
+        """The Secret that the issuer signs with."""
+        where = () if self.kind == "ClusterIssuer" else ("-n", self.namespace)
+        found: str = self.cluster.get(self.kind.lower(), self.names[0], *where)["spec"]["ca"]["secretName"]
         return found
 
     def certificates(self) -> list[str]:
-        return sorted(
-            one["metadata"]["name"] for one in self.cluster.get("certificates", "-n", self.namespace)["items"]
-        )
+        return sorted(one["metadata"]["name"] for one in self.cluster.get("certificates", "-n", self.home)["items"])
+
+
+class WideShop(KeptShop):
+    """The same with a ClusterIssuer; its CA is in the namespace of cert-manager, under names of this shop's own."""
+
+    __slots__ = ()
+
+    @property
+    def kind(self) -> str:
+        return "ClusterIssuer"
+
+    @property
+    def home(self) -> str:
+        return "cert-manager"
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        name = f"{self.namespace}-ca"
+        return name, name, name
+
+    def rotate(self, **asked: Any) -> dict[str, Any]:
+        return super().rotate(**{"issuer_kind": self.kind, "home": self.home, **asked})
+
+    def remove(self) -> None:
+        """What is in no namespace of the test."""
+        self.cluster.kubectl("delete", "clusterissuer", self.names[0], "--ignore-not-found")
+        for kind in ("certificate", "secret"):
+            for name in (self.names[1], f"{self.names[1]}-g2"):
+                self.cluster.kubectl("delete", kind, name, "-n", self.home, "--ignore-not-found")
+
+
+def _config(name: str, data: dict[str, str]) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
 
 
 def _object(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
     return {"apiVersion": API, "kind": kind, "metadata": {"name": name}, "spec": spec}
 
 
-def _certificate(name: str, issuer: str, secret: str, **spec: Any) -> dict[str, Any]:
+def _certificate(name: str, issuer: dict[str, str], secret: str, **spec: Any) -> dict[str, Any]:
     key = {"algorithm": "ECDSA", "rotationPolicy": "Always"}
-    wanted = {"secretName": secret, "issuerRef": {"name": issuer}, "privateKey": key, "duration": "240h", **spec}
+    wanted = {"secretName": secret, "issuerRef": issuer, "privateKey": key, "duration": "240h", **spec}
     return _object("Certificate", name, wanted)

@@ -22,12 +22,12 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from ansible_collections.knowngood.kube.plugins.module_utils._cluster.rbac import manifests
-from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import Conflict
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.rbac import CLUSTER_ISSUER, manifests
+from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput, Conflict
 from tests.cluster.audit import AuditLog
 from tests.cluster.handle import Cluster
 from tests.integration.ca_app import Shop
-from tests.integration.ca_certmanager import KeptShop
+from tests.integration.ca_certmanager import KeptShop, WideShop
 from tests.integration.ca_database import Database
 from tests.integration.ca_webhook import KIND, Judge
 from tests.integration.rotation_app import ROOT
@@ -113,9 +113,10 @@ def bundle_of(cluster: Cluster, webhook: str) -> list[str]:
     return [c.subject.rfc4514_string() for c in x509.load_pem_x509_certificates(base64.b64decode(found))]
 
 
-def granted(shop: Shop, name: str) -> list[dict[str, Any]]:
-    """The roles that ``docs/rbac/rotate_ca.yaml`` ships, under names of this test."""
-    made = deepcopy(manifests("rotate_ca", app_namespace=shop.namespace, state_namespace=shop.namespace, user=name))
+def granted(shop: Shop, name: str, namespace: str = "", what: str = "rotate_ca") -> list[dict[str, Any]]:
+    """The roles that ``docs/rbac/rotate_ca.yaml`` ships, under names of this test; ``namespace``: the application's."""
+    where = {"app_namespace": namespace or shop.namespace, "state_namespace": shop.namespace}
+    made = deepcopy(manifests(what, **where, user=name))
     for one in made:
         one["metadata"]["name"] += f"-{name}"
         if "roleRef" in one:
@@ -268,6 +269,48 @@ def test_a_ca_that_cert_manager_keeps_is_rotated_through_it_and_back(
     verbs = {one.verb for one in audit.writes(name, mark) if one.permission[1] == "secrets"}
     assert verbs == {"delete"}  # of the generation that was taken back; none is written
     again = shop.rotate()
+    assert (again["changed"], again["operation"]) == (False, found["operation"])
+
+
+@pytest.fixture
+def wide(cluster: Cluster, namespace: str) -> Iterator[WideShop]:
+    made = WideShop(cluster, namespace)
+    yield WideShop.make(cluster, namespace)
+    made.remove()
+
+
+@pytest.mark.rig
+def test_the_ca_of_a_cluster_issuer_is_rotated_for_all_of_its_namespaces_with_few_rights(
+    wide: WideShop, make_namespace: Callable[[], str], audit: AuditLog, user: Callable[..., Any]
+) -> None:
+    cluster, other, name = wide.cluster, make_namespace(), f"u-{wide.namespace}"
+    wide.issue(other, "far", "far-tls", dnsNames=["far"])
+    with pytest.raises(BadInput, match="namespaces that were not named") as caught:
+        wide.rotate()
+    assert caught.value.where == f"Certificate {other}/far"
+    wide.trust_in(other)
+    grants = [*granted(wide, name), *granted(wide, name, other)[:2]]
+    someone = user(name=name, manifests=[*grants, *granted(wide, name, wide.home, CLUSTER_ISSUER)])
+    wide, mark = replace(wide, kubeconfig=str(someone.kubeconfig)), audit.mark()
+    asked: dict[str, Any] = {"namespaces": (wide.namespace, other), "destroy_old_key": True, "mutual": ()}
+
+    half = wide.rotate(**asked, phase="LEAVES_REISSUED")
+    assert (half["phase"], wide.signs()) == ("LEAVES_REISSUED", f"{wide.names[1]}-g2")
+    far = replace(wide, namespace=other)
+    assert [one.issuer.rfc4514_string() for one in (wide.leaf("web-tls"), far.leaf("far-tls"))] == [NEW, NEW]
+    wide.engine().undo(half["operation"])
+    assert (wide.trust(), far.trust(), wide.signs()) == ([OLD], [OLD], wide.names[1])
+    assert [one.issuer.rfc4514_string() for one in (wide.leaf("web-tls"), far.leaf("far-tls"))] == [OLD, OLD]
+    found = wide.rotate(**asked)
+    assert (found["phase"], wide.trust(), far.trust(), wide.signs()) == ("DONE", [NEW], [NEW], f"{wide.names[1]}-g2")
+    assert sorted(leaf["target"] for leaf in found["leaves"]) == sorted(
+        [f"{other}/far-tls", f"{wide.namespace}/client-tls", f"{wide.namespace}/web-tls"]
+    )
+    gone = cluster.kubectl("get", "secret", wide.names[1], "-n", wide.home, "--ignore-not-found").stdout
+    assert gone == ""
+    verbs = {one.verb for one in audit.writes(name, mark) if one.permission[1] == "secrets"}
+    assert verbs == {"delete"}
+    again = wide.rotate(**asked)
     assert (again["changed"], again["operation"]) == (False, found["operation"])
 
 

@@ -115,6 +115,8 @@ def test_what_only_gateways_and_an_ingress_serve_is_rotated_and_these_are_named_
     found = edge.web.rotate()
     assert found["generations"][0]["old"] == old
     assert found["restarted"] == []
-    served = "Gateway/front listener elsewhere, Gateway/front listener good, Ingress/front, ListenerSet/more listener more"
+    served = (
+        "Gateway/front listener elsewhere, Gateway/front listener good, Ingress/front, ListenerSet/more listener more"
+    )
     assert found["unproven"] == [f"{edge.web.namespace}/web-tls: through {served}"]
     assert {row["ok"] for row in found["proof"]} == {None}

@@ -77,6 +77,7 @@ _KNOWN = (
     Kind("CustomResourceDefinition", "apiextensions.k8s.io", "v1", "customresourcedefinitions", False),
     Kind("Certificate", "cert-manager.io", "v1", "certificates"),
     Kind("Issuer", "cert-manager.io", "v1", "issuers"),
+    Kind("ClusterIssuer", "cert-manager.io", "v1", "clusterissuers", False),
     Kind("CertificateSigningRequest", "certificates.k8s.io", "v1", "certificatesigningrequests", False),
     Kind("Role", "rbac.authorization.k8s.io", "v1", "roles"),
     Kind("RoleBinding", "rbac.authorization.k8s.io", "v1", "rolebindings"),

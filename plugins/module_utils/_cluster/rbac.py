@@ -105,6 +105,13 @@ _CAPABILITIES: dict[str, tuple[tuple[str, str, str, str, str], ...]] = {
         (APP, "cert-manager.io", "certificates", "list create delete", ""),
         (APP, "cert-manager.io", "issuers", "get patch", ""),
     ),
+    # a CA of a ClusterIssuer, in the namespace in which cert-manager keeps it; and whom the ClusterIssuer signs for
+    "cluster_issuer": (
+        (APP, "", "secrets", "get delete", ""),
+        (APP, "cert-manager.io", "certificates", "get list create delete", ""),
+        (CLUSTER, "cert-manager.io", "certificates", "list", ""),
+        (CLUSTER, "cert-manager.io", "clusterissuers", "get patch", ""),
+    ),
     "certificates": (
         (APP, "", "secrets", "get list create update delete", ""),
         (APP, "", "services", "get list", ""),
@@ -112,6 +119,9 @@ _CAPABILITIES: dict[str, tuple[tuple[str, str, str, str, str], ...]] = {
         (APP, "", "pods/portforward", "get create", ""),
         # where else a compromised key is
         (APP, "", "configmaps", "list", ""),
+        # who serves a Secret that no pod uses
+        (APP, "networking.k8s.io", "ingresses", "list", ""),
+        (APP, "gateway.networking.k8s.io", "gateways listenersets", "list", ""),
         # cert-manager as the issuer
         (APP, "cert-manager.io", "certificates", "get patch", ""),
         (APP, "cert-manager.io", "certificates/status", "patch", ""),
@@ -142,6 +152,7 @@ _CAPABILITIES: dict[str, tuple[tuple[str, str, str, str, str], ...]] = {
 IF_SERVED = (
     _GROUP_SNAPSHOT,
     "cert-manager.io",
+    "gateway.networking.k8s.io",
     "keda.sh",
     "argoproj.io",
     "kustomize.toolkit.fluxcd.io",
@@ -161,6 +172,9 @@ _PLAYBOOKS: dict[str, tuple[str, ...]] = {
     "incident_response": ("look", "journal", "isolate", *_RESTORE, *_ROTATION),
 }
 PLAYBOOKS = tuple(sorted(_PLAYBOOKS))
+CLUSTER_ISSUER = "rotate_ca_cluster_issuer"
+"""What ``rotate_ca`` needs beside its own for a ClusterIssuer's CA. The application's namespace is cert-manager's."""
+_MORE: dict[str, tuple[str, ...]] = {CLUSTER_ISSUER: ("cluster_issuer",)}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -181,8 +195,8 @@ class Permission:
 
 
 def permissions(playbook: str) -> tuple[Permission, ...]:
-    """Everything that a playbook needs, each once, sorted."""
-    return tuple(sorted(set(_expanded(_PLAYBOOKS[playbook]))))
+    """Everything that a playbook needs, or :data:`CLUSTER_ISSUER`, each once, sorted."""
+    return tuple(sorted(set(_expanded({**_PLAYBOOKS, **_MORE}[playbook]))))
 
 
 def _expanded(capabilities: Iterable[str]) -> Iterator[Permission]:

@@ -26,11 +26,11 @@ from .._cluster.kinds import named
 from .._core.errors import BadInput, Conflict, NotFound, TimedOut
 from .._core.operation import Context
 from .._core.plan import Json, Step
-from .certmanager import CERTIFICATE, condition_is
+from .certmanager import CERTIFICATE, condition_is, said
 from .secrets import TlsSecret, read_secret
 from .subject import Subject, Tools
 
-ISSUER = "Issuer"
+ISSUER, CLUSTER_ISSUER = "Issuer", "ClusterIssuer"
 _GENERATION = re.compile(r"-g[1-9][0-9]{0,5}$")
 _NAME_LIMIT = 63
 _READY = "Ready"
@@ -39,8 +39,9 @@ _POLL_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Behind:
-    """What stands behind an Issuer: the Secret of its CA, and the Certificate that keeps that."""
+    """What stands behind an Issuer or ClusterIssuer: the Secret of its CA, and the Certificate that keeps that."""
 
+    kind: str
     issuer: str
     issuer_uid: str
     secret: str
@@ -50,6 +51,7 @@ class Behind:
     def to_dict(self, generation: int) -> dict[str, Json]:
         """As steps know it. ``next``: the name of the Certificate and of the Secret of the next generation."""
         return {
+            "kind": self.kind,
             "issuer": self.issuer,
             "issuer_uid": self.issuer_uid,
             "certificate": self.certificate,
@@ -64,27 +66,38 @@ def next_name(certificate: str, generation: int) -> str:
     return _GENERATION.sub("", certificate)[: _NAME_LIMIT - len(tail)].rstrip("-.") + tail
 
 
-def behind(cluster: Cluster, namespace: str, name: str) -> Behind:
-    """Raises NotFound, and BadInput where it is no Issuer of a CA, or nothing keeps its Secret."""
-    where = named(ISSUER, name, namespace)
-    issuer = cluster.find(ISSUER, name, namespace)
+def named_issuer(kind: str, name: str, namespace: str) -> str:
+    """``Issuer namespace/name``, or ``ClusterIssuer name``, whose Secrets are in that namespace."""
+    return named(kind, name, None if kind == CLUSTER_ISSUER else namespace)
+
+
+def behind(cluster: Cluster, kind: str, namespace: str, name: str) -> Behind:
+    """``namespace``: of the Issuer, or the one in which cert-manager keeps the Secrets of a ClusterIssuer.
+
+    Raises NotFound, and BadInput where it is no Issuer of a CA, or nothing keeps its Secret.
+    """
+    where = named_issuer(kind, name, namespace)
+    wide = kind == CLUSTER_ISSUER
+    issuer = cluster.find(kind, name, None if wide else namespace)
     if issuer is None:
-        raise NotFound(f"no Issuer {namespace}/{name}", where=cluster.server, next="check ca_issuer")
+        option = "ca_cluster_issuer" if wide else "ca_issuer"
+        raise NotFound(f"no {where}", where=cluster.server, next=f"check {option}")
     secret = str((issuer["spec"].get("ca") or {}).get("secretName") or "")
     if not secret:
         there = ", ".join(sorted(issuer["spec"])) or "nothing"
-        raise BadInput("the Issuer is not one of a CA", where=where, why=f"its spec has {there}")
+        raise BadInput(f"the {kind} is not one of a CA", where=where, why=f"its spec has {there}")
     kept = [c for c in cluster.list(CERTIFICATE, namespace) if c["spec"].get("secretName") == secret]
     if len(kept) != 1:
         raise BadInput(
-            "the Issuer's CA is not kept by one Certificate",
+            f"the {kind}'s CA is not kept by one Certificate",
             where=named("Secret", secret, namespace),
             why=f"Certificates with that secretName: {', '.join(c['metadata']['name'] for c in kept) or 'none'}",
-            next="name the Secret in ca_secret where nobody keeps it",
+            next=("check cluster_resource_namespace, or " if wide else "")
+            + "name the Secret in ca_secret where nobody keeps it",
         )
     spec, meta = kept[0]["spec"], kept[0]["metadata"]
     _refuse_unmade(spec, named(CERTIFICATE, meta["name"], namespace))
-    return Behind(name, issuer["metadata"]["uid"], secret, meta["name"], meta["uid"])
+    return Behind(kind, name, issuer["metadata"]["uid"], secret, meta["name"], meta["uid"])
 
 
 def _refuse_unmade(spec: Mapping[str, Any], where: str) -> None:
@@ -101,7 +114,8 @@ def _refuse_unmade(spec: Mapping[str, Any], where: str) -> None:
 
 def ref_of_issuer(subject: Subject) -> Ref:
     kept = subject.params["issuer_of"]
-    return Ref(ISSUER, kept["issuer"], subject.namespace, kept["issuer_uid"])
+    wide = kept["kind"] == CLUSTER_ISSUER
+    return Ref(kept["kind"], kept["issuer"], "" if wide else subject.namespace, kept["issuer_uid"])
 
 
 def signs(cluster: Cluster, subject: Subject) -> str:
@@ -213,7 +227,7 @@ def point(subject: Subject, secret: str) -> None:
         now = str((issuer["spec"].get("ca") or {}).get("secretName") or "")
         if now not in known:
             raise Conflict(
-                "somebody else pointed the Issuer elsewhere",
+                f"somebody else pointed the {ref_of_issuer(subject).kind} elsewhere",
                 where=ref_of_issuer(subject).where,
                 why=f"it signs with the Secret {now or 'of nobody'}",
                 next="find out who writes it; nothing of theirs was overwritten",
@@ -228,7 +242,12 @@ def point(subject: Subject, secret: str) -> None:
         if condition_is(issuer, _READY, observed=True):
             return
         if clock.monotonic() >= deadline:
-            raise TimedOut("the Issuer does not become ready", where=ref_of_issuer(subject).where, next="describe it")
+            raise TimedOut(
+                f"the {ref_of_issuer(subject).kind} does not become ready",
+                where=ref_of_issuer(subject).where,
+                why=said(issuer, _READY),
+                next="cure that, then run the same task again",
+            )
         clock.sleep(_POLL_S)
 
 
@@ -245,7 +264,8 @@ class DestroyKept:
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         subject = Subject.of(self.tools, step, context)
         if signs(subject.cluster, subject) == subject.name:
-            raise Conflict("the Issuer signs with the old CA again", where=ref_of_issuer(subject).where)
+            ref = ref_of_issuer(subject)
+            raise Conflict(f"the {ref.kind} signs with the old CA again", where=ref.where)
         return {"deleted": drop_old(subject)}
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:

@@ -16,14 +16,15 @@ from typing import Any
 
 from .._cluster.client import Cluster, Object
 from .._cluster.kinds import named
-from .._core.errors import BadInput, KnownGoodError, NotFound
+from .._core.errors import BadInput, Denied, KnownGoodError, NotFound
 from .._core.plan import Json
 from .authority import Authority, authority
 from .ca_cross import refuse_unbridgeable
 from .ca_issue import generation_of, is_root
-from .ca_issuer import behind
+from .ca_issuer import CLUSTER_ISSUER, behind
 from .ca_plan import SERVER, CaObserved, CaRequest, Leaf, due, leaf_request
 from .certificates import Certificate
+from .certmanager import CERTIFICATE
 from .emergency import denied_keys
 from .handshake import HTTP
 from .mutual import Mutual
@@ -38,6 +39,7 @@ from .trusters import Truster, scene
 from .workloads import RESTARTABLE
 
 RELOAD_WORDS = ("signal", "command", "container")
+_SHOWN = 10
 _ROOM = 2048
 """What another CA's certificate may take in a store before it is made, in bytes."""
 
@@ -47,9 +49,9 @@ def look_at_ca(cluster: Cluster, request: CaRequest, now: dt.datetime) -> CaObse
     secret = ca_secret(cluster, request)
     why = due(secret.certificate, request, now)
     if not why:
-        left = archives(cluster, request) if request.destroy_old_key else ()
+        left = archives(cluster, request) if request.destroy_old_key and not request.issuer else ()
         return CaObserved(secret.uid, secret.certificate, archives=left)
-    kept = behind(cluster, request.namespace, request.issuer) if request.issuer else None
+    kept = behind(cluster, request.issuer_kind, request.namespace, request.issuer) if request.issuer else None
     if kept is None:
         _refuse_kept(secret)
         must_be_ours_to_write(secret)
@@ -66,6 +68,7 @@ def look_at_ca(cluster: Cluster, request: CaRequest, now: dt.datetime) -> CaObse
     trusters = _trusters(cluster, stores, request)
     _refuse_unrenewable(cluster, trusters, request)
     _refuse_unknown_reloads(request, trusters, observed)
+    elsewhere = _elsewhere(cluster, request)
     waived = [f"{name}: waived, nothing is known of it" for name in request.waive]
     keystores = [f"{ref}: a key store, not looked into" for ref in sealed(objects)]
     return CaObserved(
@@ -78,7 +81,7 @@ def look_at_ca(cluster: Cluster, request: CaRequest, now: dt.datetime) -> CaObse
         trusters=trusters,
         leaves=leaves,
         mutual=tuple(_mutual(cluster, given, request) for given in request.mutual),
-        unknown=(*waived, *keystores, *_out_of_reach(objects, ca.certificate, request)),
+        unknown=(*waived, *elsewhere, *keystores, *_out_of_reach(objects, ca.certificate, request)),
         parent=above,
         issuer_of=None if kept is None else kept.to_dict(request.generation or generation_of(ca.certificate) + 1),
         observed=observed if request.compromised else (),
@@ -194,7 +197,7 @@ def _refuse_kept(secret: TlsSecret) -> None:
             "cert-manager keeps this CA",
             where=f"CA Secret {secret.ref}",
             why=f"owner: {secret.owner.name}",
-            next="name the Issuer that signs with it in ca_issuer",
+            next="name the Issuer that signs with it in ca_issuer, or the ClusterIssuer in ca_cluster_issuer",
         )
 
 
@@ -202,9 +205,44 @@ def _out_of_reach(objects: Sequence[Object], old: Certificate, request: CaReques
     """Where cert-manager itself puts the CA: it changes with the certificate beside it, at once."""
     if not request.issuer:
         return []
+    own = named("Secret", request.secret, request.namespace)
     mine = {store.ref for store in stores_in(objects, old.spki, kept=True)}
-    left = [store for store in stores_in(objects, old.spki) if store.ref not in mine and store.name != request.secret]
+    left = [store for store in stores_in(objects, old.spki) if store.ref not in mine and store.where != own]
     return [f"{store.ref}: cert-manager puts the new CA there with the new leaf, without overlap" for store in left]
+
+
+def _elsewhere(cluster: Cluster, request: CaRequest) -> list[str]:
+    """A ClusterIssuer signs for every namespace: what is not known of those that were not named.
+
+    Raises BadInput where one of them has a Certificate of it: it would be cut off.
+    """
+    if request.issuer_kind != CLUSTER_ISSUER:
+        return []
+    named_here = ", ".join(request.namespaces)
+    try:
+        found = cluster.list(CERTIFICATE)
+    except Denied:
+        return [f"Certificates outside of {named_here}: not allowed to look whether {request.issuer} signs for them"]
+    left = sorted(
+        named(CERTIFICATE, one["metadata"]["name"], one["metadata"]["namespace"])
+        for one in found
+        if one["metadata"]["namespace"] not in request.namespaces and _asks(one, request.issuer)
+    )
+    cut_off = [where for where in left if where not in request.waive]
+    if cut_off:
+        raise BadInput(
+            "the ClusterIssuer signs for namespaces that were not named",
+            where=", ".join(cut_off[:_SHOWN]) + (f" and {len(cut_off) - _SHOWN} more" if cut_off[_SHOWN:] else ""),
+            why="their certificates would not be renewed, and those who trust them not looked at",
+            next="name these namespaces, or the Certificates in waive",
+        )
+    return []
+
+
+def _asks(certificate: Object, issuer: str) -> bool:
+    """Is it to be signed by that ClusterIssuer?"""
+    wanted = certificate["spec"].get("issuerRef") or {}
+    return (wanted.get("kind"), wanted.get("name")) == (CLUSTER_ISSUER, issuer)
 
 
 # -- leaves ------------------------------------------------------------------------------------------------------
@@ -318,8 +356,8 @@ def _refuse_unknown_reloads(request: CaRequest, trusters: Sequence[Truster], lea
 
 
 def _full(name: str, request: CaRequest) -> str:
-    """``namespace/Kind/name`` of ``Kind/name`` in the CA's namespace."""
-    return name if name.count("/") == 2 else f"{request.namespace}/{name}"
+    """``namespace/Kind/name`` of ``Kind/name`` in the namespace that is meant by default."""
+    return name if name.count("/") == 2 else f"{request.home}/{name}"
 
 
 def _refuse_unrenewable(cluster: Cluster, trusters: Sequence[Truster], request: CaRequest) -> None:
@@ -344,7 +382,7 @@ def _refuse_unrenewable(cluster: Cluster, trusters: Sequence[Truster], request: 
 
 
 def _mutual(cluster: Cluster, given: Mapping[str, Any], request: CaRequest) -> Mutual:
-    namespace = given.get("namespace") or request.namespace
+    namespace = given.get("namespace") or request.home
     found = cluster.find("Service", given["service"], namespace)
     where = f"mutual_tls: {namespace}/{given['service']}"
     if found is None:

@@ -23,6 +23,7 @@ from .._core.plan import Json, Plan, Step, digest
 from .._core.ports import DONE as ENTRY_DONE
 from .._core.ports import FINISHED, Operation
 from .ca_issue import generation_of, is_root
+from .ca_issuer import ISSUER, named_issuer
 from .certificates import Certificate
 from .keys import SAME
 from .mutual import Mutual
@@ -89,8 +90,10 @@ class CaRequest:
 
     ``generation``: the CA's generation to reach; without it, it is due by its age (``expiring_within_s``; None: in the
     last third of its validity). ``reloads``: workloads by name that are told to load their files, and how.
-    ``compromised``: the old CA is given up without overlap. ``issuer``: the Issuer of cert-manager whose CA it is; the
-    Secret is then the one that it signs with. ``parent``: the Secret of the CA above, of one that is no root.
+    ``compromised``: the old CA is given up without overlap. ``issuer``: the Issuer of cert-manager whose CA it is, or
+    the ClusterIssuer (``issuer_kind``); the Secret is then the one that it signs with. ``parent``: the Secret of the CA
+    above, of one that is no root. ``namespaces``: where is looked for users and leaves; names without a namespace are
+    meant in the first of them.
     """
 
     namespace: str
@@ -115,6 +118,7 @@ class CaRequest:
     destroy_old_key: bool = False
     compromised: bool = False
     issuer: str = ""
+    issuer_kind: str = ISSUER
     parent: str = ""
     bridge: bool = False
     state_namespace: str = ""
@@ -124,10 +128,15 @@ class CaRequest:
         return f"{self.namespace}/{self.secret}"
 
     @property
+    def home(self) -> str:
+        """Where names are meant that come without a namespace: that of the CA, but for a ClusterIssuer's."""
+        return self.namespaces[0]
+
+    @property
     def plan_key(self) -> str:
         """What makes asking again the same operation; not what was found, as that changes while it runs."""
         why = f"generation:{self.generation}" if self.generation is not None else "expiring"
-        why = f"issuer:{self.issuer}:{why}" if self.issuer else why
+        why = f"{self.issuer_kind.lower()}:{self.issuer}:{why}" if self.issuer else why
         return f"compromised:{why}" if self.compromised else why
 
     @property
@@ -235,7 +244,7 @@ def _switching(request: CaRequest, seen: CaObserved, ca: Mapping[str, Json]) -> 
     """From here on the new CA signs."""
     ref, secret = request.ref, named("Secret", request.secret, request.namespace)
     if seen.issuer_of:
-        pointed = named("Issuer", request.issuer, request.namespace)
+        pointed = named_issuer(request.issuer_kind, request.issuer, request.namespace)
         return [step("commit", ref, "tls.ca_point", ISSUER_SWITCHED, ca, (pointed,))]
     return [
         step("commit", ref, "tls.commit", ISSUER_SWITCHED, ca, (secret, f"{secret}-prev-*")),

@@ -14,6 +14,7 @@ from typing import Any
 
 from .._core.durations import seconds
 from .._core.errors import BadInput
+from .ca_issuer import CLUSTER_ISSUER, ISSUER
 from .ca_plan import CaRequest, Leaf
 from .keys import SAME
 from .plan import Target
@@ -22,8 +23,8 @@ from .request import reload_in
 
 def ca_request(params: Mapping[str, Any]) -> CaRequest:
     """Checks what the argument specification cannot. Raises BadInput."""
-    issuer = params.get("ca_issuer") or ""
-    namespace, name = _named("ca_issuer", issuer) if issuer else _named("ca_secret", params["ca_secret"])
+    kind, namespace, name = _which(params)
+    namespaces = _namespaces(params, kind, namespace)
     parent = params.get("parent_secret") or ""
     if parent:
         _named("parent_secret", parent)
@@ -36,14 +37,15 @@ def ca_request(params: Mapping[str, Any]) -> CaRequest:
     expiring = params.get("expiring_within")
     return CaRequest(
         namespace=namespace,
-        secret="" if issuer else name,
+        secret="" if kind else name,
         parent=parent,
         bridge=bool(params.get("bridge")),
-        issuer=name if issuer else "",
-        namespaces=tuple(dict.fromkeys([namespace, *(params.get("namespaces") or ())])),
+        issuer=name if kind else "",
+        issuer_kind=kind or ISSUER,
+        namespaces=namespaces,
         generation=generation,
         expiring_within_s=None if expiring is None else seconds(expiring, "expiring_within"),
-        leaves=_leaves(params, namespace),
+        leaves=_leaves(params, namespaces[0]),
         mutual=tuple(dict(given) for given in params.get("mutual_tls") or ()),
         rereads=tuple(params.get("rereads") or ()),
         reloads=tuple(_told(given) for given in params.get("reloads") or ()),
@@ -61,6 +63,34 @@ def ca_request(params: Mapping[str, Any]) -> CaRequest:
         compromised=compromised,
         state_namespace=params.get("state_namespace") or "",
     )
+
+
+def _which(params: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Of the CA: the kind of issuer that it stands behind (empty: none), its namespace, and the issuer's name or its
+    own."""
+    wide = params.get("ca_cluster_issuer") or ""
+    if wide:
+        if "/" in wide:
+            raise BadInput("ca_cluster_issuer is not a name", why=f"got {wide!r}", next="a ClusterIssuer's name alone")
+        return CLUSTER_ISSUER, params["cluster_resource_namespace"], wide
+    issuer = params.get("ca_issuer") or ""
+    if issuer:
+        return (ISSUER, *_named("ca_issuer", issuer))
+    return ("", *_named("ca_secret", params["ca_secret"]))
+
+
+def _namespaces(params: Mapping[str, Any], kind: str, namespace: str) -> tuple[str, ...]:
+    """Where is looked. cert-manager's own namespace is not, unless it is named. Raises BadInput."""
+    given = params.get("namespaces") or ()
+    if kind != CLUSTER_ISSUER:
+        return tuple(dict.fromkeys([namespace, *given]))
+    if not given:
+        raise BadInput(
+            "whom the ClusterIssuer signs for is not said",
+            why="it may sign for every namespace",
+            next="name the namespaces of its certificates, and of those who trust them",
+        )
+    return tuple(dict.fromkeys(given))
 
 
 def _named(option: str, given: str) -> tuple[str, str]:

@@ -43,7 +43,8 @@ def rotate_ca(
     if there is not None:
         return _go_on(engine, there, phase, check_mode)
     if request.issuer:
-        request = replace(request, secret=behind(cluster, request.namespace, request.issuer).secret)
+        kept = behind(cluster, request.issuer_kind, request.namespace, request.issuer)
+        request = replace(request, secret=kept.secret)
     seen = look_at_ca(cluster, request, clock.now())
     made = give_up(request, seen) if request.compromised else plan(request, seen)
     if made.empty:

@@ -89,6 +89,11 @@ def _condition(certificate: Mapping[str, Any], word: str) -> Mapping[str, Any]:
     return next((c for c in conditions if c["type"] == word), {})
 
 
+def said(obj: Mapping[str, Any], word: str) -> str:
+    """What the condition says, in cert-manager's words."""
+    return str(_condition(obj, word).get("message") or "it says nothing")
+
+
 def condition_is(obj: Mapping[str, Any], word: str, *, observed: bool = False) -> bool:
     """Does it hold? ``observed``: of the object as it is now, not as it was before its last change."""
     found = _condition(obj, word)

@@ -116,7 +116,7 @@ def _policy(obj: Object) -> Iterator[Reference]:
 
 
 def naming(objects: Iterable[Object], namespace: str, secret: str) -> tuple[str, ...]:
-    """Who names that Secret and where, as reports have it: ``Ingress/front``, ``Gateway/edge listener shop``. Sorted."""
+    """Who names that Secret, as reports have it: ``Ingress/front``, ``Gateway/edge listener shop``. Sorted."""
     named = [one for obj in objects for one in references(obj, None) if one.target_kind == "Secret"]
     return tuple(sorted({_shown(one) for one in named if (one.target_namespace, one.target) == (namespace, secret)}))
 

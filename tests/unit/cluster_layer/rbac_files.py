@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from ansible_collections.knowngood.kube.plugins.module_utils._cluster.rbac import PLAYBOOKS, manifests
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.rbac import CLUSTER_ISSUER, PLAYBOOKS, manifests
 
 FOLDER = Path(__file__).resolve().parents[3] / "docs" / "rbac"
 HEAD = """\
@@ -22,6 +22,18 @@ HEAD = """\
 # Replace the application's namespace ("app-namespace"), the state namespace ("knowngood") and the user, then apply:
 #   sed 's/app-namespace/shop/' {playbook}.yaml | kubectl apply -f -
 """
+
+
+MORE = """\
+# Copyright (c) 2026 the knowngood.kube authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# What the user "knowngood" needs for the CA of a ClusterIssuer, beside rotate_ca.yaml in the namespaces it signs for.
+# Replace the namespace in which cert-manager keeps it ("cert-manager") and the user where they are others, then apply:
+#   kubectl apply -f {playbook}.yaml
+"""
+FILES = tuple(sorted((*PLAYBOOKS, CLUSTER_ISSUER)))
 
 
 class _Indented(yaml.SafeDumper):
@@ -37,13 +49,14 @@ class _Indented(yaml.SafeDumper):
 def expected(playbook: str) -> str:
     """The text of one file."""
     style = {"Dumper": _Indented, "sort_keys": False, "width": 110, "default_flow_style": None}
-    listed = {"apiVersion": "v1", "kind": "List", "items": manifests(playbook)}
-    return HEAD.format(playbook=playbook) + "---\n" + yaml.dump(listed, **style)
+    head, where = (MORE, {"app_namespace": "cert-manager"}) if playbook == CLUSTER_ISSUER else (HEAD, {})
+    listed = {"apiVersion": "v1", "kind": "List", "items": manifests(playbook, **where)}
+    return head.format(playbook=playbook) + "---\n" + yaml.dump(listed, **style)
 
 
 def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for playbook in PLAYBOOKS:
+    for playbook in FILES:
         (FOLDER / f"{playbook}.yaml").write_text(expected(playbook))
 
 

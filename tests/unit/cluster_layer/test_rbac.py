@@ -11,17 +11,17 @@ import pytest
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.rbac import (
     APP,
     CLUSTER,
-    PLAYBOOKS,
+    CLUSTER_ISSUER,
     Permission,
     manifests,
     permissions,
     rules,
 )
 
-from .rbac_files import FOLDER, expected
+from .rbac_files import FILES, FOLDER, expected
 
 
-@pytest.mark.parametrize("playbook", PLAYBOOKS)
+@pytest.mark.parametrize("playbook", FILES)
 def test_the_shipped_file_is_written_from_the_data(playbook: str) -> None:
     assert (FOLDER / f"{playbook}.yaml").read_text() == expected(playbook), (
         "python -m tests.unit.cluster_layer.rbac_files writes it anew"
@@ -29,10 +29,10 @@ def test_the_shipped_file_is_written_from_the_data(playbook: str) -> None:
 
 
 def test_no_file_is_left_over() -> None:
-    assert sorted(path.stem for path in FOLDER.glob("*.yaml")) == sorted(PLAYBOOKS)
+    assert sorted(path.stem for path in FOLDER.glob("*.yaml")) == list(FILES)
 
 
-@pytest.mark.parametrize("playbook", PLAYBOOKS)
+@pytest.mark.parametrize("playbook", FILES)
 def test_rules_say_exactly_the_permissions(playbook: str) -> None:
     said = {
         Permission(scope, group, resource, verb, (rule.get("resourceNames") or [""])[0])
@@ -45,11 +45,16 @@ def test_rules_say_exactly_the_permissions(playbook: str) -> None:
     assert said == set(permissions(playbook))
 
 
-@pytest.mark.parametrize("playbook", PLAYBOOKS)
+@pytest.mark.parametrize("playbook", FILES)
 def test_nothing_is_granted_by_wildcard_and_no_secret_cluster_wide(playbook: str) -> None:
     for permission in permissions(playbook):
         assert "*" not in (permission.group, permission.resource, permission.verb)
         assert not (permission.scope == CLUSTER and permission.resource == "secrets")
+
+
+def test_of_a_cluster_issuer_no_secret_is_written_and_none_is_listed() -> None:
+    verbs = {p.verb for p in permissions(CLUSTER_ISSUER) if p.resource == "secrets"}
+    assert verbs == {"get", "delete"}
 
 
 def test_looking_changes_nothing() -> None:

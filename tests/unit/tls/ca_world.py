@@ -251,7 +251,8 @@ class CaDesk:
     ) -> dict[str, Any]:
         cluster: Any = self.world
         given: dict[str, Any] = {"generation": 2, "probe_image": "tools", "webhooks": False, "mutual": (MUTUAL,)}
-        request = CaRequest("shop", "ca", ("shop",), **{**given, "state_namespace": "knowngood", **asked})
+        namespace = asked.pop("namespace", "shop")
+        request = CaRequest(namespace, "ca", ("shop",), **{**given, "state_namespace": "knowngood", **asked})
         return rotate_ca(cluster, request, self.engine(holder), clock=self.clock, phase=phase, check_mode=check_mode)
 
     def killed(self, writes: int, rotate: Callable[[], object]) -> str:

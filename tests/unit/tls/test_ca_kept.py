@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput, Conflict, NotFound
-from ansible_collections.knowngood.kube.plugins.module_utils._tls.ca_issuer import next_name
+from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput, Conflict, Denied, NotFound
+from ansible_collections.knowngood.kube.plugins.module_utils._tls.ca_issuer import CLUSTER_ISSUER, ISSUER, next_name
+from ansible_collections.knowngood.kube.plugins.module_utils._tls.ca_request import ca_request
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.certificates import Certificate, read_chain
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.certmanager import NAME
 
@@ -24,15 +25,30 @@ from .ca_world import CA, CLIENT, LEAF, CaDesk, CaWorld, ca_world
 from .world import condition
 
 Open = Callable[[], CaDesk]
+DEFAULTS: dict[str, Any] = {
+    **dict.fromkeys(("overlap", "soak", "propagation", "reload_wait", "keep_previous_for"), "1s"),
+    "webhooks": False,
+    "wait_timeout": 1,
+    "destroy_old_key": False,
+}
 LEAVES = {"web": ("web-tls", ("DNS:web.shop.svc", "DNS:web"), "web"), "client": ("client-tls", (), "client")}
 
 
 @dataclass
 class KeptWorld(CaWorld):
-    """cert-manager: makes what new Certificates ask for, renews on demand, and says when an Issuer is ready."""
+    """cert-manager: makes what new Certificates ask for, renews on demand, and says when an Issuer is ready.
 
+    ``kind``: of the issuer. ``home``: where its CA is kept.
+    """
+
+    kind: str = ISSUER
+    home: str = "shop"
     authorities: dict[str, pki.Pair] = field(default_factory=lambda: {"ca": CA})
     written: set[str] = field(default_factory=set)
+
+    @property
+    def issuer(self) -> dict[str, Any]:
+        return self.objects[self.kind, "" if self.kind == CLUSTER_ISSUER else "shop", "issuer"]
 
     def update(self, obj: dict[str, Any]) -> dict[str, Any]:
         if obj["kind"] == "Secret":
@@ -45,7 +61,7 @@ class KeptWorld(CaWorld):
             self.make(obj)
         if obj["kind"] == "Certificate" and condition(obj, "Issuing"):
             self.renew(obj)
-        if obj["kind"] == "Issuer" and before and before["spec"] != obj["spec"]:
+        if obj["kind"] == self.kind and before and before["spec"] != obj["spec"]:
             obj["metadata"]["generation"] = before["metadata"]["generation"] + 1
             obj["status"] = ready(obj["metadata"]["generation"])
         self.look_for_cut_off()
@@ -54,65 +70,84 @@ class KeptWorld(CaWorld):
         """A CA of its own, as a selfSigned issuer makes it."""
         name = certificate["spec"]["secretName"]
         self.authorities[name] = pair = pki.ca(certificate["spec"]["commonName"])
-        self.put(name, pair, pair, certificate["metadata"]["name"])
+        self.put(name, pair, pair, certificate["metadata"]["name"], self.home)
         certificate["status"] = {**ready(1), "revision": 1}
 
     def renew(self, certificate: dict[str, Any]) -> None:
         name, names, common = LEAVES[certificate["metadata"]["name"]]
-        signer = self.authorities[self.objects["Issuer", "shop", "issuer"]["spec"]["ca"]["secretName"]]
+        signer = self.authorities[self.issuer["spec"]["ca"]["secretName"]]
         self.put(name, pki.leaf(signer, names, common=common), signer, certificate["metadata"]["name"])
         certificate["status"] = {**ready(1), "revision": certificate["status"]["revision"] + 1}
 
-    def put(self, name: str, pair: pki.Pair, signer: pki.Pair, certificate: str) -> None:
-        there = self.objects.get(("Secret", "shop", name))
+    def put(self, name: str, pair: pki.Pair, signer: pki.Pair, certificate: str, namespace: str = "shop") -> None:
+        there = self.objects.get(("Secret", namespace, name))
         made = pki.secret(name, pair.pem, pki.key_pem(pair.key), more={"ca.crt": signer.pem})
-        made["metadata"]["annotations"] = {NAME: certificate}
+        made["metadata"] |= {"annotations": {NAME: certificate}, "namespace": namespace}
         if there:
             made["metadata"]["uid"] = there["metadata"]["uid"]
-        self.objects["Secret", "shop", name] = made
+        self.objects["Secret", namespace, name] = made
 
 
 def ready(generation: int) -> dict[str, Any]:
     return {"conditions": [{"type": "Ready", "status": "True", "observedGeneration": generation}]}
 
 
-def kept_world() -> KeptWorld:
-    plain = ca_world()
-    made = KeptWorld(**{one.name: getattr(plain, one.name) for one in fields(plain)})
+def kept_world(kind: str = ISSUER) -> KeptWorld:
+    """The CA behind an Issuer of the shop, or behind a ClusterIssuer, in cert-manager's namespace."""
+    plain, home = ca_world(), "cert-manager" if kind == CLUSTER_ISSUER else "shop"
+    made = KeptWorld(**{one.name: getattr(plain, one.name) for one in fields(plain)}, kind=kind, home=home)
+    del made.objects["Secret", "shop", "ca"]
     for certificate, name, pair in (("ca", "ca", CA), ("web", "web-tls", LEAF), ("client", "client-tls", CLIENT)):
-        made.put(name, pair, CA, certificate)
-        spec = {"secretName": name, "commonName": "shop-ca" if certificate == "ca" else certificate}
-        made.objects["Certificate", "shop", certificate] = {
-            **api("Certificate", certificate, {**spec, "isCA": certificate == "ca", "issuerRef": {"name": "self"}}),
+        is_ca = certificate == "ca"
+        namespace = home if is_ca else "shop"
+        made.put(name, pair, CA, certificate, namespace)
+        spec = {"secretName": name, "commonName": "shop-ca" if is_ca else certificate, "isCA": is_ca}
+        signer = {"name": "self"} if is_ca else {"name": "issuer", "kind": kind}
+        made.objects["Certificate", namespace, certificate] = {
+            **api("Certificate", certificate, {**spec, "issuerRef": signer}, namespace),
             "status": {**ready(1), "revision": 1},
         }
-    made.objects["Issuer", "shop", "issuer"] = {
-        **api("Issuer", "issuer", {"ca": {"secretName": "ca"}}),
+    where = "" if kind == CLUSTER_ISSUER else "shop"
+    made.objects[kind, where, "issuer"] = {
+        **api(kind, "issuer", {"ca": {"secretName": "ca"}}, where),
         "status": ready(1),
     }
     return made
 
 
-def api(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
-    meta = {"name": name, "namespace": "shop", "uid": f"{kind}-{name}", "resourceVersion": "1", "generation": 1}
+def api(kind: str, name: str, spec: dict[str, Any], namespace: str = "shop") -> dict[str, Any]:
+    meta = {"name": name, "namespace": namespace, "uid": f"{kind}-{name}", "resourceVersion": "1", "generation": 1}
     return {"apiVersion": "cert-manager.io/v1", "kind": kind, "metadata": meta, "spec": spec}
 
 
+@pytest.fixture(params=[ISSUER, CLUSTER_ISSUER])
+def desk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Open:
+    return lambda: CaDesk(kept_world(request.param), monkeypatch)
+
+
 @pytest.fixture
-def desk(monkeypatch: pytest.MonkeyPatch) -> Open:
-    return lambda: CaDesk(kept_world(), monkeypatch)
+def wide(monkeypatch: pytest.MonkeyPatch) -> CaDesk:
+    """Of a ClusterIssuer."""
+    return CaDesk(kept_world(CLUSTER_ISSUER), monkeypatch)
+
+
+def world_of(at: CaDesk) -> KeptWorld:
+    assert isinstance(at.world, KeptWorld)
+    return at.world
 
 
 def rotate(at: CaDesk, **asked: Any) -> dict[str, Any]:
-    return at.rotate(**{"issuer": "issuer", **asked})
+    made = world_of(at)
+    return at.rotate(**{"issuer": "issuer", "issuer_kind": made.kind, "namespace": made.home, **asked})
 
 
 def stored(at: CaDesk, name: str) -> Certificate:
-    return read_chain(base64.b64decode(at.world.objects["Secret", "shop", name]["data"]["tls.crt"])).certificates[0]
+    namespace = "shop" if name.endswith("-tls") else world_of(at).home
+    return read_chain(base64.b64decode(at.world.objects["Secret", namespace, name]["data"]["tls.crt"])).certificates[0]
 
 
 def signs(at: CaDesk) -> str:
-    return str(at.world.objects["Issuer", "shop", "issuer"]["spec"]["ca"]["secretName"])
+    return str(world_of(at).issuer["spec"]["ca"]["secretName"])
 
 
 def assert_stands_on(at: CaDesk, secret: str) -> None:
@@ -126,8 +161,7 @@ def assert_stands_on(at: CaDesk, secret: str) -> None:
     # On the way back processes may go on with both: the one that is gone signs nothing any more.
     assert secret == "ca" or set(at.world.trusting.values()) == {at.world.trust}
     assert at.world.broken == []
-    assert isinstance(at.world, KeptWorld)
-    assert at.world.written == set()
+    assert world_of(at).written == set()
 
 
 def generations(at: CaDesk) -> list[str]:
@@ -155,8 +189,8 @@ class TestThroughItsKeepers:
     def test_the_one_after_that(self, desk: Open) -> None:
         at = desk()
         rotate(at, destroy_old_key=True)
-        assert ("Secret", "shop", "ca") not in at.world.objects
-        assert ("Certificate", "shop", "ca") not in at.world.objects
+        assert ("Secret", world_of(at).home, "ca") not in at.world.objects
+        assert ("Certificate", world_of(at).home, "ca") not in at.world.objects
         rotate(at, generation=3)
         assert_stands_on(at, "ca-g3")
 
@@ -197,31 +231,95 @@ class TestRefused:
 
     def test_each_is_one_clear_message(self, desk: Open) -> None:
         at = desk()
-        self.refused(at, "no Issuer shop/gone", NotFound, issuer="gone")
+        self.refused(
+            at,
+            f"no {'Issuer shop/gone' if world_of(at).kind == ISSUER else 'ClusterIssuer gone'}",
+            NotFound,
+            issuer="gone",
+        )
         self.refused(at, "cert-manager keeps this CA", issuer="")
         self.refused(at, "no place for a bridge", bridge=True)
-        issuer = at.world.objects["Issuer", "shop", "issuer"]
+        issuer = world_of(at).issuer
         issuer["spec"] = {"selfSigned": {}}
         self.refused(at, "not one of a CA")
         issuer["spec"] = {"ca": {"secretName": "other"}}
         self.refused(at, "not kept by one Certificate")
-        issuer["spec"] = {"ca": {"secretName": "web-tls"}}
+        at.world.objects["Certificate", world_of(at).home, "ca"]["spec"]["isCA"] = False
+        issuer["spec"] = {"ca": {"secretName": "ca"}}
         self.refused(at, "isCA is not true")
         assert at.world.fuse.writes == 0
 
     def test_a_certificate_of_somebody_else_is_in_its_place(self, desk: Open) -> None:
         at = desk()
-        at.world.objects["Certificate", "shop", "ca-g2"] = api("Certificate", "ca-g2", {"secretName": "theirs"})
+        home = world_of(at).home
+        at.world.objects["Certificate", home, "ca-g2"] = api("Certificate", "ca-g2", {"secretName": "theirs"}, home)
         with pytest.raises(Conflict, match="is not ours"):
             rotate(at)
 
     def test_an_issuer_that_somebody_pointed_elsewhere_holds_it(self, desk: Open) -> None:
         at = desk()
         rotate(at, phase="TRUST_PROVEN")
-        at.world.objects["Issuer", "shop", "issuer"]["spec"] = {"ca": {"secretName": "theirs"}}
-        with pytest.raises(Conflict, match="pointed the Issuer elsewhere"):
+        world_of(at).issuer["spec"] = {"ca": {"secretName": "theirs"}}
+        with pytest.raises(Conflict, match=f"pointed the {world_of(at).kind} elsewhere"):
             rotate(at)
         assert signs(at) == "theirs"
+
+
+class TestOfAClusterIssuer:
+    def test_nothing_of_ours_is_in_the_namespace_of_cert_manager_but_the_next_generation(self, wide: CaDesk) -> None:
+        rotate(wide)
+        there = sorted(f"{kind}/{name}" for kind, namespace, name in wide.world.objects if namespace == "cert-manager")
+        assert there == ["Certificate/ca", "Certificate/ca-g2", "Secret/ca", "Secret/ca-g2"]
+
+    def test_who_is_in_no_namespace_that_was_named_stops_it(self, wide: CaDesk) -> None:
+        issued = {"secretName": "tls", "issuerRef": {"name": "issuer", "kind": CLUSTER_ISSUER}}
+        wide.world.objects["Certificate", "billing", "api"] = api("Certificate", "api", issued, "billing")
+        with pytest.raises(BadInput, match="namespaces that were not named") as caught:
+            rotate(wide)
+        assert caught.value.where == "Certificate billing/api"
+        assert wide.world.fuse.writes == 0
+        found = rotate(wide, waive=("Certificate billing/api",))
+        assert any("Certificate billing/api: waived" in text for text in found["unproven"])
+
+    def test_of_another_issuer_of_that_name_they_are_nothing_to_it(self, wide: CaDesk) -> None:
+        for kind in ({}, {"kind": ISSUER}):
+            issued = {"secretName": "tls", "issuerRef": {"name": "issuer", **kind}}
+            wide.world.objects["Certificate", "billing", "api"] = api("Certificate", "api", issued, "billing")
+            assert rotate(wide, check_mode=True)["changed"]
+
+    def test_who_may_not_look_there_is_told_that_nothing_is_known(
+        self, wide: CaDesk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        listed = KeptWorld.list
+
+        def of_named_ones(world: KeptWorld, kind: Any, namespace: str | None = None, **more: Any) -> Any:
+            if kind == "Certificate" and namespace is None:
+                raise Denied("not allowed")
+            return listed(world, kind, namespace, **more)
+
+        monkeypatch.setattr(KeptWorld, "list", of_named_ones)
+        found = rotate(wide)
+        assert any("not allowed to look whether issuer signs for them" in text for text in found["unproven"])
+
+    def test_it_is_not_the_same_as_an_issuer_of_that_name(self) -> None:
+        asked = {
+            "ca_cluster_issuer": "ca",
+            "cluster_resource_namespace": "cert-manager",
+            "namespaces": ["shop", "shop"],
+        }
+        made = ca_request({**DEFAULTS, **asked, "leaves": [{"secret": "web-tls"}]})
+        assert (made.issuer_kind, made.namespace, made.namespaces) == (CLUSTER_ISSUER, "cert-manager", ("shop",))
+        assert made.leaves[0].target.ref == "shop/web-tls"
+        other = ca_request({**DEFAULTS, "ca_issuer": "cert-manager/ca"})
+        assert (made.lease, other.lease) == ("cert-manager/ca", "cert-manager/ca")
+        assert made.plan_key != other.plan_key
+
+    def test_bad_input(self) -> None:
+        asked = {**DEFAULTS, "cluster_resource_namespace": "cert-manager"}
+        with pytest.raises(BadInput, match="not a name"):
+            ca_request({**asked, "ca_cluster_issuer": "cert-manager/ca", "namespaces": ["shop"]})
+        with pytest.raises(BadInput, match="whom the ClusterIssuer signs for"):
+            ca_request({**asked, "ca_cluster_issuer": "ca"})
 
 
 @pytest.mark.parametrize(
