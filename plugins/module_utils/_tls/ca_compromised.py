@@ -16,7 +16,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .._cluster.kinds import named
+from .._core.clock import rfc3339
 from .._core.plan import Json, Plan, Step
+from .ca_issue import is_root
 from .ca_plan import (
     BASELINE,
     DONE,
@@ -36,6 +38,7 @@ from .ca_plan import (
     step,
 )
 from .ca_plan import plan as ordinary
+from .certificates import Certificate
 from .plan import Observed, step_name
 from .plan import plan as leaf_plan
 from .trusters import Truster
@@ -51,15 +54,36 @@ def give_up(request: CaRequest, seen: CaObserved) -> Plan:
 
 def cost(seen: CaObserved) -> list[str]:
     """What it takes, in words: part of the plan, and so of what is approved."""
-    renewed = [truster for truster in everybody(seen) if truster.kind in RESTARTABLE]
-    stores = ", ".join(store.ref for store in seen.stores)
+    renewed = [truster.where for truster in everybody(seen) if truster.kind in RESTARTABLE]
     return [
-        f"downtime: from the first change of a trust store ({stores}) until all processes are new, connections between "
-        "those who trust by these stores fail",
-        "restarted together, without regard to each other: " + (", ".join(t.where for t in renewed) or "nobody"),
+        _downtime(seen),
+        "restarted together, without regard to each other: " + (", ".join(renewed) or "nobody"),
         "no way back: from the moment in which the new CA signs, neither this operation nor another brings the old one "
         "back",
+        *([] if is_root(seen.certificate) else [stands(seen.certificate)]),
     ]
+
+
+def _downtime(seen: CaObserved) -> str:
+    stores = ", ".join(store.ref for store in seen.stores)
+    if stores:
+        return (
+            f"downtime: from the first change of a trust store ({stores}) until all processes are new, connections "
+            "between those who trust by these stores fail"
+        )
+    return (
+        f"downtime: none by trust, as no store holds the CA itself and {seen.certificate.issuer} above it stays; "
+        "that of the restarts"
+    )
+
+
+def stands(old: Certificate) -> str:
+    """Of a CA that is no root, what giving it up does not do."""
+    return (
+        f"not the end of it: whoever trusts {old.issuer} goes on accepting what is signed with the key that was given "
+        f"up, until {rfc3339(old.not_after)}, unless {old.issuer} revokes it and that is looked at, or is replaced "
+        "itself"
+    )
 
 
 def everybody(seen: CaObserved) -> tuple[Truster, ...]:

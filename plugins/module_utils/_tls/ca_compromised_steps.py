@@ -35,7 +35,7 @@ def _of_new_ca(step: Step, context: Context) -> Step:
     staged = context.results.get(step_name("stage", str(step.params["of"])), {})
     if not staged:
         raise Conflict("the new CA was not made yet", where=str(step.params["of"]))
-    found = {"ca_secret": staged["secret"], "ca": staged["fingerprint"], "trust": [staged["new_pem"]]}
+    found = {"ca_secret": staged["secret"], "ca": staged["fingerprint"], "trust": staged["anchors"]}
     return replace(step, params={**step.params, **found})
 
 

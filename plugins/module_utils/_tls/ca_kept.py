@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from .._core.errors import Conflict, NotProven
 from .._core.operation import Context
 from .._core.plan import Json, Step
+from .authority import authority
 from .ca_issue import ca_lint, common_name, next_common_name
 from .ca_issuer import ask_for_next, drop_next, next_secret, point, signs
 from .ca_leaves import Reissue, reissue
@@ -51,7 +52,7 @@ class StageKept:
                 why="; ".join(problems),
                 next="undo this operation",
             )
-        return staged_facts(copy, old)
+        return staged_facts(copy, old, authority(copy.obj, self.tools.clock.now(), copy.trust.certificates))
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         return {"deleted": drop_next(Subject.of(self.tools, step, context))}

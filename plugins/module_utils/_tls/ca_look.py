@@ -120,13 +120,6 @@ def _parent(cluster: Cluster, ca: Authority, request: CaRequest, now: dt.datetim
     if is_root(ca.certificate):
         return None
     signer = ca.certificate.issuer
-    if request.compromised:
-        raise BadInput(
-            "the CA is not a root: taking trust away does not end it",
-            where=ca.where,
-            why=f"whoever trusts {signer} trusts it as well, until it is revoked",
-            next="revoke it there, and rotate its leaves; or give up the root",
-        )
     if request.issuer:
         return None
     if not request.parent:
@@ -146,6 +139,13 @@ def _parent(cluster: Cluster, ca: Authority, request: CaRequest, now: dt.datetim
             "the CA was not signed by the one in parent_secret",
             where=f"{ca.where}, {above.where}",
             why=f"its issuer is {signer}, that is {above.certificate.subject}",
+        )
+    if above.certificate.spki in denied_keys(cluster, request.state_namespace):
+        raise BadInput(
+            "the key of the CA in parent_secret is on the deny-list",
+            where=above.where,
+            why="what it signs is worth nothing",
+            next="rotate that one first, with compromised: true",
         )
     return {"namespace": namespace, "name": name, "fingerprint": above.certificate.fingerprint}
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .._cluster.probe import probe_pod
+from .._core.clock import rfc3339
 from .._core.errors import NotProven
 from .._core.operation import AskedOfJournal, Context, NothingToUndo
 from .._core.plan import Json, Step
@@ -71,36 +72,56 @@ class Negative(AskedOfJournal, NothingToUndo):
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         ca = CaSubject.of(self.tools, step, context)
-        wanted, rows = ca.wanted(), []
-        servers = servers_in(step)
-        for server in servers:
-            new = settled(ca, server, ca.subject.new, True)
-            if not step.params["root"]:
-                rows.append(answered(wanted, server, "new CA", new, True))
-                rows.append(row(wanted, f"{server.ref}: {_STANDS}", "T3", "application", None, 0, why=_BELOW))
-                continue
-            old = settled(ca, server, str(step.params["old"]), False)
-            if new.accepted is not True or old.accepted is True:
-                raise NotProven(
-                    f"{server.ref} does not tell the CAs apart",
-                    where=ca.subject.where,
-                    why=f"new CA: {new.status or new.why}; old CA: {old.status or old.why}",
-                    next="look at what it trusts; the old CA's key is not destroyed while this stands",
-                )
+        wanted, rows, telling = ca.wanted(), [], []
+        for server in servers_in(step):
+            new, old = _both(ca, server)
             rows.append(answered(wanted, server, "new CA", new, True))
-            rows.append(answered(wanted, server, "old CA turned away", old, False))
-        tried = behind(ca, servers)
+            if old is not None:
+                rows.append(answered(wanted, server, "old CA turned away", old, False))
+                telling += [server] if old.accepted is False else []
+        tried = behind(ca, telling)
         for truster in ca.trusters():
             if truster.where in tried:
                 rows.append(row(wanted, truster.where, "T3", "application", True, 0, why="through its Service"))
             else:
                 text = f"{truster.where}: that it turns the old CA away"
                 rows.append(row(wanted, text, "T3", "application", None, 0, why=_NOT_TRIED))
-        return {"evidence": rows}
+        return {"evidence": rows if ca.params["root"] else [*rows, _stands(ca, wanted)]}
 
 
-_STANDS, _BELOW = "that it turns the old CA away", "it does not: the old CA stands below the same root until it ends"
 _NOT_TRIED = "no Service that leads to it was declared as one that asks clients for certificates (mutual_tls)"
+
+
+def _both(ca: CaSubject, server: Mutual) -> tuple[Answer, Answer | None]:
+    """What the server says to a client of the new CA and to one of the old one.
+
+    Below a root that stays, the latter is let in by right; it is asked where that CA is compromised, to be told of.
+    Raises NotProven.
+    """
+    root = bool(ca.params["root"])
+    new = settled(ca, server, ca.subject.new, True)
+    old = settled(ca, server, str(ca.params["old"]), False) if root else None
+    if old is None and ca.params.get("compromised"):
+        old = _ask(ca, server, str(ca.params["old"]))
+    if new.accepted is not True or (root and old is not None and old.accepted is True):
+        told = f"; old CA: {old.status or old.why}" if old is not None else ""
+        raise NotProven(
+            f"{server.ref} does not tell the CAs apart" if root else f"{server.ref} turns clients of the new CA away",
+            where=ca.subject.where,
+            why=f"new CA: {new.status or new.why}{told}",
+            next="look at what it trusts; the old CA's key is not destroyed while this stands",
+        )
+    return new, old
+
+
+def _stands(ca: CaSubject, wanted: Wanted) -> dict[str, Json]:
+    """Of a CA below a root: nobody's trust in that was changed, seen here or not."""
+    old = ca.old_ca
+    why = (
+        f"it stands below the same root: whoever trusts {old.issuer} accepts what it signs until "
+        f"{rfc3339(old.not_after)}, unless it is revoked there and that is looked at"
+    )
+    return row(wanted, f"CA {old.subject}: that nobody accepts it any more", "T3", "application", None, 0, why=why)
 
 
 def behind(ca: CaSubject, servers: Sequence[Mutual]) -> set[str]:

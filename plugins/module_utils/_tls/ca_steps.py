@@ -57,7 +57,7 @@ class CaStage(Stage):
                 why="; ".join(problems),
                 next="undo this operation",
             )
-        facts = staged_facts(copy, secret.certificate)
+        facts = staged_facts(copy, secret.certificate, parent or authority(copy.obj, self.tools.clock.now()))
         return {**facts, **self._bridged(subject, secret, copy)}
 
     def _bridged(self, subject: Subject, secret: TlsSecret, copy: TlsSecret) -> dict[str, Json]:
@@ -100,8 +100,11 @@ def parent_of(subject: Subject) -> Authority | None:
     return found
 
 
-def staged_facts(copy: TlsSecret, old: Certificate) -> dict[str, Json]:
-    """What later steps need of the new CA and of the old one: nothing secret."""
+def staged_facts(copy: TlsSecret, old: Certificate, top: Authority) -> dict[str, Json]:
+    """What later steps need of the new CA and of the old one: nothing secret.
+
+    ``top``: the new CA, or the one above it, with what is trusted for their sake (``anchors``).
+    """
     new = copy.certificate
     return {
         "secret": copy.name,
@@ -111,6 +114,7 @@ def staged_facts(copy: TlsSecret, old: Certificate) -> dict[str, Json]:
         "key": new.key,
         "new_pem": new.pem().decode(),
         "old_pem": old.pem().decode(),
+        "anchors": [anchor.pem().decode() for anchor in top.anchors],
     }
 
 

@@ -15,12 +15,13 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput, NotFound
+from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput, Conflict, NotFound
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.ca_issue import generation_of
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.certificates import Certificate, read_chain
+from ansible_collections.knowngood.kube.plugins.module_utils._tls.emergency import denied_keys
 
 from . import pki
-from .ca_world import CA, CaDesk, CaWorld, ca_world
+from .ca_world import CA, MUTUAL, CaDesk, CaWorld, ca_world
 
 BELOW = pki.ca("below", CA)
 LEAF = pki.leaf(BELOW, ("DNS:web.shop.svc", "DNS:web"))
@@ -97,8 +98,9 @@ def test_it_names_its_issuer_by_the_key_alone(desk: Open) -> None:
 
 
 def test_that_the_old_one_is_not_turned_away_is_said(desk: Open) -> None:
-    unproven = rotate(desk())["unproven"]
-    assert any("stands below the same root until it ends" in text for text in unproven)
+    for mutual in ((MUTUAL,), ()):
+        unproven = rotate(desk(), mutual=mutual)["unproven"]
+        assert any("CA CN=below: that nobody accepts it any more: it stands below the same root" in t for t in unproven)
 
 
 def test_killed_after_a_write_it_goes_on_or_back(desk: Open) -> None:
@@ -124,7 +126,7 @@ def test_killed_after_a_write_it_goes_on_or_back(desk: Open) -> None:
     [
         ({"parent": ""}, "not a root"),
         ({"parent": "shop/ca"}, "was not signed by the one in parent_secret"),
-        ({"compromised": True}, "taking trust away does not end it"),
+        ({"compromised": True, "parent": ""}, "not a root"),
     ],
 )
 def test_what_is_refused(desk: Open, asked: dict[str, Any], says: str) -> None:
@@ -132,6 +134,70 @@ def test_what_is_refused(desk: Open, asked: dict[str, Any], says: str) -> None:
     with pytest.raises(BadInput, match=says):
         rotate(at, **asked)
     assert at.world.fuse.writes == 0
+
+
+def test_a_parent_that_was_given_up_itself(desk: Open) -> None:
+    at, root = desk(), read_chain(CA.pem).certificates[0]
+    denied = {"name": "knowngood-denied-x", "namespace": "knowngood", "labels": {"knowngood.io/role": "denied"}}
+    at.world.objects["ConfigMap", "knowngood", "x"] = {"kind": "ConfigMap", "metadata": denied, "data": {"spki": root.spki}}
+    with pytest.raises(BadInput, match="parent_secret is on the deny-list"):
+        rotate(at)
+    assert at.world.fuse.writes == 0
+
+
+class TestCompromised:
+    """Given up at once; and no word of it that it were distrusted, as the root above it stays."""
+
+    def test_everybody_has_a_leaf_of_the_next_one_and_nobody_was_cut_off(self, desk: Open) -> None:
+        at = desk()
+        found = rotate(at, compromised=True)
+        assert_done(at)
+        assert (found["phase"], found["stores"]) == ("DONE", [])
+        assert sorted(name for kind, _ns, name in at.world.objects if kind == "Secret") == [
+            "ca", "client-tls", "root", "web-tls",
+        ]  # fmt: skip
+        cluster: Any = at.world
+        assert denied_keys(cluster, "knowngood") == {read_chain(BELOW.pem).certificates[0].spki}
+
+    def test_that_it_is_still_accepted_is_said_before_and_seen_after(self, desk: Open) -> None:
+        at = desk()
+        shown = rotate(at, compromised=True, check_mode=True)
+        downtime, _restarts, no_way_back, stands = shown["cost"]
+        assert "none by trust" in downtime
+        assert "no way back" in no_way_back
+        assert stands.startswith("not the end of it: whoever trusts CN=shop-ca goes on accepting")
+        found = rotate(at, compromised=True)
+        rows = {row["subject"]: row["ok"] for row in found["evidence"] if row["phase"] == "NEGATIVE_OK"}
+        assert rows["Service shop/web: new CA"] is True
+        assert rows["Service shop/web: old CA turned away"] is False
+        assert any("that nobody accepts it any more" in text for text in found["unproven"])
+
+    def test_a_store_that_holds_it_itself_holds_the_next_one_from_one_write_on(self, desk: Open) -> None:
+        at = desk()
+        meta = {"name": "pinned", "namespace": "shop", "uid": "uid-pinned", "resourceVersion": "3"}
+        pinned = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": meta, "data": {"ca.crt": BELOW.pem.decode()}}
+        at.world.objects["ConfigMap", "shop", "pinned"] = pinned
+        found = rotate(at, compromised=True)
+        assert [(row["name"], row["state"]) for row in found["stores"]] == [("pinned", "new")]
+        assert "ConfigMap shop/pinned" in found["cost"][0]
+        held = read_chain(at.world.objects["ConfigMap", "shop", "pinned"]["data"]["ca.crt"].encode()).certificates
+        assert held == (chain(at.world, "ca")[0],)
+
+    def test_there_is_a_way_back_until_the_new_one_signs(self, desk: Open) -> None:
+        at = desk()
+        at.undo(rotate(at, compromised=True, phase="NEW_CA")["operation"])
+        assert chain(at.world, "ca") == read_chain(BELOW.pem).certificates
+        with pytest.raises(Conflict, match="compromised and was given up"):
+            at.undo(rotate(at, compromised=True)["operation"])
+
+    def test_killed_after_a_write_it_ends_all_the_same(self, desk: Open) -> None:
+        at = desk()
+        rotate(at, compromised=True)
+        for count in range(1, at.world.fuse.writes, 4):
+            at = desk()
+            at.killed(count, partial(rotate, at, compromised=True))
+            rotate(at, compromised=True, holder="two")
+            assert_done(at)
 
 
 def test_a_parent_that_is_not_there(desk: Open) -> None:
