@@ -375,11 +375,11 @@ CASES = [
         ("no Issuer", "gone-issuer", "check ca_issuer"),
     ),
     Case(
-        "compromised CA of an Issuer",
+        "ClusterIssuer without the namespaces it signs for",
         "ca_rotation",
-        lambda w: {"ca_issuer": f"{w.namespace}/ca", "generation": 2, "compromised": True},
+        lambda w: {"ca_cluster_issuer": "company", "generation": 2},
         "bad_input",
-        ("is not given up here", "cert-manager would go on"),
+        ("whom the ClusterIssuer signs for", "name the namespaces"),
     ),
     at(
         "ca_rotation",

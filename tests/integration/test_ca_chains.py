@@ -50,6 +50,27 @@ def test_an_intermediate_is_replaced_below_its_root_and_no_trust_is_touched(clus
 
 
 @pytest.mark.rig
+def test_a_compromised_intermediate_is_given_up_and_nobody_is_told_that_it_was_distrusted(
+    cluster: Cluster, namespace: str
+) -> None:
+    shop = Shop.make(cluster, namespace, below=pki.ca("root-ca")).deploy()
+    shop.wait_counts(10)
+
+    found = shop.rotate(parent=f"{namespace}/root", compromised=True)
+
+    counts = shop.wait_counts(20)
+    assert (counts["failed"], counts["why"]) == (0, [])  # the root vouches for both
+    assert found["cost"][-1].startswith("not the end of it: whoever trusts CN=root-ca")
+    for name in ("web-tls", "client-tls"):
+        assert shop.leaf(name).issuer.rfc4514_string() == "CN=web-ca g2"
+    names = [one["metadata"]["name"] for one in cluster.get("secrets", "-n", namespace)["items"]]
+    assert sorted(names) == ["client-tls", "root", "web-ca", "web-tls"]
+    answers = {row["subject"].partition(": ")[2]: row for row in found["evidence"] if row["phase"] == "NEGATIVE_OK"}
+    assert (answers["new CA"]["ok"], answers["old CA turned away"]["ok"]) == (True, False)
+    assert any("CA CN=web-ca: that nobody accepts it any more" in text for text in found["unproven"])
+
+
+@pytest.mark.rig
 def test_who_trusts_the_old_one_alone_is_led_over_a_bridge_until_it_is_taken_away(
     cluster: Cluster, namespace: str
 ) -> None:

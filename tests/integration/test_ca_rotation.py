@@ -341,3 +341,36 @@ def test_a_compromised_ca_is_given_up_by_the_playbook_and_its_cost_said_first(sh
     assert sorted(names) == ["client-tls", "web-ca", "web-tls"]
     with pytest.raises(Conflict, match="compromised and was given up"):
         shop.engine().undo(found["operation"])
+
+
+@pytest.mark.rig
+def test_a_compromised_ca_that_cert_manager_keeps_is_given_up_through_it(
+    cluster: Cluster, namespace: str, audit: AuditLog, user: Callable[..., Any]
+) -> None:
+    shop = KeptShop.make(cluster, namespace)
+    shop.deploy()
+    shop.wait_counts(10)
+    name = f"u-{namespace}"
+    someone = user(name=name, manifests=granted(shop, name))
+    shop, mark = replace(shop, kubeconfig=str(someone.kubeconfig)), audit.mark()
+    prepared = shop.rotate(compromised=True, phase="NEW_CA")
+    assert "from the first leaf that cert-manager renews" in prepared["cost"][0]
+    assert (shop.trust(), shop.signs(), shop.counts()["failed"]) == ([OLD], "web-ca", 0)
+    found = shop.rotate(compromised=True)
+    down = shop.counts()
+    after = shop.wait_counts(20)
+    assert after["failed"] == down["failed"]
+    assert (found["phase"], shop.trust(), shop.signs()) == ("DONE", [NEW], "ca-g2")
+    assert shop.certificates() == ["ca-g2", "client", "web"]
+    assert [shop.leaf(name).issuer.rfc4514_string() for name in ("web-tls", "client-tls")] == [NEW, NEW]
+    assert found["restarted"] == [f"{namespace}/Deployment/client", f"{namespace}/Deployment/web"]
+    answers = {row["subject"].partition(": ")[2]: row for row in found["evidence"] if row["phase"] == "NEGATIVE_OK"}
+    assert (answers["new CA"]["ok"], answers["old CA turned away"]["ok"]) == (True, True)
+    assert 0 < found["downtime_s"] < 300
+    assert found["copies"] == []
+    verbs = {one.verb for one in audit.writes(name, mark) if one.permission[1] == "secrets"}
+    assert verbs == {"delete"}
+    with pytest.raises(Conflict, match="compromised and was given up"):
+        shop.engine().undo(found["operation"])
+    again = shop.rotate(compromised=True)
+    assert (again["changed"], again["operation"]) == (False, found["operation"])

@@ -18,6 +18,7 @@ from .._core.operation import Action, Engine
 from .._core.progress import Reporter
 from .blue_green import Green, Remove, Switch, SwitchBack
 from .ca_bridge import Unbridge
+from .ca_compromised_kept import Able, AskAll, RenewLeaf
 from .ca_compromised_steps import Prepare, ProveLeaf, Swap
 from .ca_compromised_steps import Renew as RenewAll
 from .ca_issuer import DestroyKept
@@ -105,6 +106,9 @@ def ca_actions(tools: Tools, leaves: Leaves) -> dict[str, Action]:
         "tls.ca_destroy_kept": DestroyKept(tools),
         "tls.ca_unbridge": Unbridge(tools),
         "tls.ca_prepare": Prepare(tools),
+        "tls.ca_able": Able(tools),
+        "tls.ca_ask": AskAll(tools),
+        "tls.ca_renew_leaf": RenewLeaf(tools),
         "tls.ca_swap": Swap(tools),
         "tls.ca_renew": RenewAll(tools),
         "tls.ca_prove": ProveLeaf(tools),

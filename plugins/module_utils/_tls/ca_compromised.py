@@ -5,8 +5,9 @@
 """The plan for a CA whose key is known to somebody else: given up without overlap. Pure.
 
 Everything that takes time is made beforehand and may wait there (phase ``NEW_CA``): the new CA, and a new pair for each
-leaf. Then the new CA takes the old one's place in every trust store, the leaves follow, all processes are renewed
-together, and the old CA has to be turned away. In between nobody trusts anybody: the plan says so, and what it costs.
+leaf; cert-manager makes those that it keeps only when they are to be used. Then the new CA takes the old one's place in
+every trust store, the leaves follow, all processes are renewed together, and the old CA has to be turned away. In
+between nobody trusts anybody: the plan says so, and what it costs.
 
 PRIVATE to this collection.
 """
@@ -32,10 +33,13 @@ from .ca_plan import (
     CaObserved,
     CaRequest,
     ca_params,
+    destroying,
     leaf_params,
     leaf_request,
     ordered,
+    staging,
     step,
+    switching,
 )
 from .ca_plan import plan as ordinary
 from .certificates import Certificate
@@ -66,6 +70,11 @@ def cost(seen: CaObserved) -> list[str]:
 
 def _downtime(seen: CaObserved) -> str:
     stores = ", ".join(store.ref for store in seen.stores)
+    if seen.issuer_of and stores:
+        return (
+            "downtime: from the first leaf that cert-manager renews until all processes are new, connections between "
+            f"those who trust by these stores fail ({stores}), and by what cert-manager puts beside leaves"
+        )
     if stores:
         return (
             f"downtime: from the first change of a trust store ({stores}) until all processes are new, connections "
@@ -110,50 +119,87 @@ def _ca(request: CaRequest, seen: CaObserved) -> dict[str, Json]:
 def _before(request: CaRequest, seen: CaObserved) -> list[Step]:
     """What changes nothing that anybody uses."""
     ref, ca = request.ref, _ca(request, seen)
-    secret = named("Secret", request.secret, request.namespace)
     mutual = [server.to_dict() for server in seen.mutual]
     looked = {**ca, "mutual": mutual, "unknown": list(seen.unknown)}
     commit = step_name("commit", ref)
     steps = [
         step("deny", ref, "tls.deny", BASELINE, ca, ("ConfigMap knowngood-denied-*",)),
         step("baseline", ref, "tls.ca_baseline", BASELINE, looked, until=commit),
-        step("stage", ref, "tls.ca_stage", NEW_CA, ca, (f"{secret}-next-*",), until=commit),
+        staging(request, seen, ca),
     ]
     for observed in _in_order(seen):
-        target = observed.target
-        made, copy = _leaf(request, seen, observed), f"{named('Secret', target.secret, target.namespace)}-next-*"
-        until = step_name("commit", target.ref)
+        target, made = observed.target, _leaf(request, seen, observed)
+        until = step_name("renew" if observed.kept else "commit", target.ref)
         steps.append(step("baseline", target.ref, "tls.baseline", NEW_CA, made, until=until))
-        steps.append(step("stage", target.ref, "tls.ca_prepare", NEW_CA, made, (copy,), until=until))
+        if not observed.kept:
+            copy = f"{named('Secret', target.secret, target.namespace)}-next-*"
+            steps.append(step("stage", target.ref, "tls.ca_prepare", NEW_CA, made, (copy,), until=until))
+    if seen.issuer_of:
+        steps.append(step("able", ref, "tls.ca_able", NEW_CA, _renewals(request, seen), until=commit))
     return steps
+
+
+def _renewals(request: CaRequest, seen: CaObserved) -> dict[str, Json]:
+    """What there is to know of leaves whose renewal is asked of cert-manager."""
+    leaves = [
+        {
+            "namespace": observed.target.namespace,
+            "secret": observed.target.secret,
+            "uid": observed.uid,
+            "certificate": dict(observed.kept or {}),
+        }
+        for observed in _in_order(seen)
+    ]
+    return {"compromised": True, "of": request.ref, "leaves": leaves}
+
+
+def _switch(request: CaRequest, seen: CaObserved) -> list[Step]:
+    """From its first step on there is no return. What cert-manager may fail in comes before trust is touched."""
+    first, *_after = switching(request, seen, _ca(request, seen))
+    if not seen.issuer_of:
+        return [first]
+    asked = [_certificate(observed) for observed in _in_order(seen)]
+    steps = [first, step("ask", request.ref, "tls.ca_ask", ISSUER_SWITCHED, _renewals(request, seen), tuple(asked))]
+    for observed in _in_order(seen):
+        made, prove = _leaf(request, seen, observed), step_name("prove", observed.target.ref)
+        touched = (named("Secret", observed.target.secret, observed.target.namespace),)
+        steps.append(
+            step("renew", observed.target.ref, "tls.ca_renew_leaf", ISSUER_SWITCHED, made, touched, until=prove)
+        )
+    return steps
+
+
+def _certificate(observed: Observed) -> str:
+    return named("Certificate", str((observed.kept or {})["name"]), observed.target.namespace)
 
 
 def _strike(request: CaRequest, seen: CaObserved) -> list[Step]:
     """From the point of no return to the end."""
     ref, ca = request.ref, _ca(request, seen)
-    secret = named("Secret", request.secret, request.namespace)
-    steps = [step("commit", ref, "tls.commit", ISSUER_SWITCHED, ca, (secret, f"{secret}-prev-*"))]
+    steps = _switch(request, seen)
     for store in seen.stores:
         params = {**ca, "store": store.to_dict()}
         steps.append(step("swap", store.ref, "tls.ca_swap", OLD_DISTRUSTED, params, (store.where,)))
     leaves = [(observed.target, _leaf(request, seen, observed)) for observed in _in_order(seen)]
-    for target, made in leaves:
+    for target, made in () if seen.issuer_of else leaves:
         touched = (named("Secret", target.secret, target.namespace),)
         steps.append(step("commit", target.ref, "tls.commit", LEAVES_REISSUED, made, touched))
     trusters = everybody(seen)
     all_of_it = {**ca, "stores": [s.to_dict() for s in seen.stores], "trusters": [t.to_dict() for t in trusters]}
-    renewed = tuple(named(t.kind, t.name, t.namespace) for t in trusters)
-    steps.append(step("renew", ref, "tls.ca_renew", LEAVES_REISSUED, all_of_it, renewed))
+    new_processes = tuple(named(t.kind, t.name, t.namespace) for t in trusters)
+    steps.append(step("renew", ref, "tls.ca_renew", LEAVES_REISSUED, all_of_it, new_processes))
     steps += [step("prove", target.ref, "tls.ca_prove", LEAVES_REISSUED, made) for target, made in leaves]
-    steps += [step("clean", target.ref, "tls.clean", LEAVES_REISSUED, made) for target, made in leaves]
+    if not seen.issuer_of:
+        copies = f"{named('Secret', request.secret, request.namespace)}-next-*"
+        steps += [step("clean", target.ref, "tls.clean", LEAVES_REISSUED, made) for target, made in leaves]
+        steps.append(step("clean", ref, "tls.clean", OLD_UNUSED, ca, (copies,)))
     known = {**ca, "leaves": [leaf_params(leaf) for leaf in seen.leaves]}
     proven = {**all_of_it, "mutual": [server.to_dict() for server in seen.mutual]}
     return [
         *steps,
-        step("clean", ref, "tls.clean", OLD_UNUSED, ca, (f"{secret}-next-*",)),
         step("unused", ref, "tls.ca_unused", OLD_UNUSED, known, until=step_name("destroy", ref)),
         step("negative", ref, "tls.ca_negative", NEGATIVE_OK, proven),
-        step("destroy", ref, "tls.ca_destroy", DONE, ca, (f"{secret}-prev-*",)),
+        destroying(request, seen, ca),
         step("leaks", ref, "tls.leaks", DONE, ca),
     ]
 

@@ -12,7 +12,7 @@ PRIVATE to this collection.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .._core.errors import BadInput, Conflict, NotProven
@@ -20,6 +20,7 @@ from .._core.operation import Context, LooksAgain, NothingToUndo
 from .._core.plan import Json, Step
 from .ca_steps import now_trusting
 from .ca_subject import CaSubject
+from .certificates import Certificate, read_chain
 from .generation import Stage, issued_in, signing
 from .issue import judged
 from .plan import step_name
@@ -30,11 +31,21 @@ from .trust_proof import arrive, objects
 from .trust_stores import Store, listed, stores_in
 
 
-def _of_new_ca(step: Step, context: Context) -> Step:
-    """A leaf's step with the new CA, which was not there when the plan was made."""
-    staged = context.results.get(step_name("stage", str(step.params["of"])), {})
-    if not staged:
+def _staged(step: Step, context: Context) -> Mapping[str, Json]:
+    found = context.results.get(step_name("stage", str(step.params["of"])), {})
+    if not found:
         raise Conflict("the new CA was not made yet", where=str(step.params["of"]))
+    return found
+
+
+def new_ca_of(step: Step, context: Context) -> Certificate:
+    """The new CA of a step that knows it by ``of``."""
+    return read_chain(str(_staged(step, context)["new_pem"]).encode()).certificates[0]
+
+
+def of_new_ca(step: Step, context: Context) -> Step:
+    """A leaf's step with the new CA, which was not there when the plan was made."""
+    staged = _staged(step, context)
     found = {"ca_secret": staged["secret"], "ca": staged["fingerprint"], "trust": staged["anchors"]}
     return replace(step, params={**step.params, **found})
 
@@ -49,7 +60,7 @@ class Prepare:
         return Stage(self.tools).done(step, context)
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
-        step = _of_new_ca(step, context)
+        step = of_new_ca(step, context)
         made = Stage(self.tools).apply(step, context)
         subject = Subject.of(self.tools, step, context)
         copy, secret = subject.staged(), subject.secret()
@@ -112,7 +123,8 @@ def _refuse_left(ca: CaSubject, known: Sequence[Store]) -> None:
     """Stores that came after the plan still hold the compromised CA."""
     there = listed(ca.tools.cluster, ca.params["namespaces"], webhooks=bool(ca.params["webhooks"]))
     waived = set(ca.params["waive"])
-    left = [store.ref for store in stores_in(there, str(ca.params["old_spki"])) if store.where not in waived]
+    found = stores_in(there, str(ca.params["old_spki"]), kept=ca.kept)
+    left = [store.ref for store in found if store.where not in waived]
     if left:
         planned = left[0] in {store.ref for store in known}
         raise Conflict(
@@ -131,4 +143,4 @@ class ProveLeaf(LooksAgain, NothingToUndo):
     tools: Tools
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
-        return Prove(self.tools).apply(_of_new_ca(step, context), context)
+        return Prove(self.tools).apply(of_new_ca(step, context), context)

@@ -123,6 +123,11 @@ def signs(cluster: Cluster, subject: Subject) -> str:
     return str((read(cluster, ref_of_issuer(subject))["spec"].get("ca") or {}).get("secretName") or "")
 
 
+def ready(subject: Subject) -> bool:
+    """Does the issuer say that it can sign with what it is pointed at?"""
+    return condition_is(read(subject.cluster, ref_of_issuer(subject)), _READY, observed=True)
+
+
 def next_secret(subject: Subject) -> TlsSecret | None:
     """The Secret of the next generation, None where it is not there yet."""
     found = subject.cluster.find("Secret", str(subject.params["issuer_of"]["next"]), subject.namespace)

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .._core.errors import Conflict, NotProven
+from .._core.errors import Conflict, NotFound, NotProven
 from .._core.operation import Context
 from .._core.plan import Json, Step
 from .authority import authority
 from .ca_issue import ca_lint, common_name, next_common_name
-from .ca_issuer import ask_for_next, drop_next, next_secret, point, signs
+from .ca_issuer import ask_for_next, drop_next, next_secret, point, ready, signs
 from .ca_leaves import Reissue, reissue
 from .ca_steps import staged_facts
 from .ca_subject import CaSubject, issued
@@ -84,6 +84,18 @@ class Point:
             )
         point(subject, found.name)
         return {"to": subject.new}
+
+    def undoable(self, step: Step, context: Context) -> str | None:
+        """Not where the old CA is compromised and the new one signs: as soon as the issuer said that it does."""
+        subject = Subject.of(self.reissue.tools, step, context)
+        if not subject.params.get("compromised"):
+            return None
+        try:
+            pointed = signs(subject.cluster, subject) == subject.params["issuer_of"]["next"]
+            struck = pointed and (bool(context.results.get(step.name)) or ready(subject))
+        except (Conflict, NotFound) as error:
+            return f"{error.where}: {error.why or error.what}"
+        return f"{subject.where}: the old key is compromised and was given up; rotate again instead" if struck else None
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         ca = CaSubject.of(self.reissue.tools, step, context)

@@ -193,13 +193,12 @@ def plan(request: CaRequest, seen: CaObserved) -> Plan:
 
 def _steps(request: CaRequest, seen: CaObserved) -> tuple[Step, ...]:
     ref, ca = request.ref, ca_params(request, seen)
-    secret = named("Secret", request.secret, request.namespace)
     commit = step_name("commit", ref)
     first_cut = step_name("distrust", seen.stores[0].ref) if seen.stores else step_name("negative", ref)
     mutual = [server.to_dict() for server in seen.mutual]
     steps = [
         step("baseline", ref, "tls.ca_baseline", BASELINE, {**ca, "mutual": mutual, "unknown": list(seen.unknown)}),
-        _staging(request, seen, ca),
+        staging(request, seen, ca),
     ]
     steps += [
         step("trust", store.ref, "tls.ca_trust", TRUST_BOTH, {**ca, "store": store.to_dict()}, (store.where,))
@@ -210,7 +209,7 @@ def _steps(request: CaRequest, seen: CaObserved) -> tuple[Step, ...]:
     proven = {**everybody, "mutual": mutual}
     steps += [
         step("prove-trust", ref, "tls.ca_prove_trust", TRUST_PROVEN, proven, restarted, until=commit),
-        *_switching(request, seen, ca),
+        *switching(request, seen, ca),
         step("try", ref, "tls.ca_try", ISSUER_SWITCHED, ca),
     ]
     steps += [_reissue(request, ca, leaf) for leaf in ordered(seen.leaves)]
@@ -225,12 +224,18 @@ def _steps(request: CaRequest, seen: CaObserved) -> tuple[Step, ...]:
     if request.bridge:
         steps += [_unbridging(ca, leaf) for leaf in ordered(seen.leaves)]
     if request.destroy_old_key:
-        action, gone = ("tls.ca_destroy_kept", secret) if seen.issuer_of else ("tls.ca_destroy", f"{secret}-prev-*")
-        steps.append(step("destroy", ref, action, DONE, ca, (gone,)))
+        steps.append(destroying(request, seen, ca))
     return tuple(steps)
 
 
-def _staging(request: CaRequest, seen: CaObserved, ca: Mapping[str, Json]) -> Step:
+def destroying(request: CaRequest, seen: CaObserved, ca: Mapping[str, Json]) -> Step:
+    """The old CA's key goes."""
+    secret = named("Secret", request.secret, request.namespace)
+    action, gone = ("tls.ca_destroy_kept", secret) if seen.issuer_of else ("tls.ca_destroy", f"{secret}-prev-*")
+    return step("destroy", request.ref, action, DONE, ca, (gone,))
+
+
+def staging(request: CaRequest, seen: CaObserved, ca: Mapping[str, Json]) -> Step:
     """The new CA, beside the old one: a Secret of ours, or a Certificate of cert-manager."""
     commit = step_name("commit", request.ref)
     if not seen.issuer_of:
@@ -240,7 +245,7 @@ def _staging(request: CaRequest, seen: CaObserved, ca: Mapping[str, Json]) -> St
     return step("stage", request.ref, "tls.ca_stage_kept", NEW_CA, ca, (made,), until=commit)
 
 
-def _switching(request: CaRequest, seen: CaObserved, ca: Mapping[str, Json]) -> list[Step]:
+def switching(request: CaRequest, seen: CaObserved, ca: Mapping[str, Json]) -> list[Step]:
     """From here on the new CA signs."""
     ref, secret = request.ref, named("Secret", request.secret, request.namespace)
     if seen.issuer_of:

@@ -108,12 +108,6 @@ def _check_compromised(params: Mapping[str, Any]) -> None:
             why="who trusts the old one would go on doing so",
             next="leave bridge out",
         )
-    if params.get("ca_issuer"):
-        raise BadInput(
-            "a CA that cert-manager keeps is not given up here",
-            why="cert-manager would go on with its Secret while it is replaced",
-            next="let cert-manager renew it with a new key, and rotate the leaves as an emergency",
-        )
     if params.get("generation") is None:
         raise BadInput(
             "a compromised CA is given up for a generation that is named",

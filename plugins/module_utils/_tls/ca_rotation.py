@@ -83,6 +83,7 @@ def report(outcome: Outcome, seen: CaObserved | None) -> dict[str, Json]:
     untold = [row for row in evidence if row["how"] != "reload" or row["subject"] not in shown]
     unproven = [_said(row) for row in untold if row["ok"] is None]
     unproven += [text for leaf in leaves for text in leaf["unproven"]]
+    unproven += [str(text) for result in results.values() for text in result.get("unsearched", ())]
     before, after = _ca(operation, made, results, seen)
     return {
         "changed": outcome.changed,
@@ -163,7 +164,7 @@ def _leaves(operation: Operation | None, results: _Results) -> list[dict[str, Js
         return []
     found = []
     for step in operation.plan.steps:
-        if step.action not in ("tls.ca_reissue", "tls.ca_prepare"):
+        if step.action not in ("tls.ca_reissue", "tls.ca_prepare", "tls.ca_renew_leaf"):
             continue
         result, leaf = results.get(step.name, {}), step.params.get("leaf") or step.params
         target = f"{leaf['namespace']}/{leaf['secret']}"
@@ -187,9 +188,12 @@ def _cost(made: Plan) -> list[str]:
 
 
 def _downtime(operation: Operation | None) -> float | None:
-    """Seconds from the first swap of trust to the end of the last proof, as the journal has them; None: not over."""
+    """Seconds from the first swap of trust, or leaf renewed by cert-manager, to the end of the last proof, as the
+    journal has them; None: not over.
+    """
     steps = operation.plan.steps if operation else ()
-    ends = [operation.entry(s.name) for s in steps if operation and s.action in ("tls.ca_swap", "tls.ca_prove")]
+    between = ("tls.ca_renew_leaf", "tls.ca_swap", "tls.ca_prove")
+    ends = [operation.entry(s.name) for s in steps if operation and s.action in between]
     if not ends or any(entry.state != ENTRY_DONE for entry in ends):
         return None
     times = [parse_time(entry.at) for entry in ends]

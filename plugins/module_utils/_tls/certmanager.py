@@ -12,7 +12,7 @@ PRIVATE to this collection.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,8 +28,8 @@ from .subject import Subject, Tools
 
 CERTIFICATE = "Certificate"
 NAME = "cert-manager.io/certificate-name"
-_ISSUING, _READY = "Issuing", "Ready"
-_POLL_S = 0.5
+ISSUING, READY = "Issuing", "Ready"
+POLL_S = 0.5
 _TRIES = 5
 
 
@@ -101,6 +101,57 @@ def condition_is(obj: Mapping[str, Any], word: str, *, observed: bool = False) -
     return bool(found.get("status") == "True") and not late
 
 
+def ask(subject: Subject, ref: Ref, found: Object, enough: Callable[[Object], bool]) -> None:
+    """Has the Certificate renewed: the condition, unless a renewal is under way or there was ``enough``.
+
+    All conditions go along: a list is replaced as a whole.
+    """
+    for attempt in range(_TRIES):
+        if condition_is(found, ISSUING) or enough(found):
+            return
+        now = rfc3339(subject.tools.clock.now().replace(microsecond=0))
+        condition = {
+            "type": ISSUING,
+            "status": "True",
+            "reason": "ManuallyTriggered",
+            "message": f"renewal asked for by operation {subject.context.operation_id}",
+            "lastTransitionTime": now,
+            "observedGeneration": found["metadata"].get("generation", 1),
+        }
+        others = [c for c in (found.get("status") or {}).get("conditions") or [] if c["type"] != ISSUING]
+        meta = found["metadata"]
+        try:
+            subject.cluster.patch(
+                CERTIFICATE,
+                meta["name"],
+                ref.namespace,
+                {"status": {"conditions": [*others, condition]}},
+                uid=meta["uid"],
+                resource_version=meta["resourceVersion"],
+                subresource="status",
+            )
+            return
+        except Conflict:
+            if attempt == _TRIES - 1:
+                raise
+            found = read(subject.cluster, ref)
+
+
+def renewed(secret: TlsSecret, certificate: Object) -> dict[str, Json]:
+    """What later steps and the report need of the new generation."""
+    new = secret.certificate
+    return {
+        "secret": secret.name,
+        "fingerprint": new.fingerprint,
+        "spki": new.spki,
+        "serial": new.serial,
+        "key": new.key,
+        "not_before": rfc3339(new.not_before),
+        "not_after": rfc3339(new.not_after),
+        "revision": revision(certificate),
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Renew:
     """``tls.renew``: asks cert-manager for a new key and certificate, waits for them, and judges what came."""
@@ -114,25 +165,15 @@ class Renew:
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         subject = Subject.of(self.tools, step, context)
         before = subject.secret().certificate.fingerprint
-        found = read(subject.cluster, _ref(subject))
+        found = read(subject.cluster, ref_of(subject))
         if revision(found) <= _before(subject):
             if before != subject.params["old"]:
                 raise subject.foreign(subject.secret())
-            self._ask(subject, found)
+            ask(subject, ref_of(subject), found, lambda now: revision(now) > _before(subject))
         secret, certificate = self._wait(subject)
-        self._judge(subject, secret)
+        judge(subject, secret)
         self._mark(subject)
-        new = secret.certificate
-        return {
-            "secret": secret.name,
-            "fingerprint": new.fingerprint,
-            "spki": new.spki,
-            "serial": new.serial,
-            "key": new.key,
-            "not_before": rfc3339(new.not_before),
-            "not_after": rfc3339(new.not_after),
-            "revision": revision(certificate),
-        }
+        return renewed(secret, certificate)
 
     def undoable(self, step: Step, context: Context) -> str | None:
         """Not once it is renewed: the Secret is cert-manager's."""
@@ -149,77 +190,24 @@ class Renew:
         del step, context
         return None
 
-    def _ask(self, subject: Subject, found: Object) -> None:
-        """The condition, unless a renewal is under way. All conditions go along: a list is replaced as a whole."""
-        for attempt in range(_TRIES):
-            if condition_is(found, _ISSUING) or revision(found) > _before(subject):
-                return
-            now = rfc3339(subject.tools.clock.now().replace(microsecond=0))
-            condition = {
-                "type": _ISSUING,
-                "status": "True",
-                "reason": "ManuallyTriggered",
-                "message": f"renewal asked for by operation {subject.context.operation_id}",
-                "lastTransitionTime": now,
-                "observedGeneration": found["metadata"].get("generation", 1),
-            }
-            others = [c for c in (found.get("status") or {}).get("conditions") or [] if c["type"] != _ISSUING]
-            meta = found["metadata"]
-            try:
-                subject.cluster.patch(
-                    CERTIFICATE,
-                    meta["name"],
-                    subject.namespace,
-                    {"status": {"conditions": [*others, condition]}},
-                    uid=meta["uid"],
-                    resource_version=meta["resourceVersion"],
-                    subresource="status",
-                )
-                return
-            except Conflict:
-                if attempt == _TRIES - 1:
-                    raise
-                found = read(subject.cluster, _ref(subject))
-
     def _wait(self, subject: Subject) -> tuple[TlsSecret, Object]:
         clock, timeout_s = subject.tools.clock, float(subject.params["issue_timeout_s"])
         deadline = clock.monotonic() + timeout_s
         while True:
-            found = read(subject.cluster, _ref(subject))
+            found = read(subject.cluster, ref_of(subject))
             secret = subject.secret()
             new = secret.certificate.fingerprint != subject.params["old"]
             if (
                 new
                 and revision(found) > _before(subject)
-                and condition_is(found, _READY)
-                and not condition_is(found, _ISSUING)
+                and condition_is(found, READY)
+                and not condition_is(found, ISSUING)
             ):
                 return secret, found
-            _refuse_failed(subject, found)
+            refuse_failed(ref_of(subject), found)
             if clock.monotonic() >= deadline:
-                raise TimedOut(
-                    "cert-manager has not renewed the certificate",
-                    where=_ref(subject).where,
-                    why=f"{timeout_s:g} s are over; {_told(found)}",
-                    next=f"kubectl describe certificate -n {subject.namespace} {found['metadata']['name']}; "
-                    "then run the same task again",
-                    details={"waiting": True},
-                )
-            clock.sleep(_POLL_S)
-
-    def _judge(self, subject: Subject, secret: TlsSecret) -> None:
-        old = subject.old_certificate()
-        new = Issued(secret.certificate, secret.value(CRT), secret.value(KEY))
-        accept = subject.params.get("accept") or ()
-        problems = judged_by(old, new, subject.trust(), self.tools.clock.now(), accept=accept)
-        if problems:
-            raise NotProven(
-                "what cert-manager has issued is not what was there before",
-                where=subject.where,
-                why="; ".join(problems),
-                next="it is in the Secret already; cure the Certificate or its issuer, then renew it",
-                details={"waiting": True},
-            )
+                raise late(subject, found)
+            clock.sleep(POLL_S)
 
     def _mark(self, subject: Subject) -> None:
         """The incident on the Certificate: its Secret is not ours to write to."""
@@ -230,10 +218,39 @@ class Renew:
             return None if there == incident else {"metadata": {"annotations": {ROTATED_FOR: incident}}}
 
         if incident:
-            amend(subject.cluster, _ref(subject), change)
+            amend(subject.cluster, ref_of(subject), change)
 
 
-def _ref(subject: Subject) -> Ref:
+def judge(subject: Subject, secret: TlsSecret) -> None:
+    """Raises NotProven where what came is not like what was there, or not to be trusted by what is trusted."""
+    old = subject.old_certificate()
+    new = Issued(secret.certificate, secret.value(CRT), secret.value(KEY))
+    accept = subject.params.get("accept") or ()
+    problems = judged_by(old, new, subject.trust(), subject.tools.clock.now(), accept=accept)
+    if problems:
+        raise NotProven(
+            "what cert-manager has issued is not what was there before",
+            where=subject.where,
+            why="; ".join(problems),
+            next="it is in the Secret already; cure the Certificate or its issuer, then renew it",
+            details={"waiting": True},
+        )
+
+
+def late(subject: Subject, found: Object) -> TimedOut:
+    """It was waited for and has not come."""
+    return TimedOut(
+        "cert-manager has not renewed the certificate",
+        where=ref_of(subject).where,
+        why=f"{float(subject.params['issue_timeout_s']):g} s are over; {_told(found)}",
+        next=f"kubectl describe certificate -n {subject.namespace} {found['metadata']['name']}; "
+        "then run the same task again",
+        details={"waiting": True},
+    )
+
+
+def ref_of(subject: Subject) -> Ref:
+    """The Certificate that keeps the target's Secret, as it was planned with."""
     kept = subject.params["certificate"]
     return Ref(CERTIFICATE, kept["name"], subject.namespace, kept["uid"])
 
@@ -242,14 +259,14 @@ def _before(subject: Subject) -> int:
     return int(subject.params["certificate"]["revision"])
 
 
-def _refuse_failed(subject: Subject, found: Object) -> None:
+def refuse_failed(ref: Ref, found: Object) -> None:
     """An issuance that ended without a certificate after it was asked for: cert-manager now waits an hour or more."""
-    issuing = _condition(found, _ISSUING)
+    issuing = _condition(found, ISSUING)
     if issuing.get("status") != "False" or issuing.get("reason") != "Failed":
         return
     raise NotProven(
         "cert-manager could not renew the certificate",
-        where=_ref(subject).where,
+        where=ref.where,
         why=str(issuing.get("message", "")),
         next="nothing was changed in the Secret; cure the issuer, then run the same task again",
         details={"waiting": True},
@@ -257,6 +274,6 @@ def _refuse_failed(subject: Subject, found: Object) -> None:
 
 
 def _told(found: Object) -> str:
-    issuing, ready = _condition(found, _ISSUING), _condition(found, _READY)
+    issuing, ready = _condition(found, ISSUING), _condition(found, READY)
     said = [str(c.get("message", "")) for c in (issuing, ready) if c.get("message")]
     return "; ".join(said) or "it says nothing"

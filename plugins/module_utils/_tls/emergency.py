@@ -18,7 +18,7 @@ import io
 import re
 from base64 import b64decode
 from binascii import Error as NotBase64
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,23 +110,28 @@ class Deny:
 
 @dataclass(frozen=True, slots=True)
 class Leaks(LooksAgain, NothingToUndo):
-    """``tls.leaks``: where in the namespace the old key still is, by name, never content; removed where asked for."""
+    """``tls.leaks``: where in its namespaces the old key still is, by name, never content; removed where asked for."""
 
     tools: Tools
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         subject = Subject.of(self.tools, step, context)
-        spki, namespace = str(subject.params["old_spki"]), subject.namespace
-        rows, unsearched = [], []
-        for obj in subject.cluster.list("Secret", namespace):
-            found = list(copies_of(spki, [obj]))
-            purged = bool(found) and purge(subject.cluster, obj, found, subject.params.get("purge") or ())
-            rows += [{**row, "purged": purged and _goes(row, obj) in subject.params["purge"]} for row in found]
-        try:
-            rows += [{**row, "purged": False} for row in copies_of(spki, subject.cluster.list("ConfigMap", namespace))]
-        except Denied:
-            unsearched.append(f"ConfigMaps of namespace {namespace}: not allowed")
+        spki, rows, unsearched = str(subject.params["old_spki"]), [], []
+        for namespace in dict.fromkeys([subject.namespace, *(subject.params.get("namespaces") or ())]):
+            for kind in ("Secret", "ConfigMap"):
+                try:
+                    objects = subject.cluster.list(kind, namespace)
+                except Denied:
+                    unsearched.append(f"copies of the key in {kind}s of namespace {namespace}: not allowed to look")
+                    continue
+                for obj in objects:
+                    rows += self._rows(subject, obj, list(copies_of(spki, [obj])))
         return {"copies": rows, "unsearched": unsearched}
+
+    def _rows(self, subject: Subject, obj: Object, found: Sequence[Mapping[str, Json]]) -> list[dict[str, Json]]:
+        wanted = subject.params.get("purge") or () if obj["kind"] == "Secret" else ()
+        purged = bool(found) and purge(subject.cluster, obj, found, wanted)
+        return [{**row, "purged": purged and _goes(row, obj) in wanted} for row in found]
 
 
 def purge(cluster: Cluster, obj: Object, rows: Iterable[Mapping[str, Json]], wanted: Iterable[str]) -> bool:

@@ -139,7 +139,8 @@ def test_what_is_refused(desk: Open, asked: dict[str, Any], says: str) -> None:
 def test_a_parent_that_was_given_up_itself(desk: Open) -> None:
     at, root = desk(), read_chain(CA.pem).certificates[0]
     denied = {"name": "knowngood-denied-x", "namespace": "knowngood", "labels": {"knowngood.io/role": "denied"}}
-    at.world.objects["ConfigMap", "knowngood", "x"] = {"kind": "ConfigMap", "metadata": denied, "data": {"spki": root.spki}}
+    entry = {"kind": "ConfigMap", "metadata": denied, "data": {"spki": root.spki}}
+    at.world.objects["ConfigMap", "knowngood", "x"] = entry
     with pytest.raises(BadInput, match="parent_secret is on the deny-list"):
         rotate(at)
     assert at.world.fuse.writes == 0

@@ -6,9 +6,7 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any
 
@@ -17,12 +15,10 @@ import pytest
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput, Conflict, Denied, NotFound
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.ca_issuer import CLUSTER_ISSUER, ISSUER, next_name
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.ca_request import ca_request
-from ansible_collections.knowngood.kube.plugins.module_utils._tls.certificates import Certificate, read_chain
-from ansible_collections.knowngood.kube.plugins.module_utils._tls.certmanager import NAME
+from ansible_collections.knowngood.kube.plugins.module_utils._tls.certificates import read_chain
 
-from . import pki
-from .ca_world import CA, CLIENT, LEAF, CaDesk, CaWorld, ca_world
-from .world import condition
+from .ca_world import CA, CaDesk
+from .kept_world import KeptWorld, api, kept_world, rotate, signs, stored, world_of
 
 Open = Callable[[], CaDesk]
 DEFAULTS: dict[str, Any] = {
@@ -31,93 +27,6 @@ DEFAULTS: dict[str, Any] = {
     "wait_timeout": 1,
     "destroy_old_key": False,
 }
-LEAVES = {"web": ("web-tls", ("DNS:web.shop.svc", "DNS:web"), "web"), "client": ("client-tls", (), "client")}
-
-
-@dataclass
-class KeptWorld(CaWorld):
-    """cert-manager: makes what new Certificates ask for, renews on demand, and says when an Issuer is ready.
-
-    ``kind``: of the issuer. ``home``: where its CA is kept.
-    """
-
-    kind: str = ISSUER
-    home: str = "shop"
-    authorities: dict[str, pki.Pair] = field(default_factory=lambda: {"ca": CA})
-    written: set[str] = field(default_factory=set)
-
-    @property
-    def issuer(self) -> dict[str, Any]:
-        return self.objects[self.kind, "" if self.kind == CLUSTER_ISSUER else "shop", "issuer"]
-
-    def update(self, obj: dict[str, Any]) -> dict[str, Any]:
-        if obj["kind"] == "Secret":
-            self.written.add(obj["metadata"]["name"])
-        return super().update(obj)
-
-    def _react(self, before: dict[str, Any] | None, obj: dict[str, Any]) -> None:
-        super()._react(before, obj)
-        if obj["kind"] == "Certificate" and before is None:
-            self.make(obj)
-        if obj["kind"] == "Certificate" and condition(obj, "Issuing"):
-            self.renew(obj)
-        if obj["kind"] == self.kind and before and before["spec"] != obj["spec"]:
-            obj["metadata"]["generation"] = before["metadata"]["generation"] + 1
-            obj["status"] = ready(obj["metadata"]["generation"])
-        self.look_for_cut_off()
-
-    def make(self, certificate: dict[str, Any]) -> None:
-        """A CA of its own, as a selfSigned issuer makes it."""
-        name = certificate["spec"]["secretName"]
-        self.authorities[name] = pair = pki.ca(certificate["spec"]["commonName"])
-        self.put(name, pair, pair, certificate["metadata"]["name"], self.home)
-        certificate["status"] = {**ready(1), "revision": 1}
-
-    def renew(self, certificate: dict[str, Any]) -> None:
-        name, names, common = LEAVES[certificate["metadata"]["name"]]
-        signer = self.authorities[self.issuer["spec"]["ca"]["secretName"]]
-        self.put(name, pki.leaf(signer, names, common=common), signer, certificate["metadata"]["name"])
-        certificate["status"] = {**ready(1), "revision": certificate["status"]["revision"] + 1}
-
-    def put(self, name: str, pair: pki.Pair, signer: pki.Pair, certificate: str, namespace: str = "shop") -> None:
-        there = self.objects.get(("Secret", namespace, name))
-        made = pki.secret(name, pair.pem, pki.key_pem(pair.key), more={"ca.crt": signer.pem})
-        made["metadata"] |= {"annotations": {NAME: certificate}, "namespace": namespace}
-        if there:
-            made["metadata"]["uid"] = there["metadata"]["uid"]
-        self.objects["Secret", namespace, name] = made
-
-
-def ready(generation: int) -> dict[str, Any]:
-    return {"conditions": [{"type": "Ready", "status": "True", "observedGeneration": generation}]}
-
-
-def kept_world(kind: str = ISSUER) -> KeptWorld:
-    """The CA behind an Issuer of the shop, or behind a ClusterIssuer, in cert-manager's namespace."""
-    plain, home = ca_world(), "cert-manager" if kind == CLUSTER_ISSUER else "shop"
-    made = KeptWorld(**{one.name: getattr(plain, one.name) for one in fields(plain)}, kind=kind, home=home)
-    del made.objects["Secret", "shop", "ca"]
-    for certificate, name, pair in (("ca", "ca", CA), ("web", "web-tls", LEAF), ("client", "client-tls", CLIENT)):
-        is_ca = certificate == "ca"
-        namespace = home if is_ca else "shop"
-        made.put(name, pair, CA, certificate, namespace)
-        spec = {"secretName": name, "commonName": "shop-ca" if is_ca else certificate, "isCA": is_ca}
-        signer = {"name": "self"} if is_ca else {"name": "issuer", "kind": kind}
-        made.objects["Certificate", namespace, certificate] = {
-            **api("Certificate", certificate, {**spec, "issuerRef": signer}, namespace),
-            "status": {**ready(1), "revision": 1},
-        }
-    where = "" if kind == CLUSTER_ISSUER else "shop"
-    made.objects[kind, where, "issuer"] = {
-        **api(kind, "issuer", {"ca": {"secretName": "ca"}}, where),
-        "status": ready(1),
-    }
-    return made
-
-
-def api(kind: str, name: str, spec: dict[str, Any], namespace: str = "shop") -> dict[str, Any]:
-    meta = {"name": name, "namespace": namespace, "uid": f"{kind}-{name}", "resourceVersion": "1", "generation": 1}
-    return {"apiVersion": "cert-manager.io/v1", "kind": kind, "metadata": meta, "spec": spec}
 
 
 @pytest.fixture(params=[ISSUER, CLUSTER_ISSUER])
@@ -129,25 +38,6 @@ def desk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ope
 def wide(monkeypatch: pytest.MonkeyPatch) -> CaDesk:
     """Of a ClusterIssuer."""
     return CaDesk(kept_world(CLUSTER_ISSUER), monkeypatch)
-
-
-def world_of(at: CaDesk) -> KeptWorld:
-    assert isinstance(at.world, KeptWorld)
-    return at.world
-
-
-def rotate(at: CaDesk, **asked: Any) -> dict[str, Any]:
-    made = world_of(at)
-    return at.rotate(**{"issuer": "issuer", "issuer_kind": made.kind, "namespace": made.home, **asked})
-
-
-def stored(at: CaDesk, name: str) -> Certificate:
-    namespace = "shop" if name.endswith("-tls") else world_of(at).home
-    return read_chain(base64.b64decode(at.world.objects["Secret", namespace, name]["data"]["tls.crt"])).certificates[0]
-
-
-def signs(at: CaDesk) -> str:
-    return str(world_of(at).issuer["spec"]["ca"]["secretName"])
 
 
 def assert_stands_on(at: CaDesk, secret: str) -> None:
