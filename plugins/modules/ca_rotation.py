@@ -99,9 +99,17 @@ options:
       - This is a downtime. RV(cost) says which, in check mode and before anything is changed. What takes time is made
         beforehand. O(phase=NEW_CA) ends there, with nothing changed that is in use. From then on it goes to the end in
         one go, and once the new CA signs there is no way back.
-      - The old key goes on the deny-list in O(state_namespace), the archive of the old pair is removed at the end, and
-        other copies of the key in the CA's namespace are named in RV(copies). A CA on the deny-list is not rotated in
-        any other way.
+      - The old key goes on the deny-list in O(state_namespace), and the archive of the old pair is removed at the end.
+        Other copies of the key in the CA's namespace and in O(namespaces) are named in RV(copies). A CA on the
+        deny-list is not rotated in any other way.
+      - Of a CA that is no root (O(parent_secret)) the root stays, and so does the trust in it. Whoever trusts that root
+        goes on accepting what is signed with the old key, until the old CA ends, is revoked by the root, or the root
+        is replaced itself. RV(cost) says so before and RV(unproven) after. RV(evidence) has whether the servers in
+        O(mutual_tls) still let in a client of the old CA.
+      - With O(ca_issuer) and O(ca_cluster_issuer) no pair of a leaf is made beforehand, as cert-manager puts what it
+        makes into service itself. Once the issuer is pointed at the new CA, all leaves are renewed together, before
+        trust is touched. The key that is given up is the one in the CA's Secret at that time, so its Certificate is
+        not to be renewed before.
       - Needs O(generation).
     type: bool
     default: false

@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .._cluster.amend import Ref, amend, read
@@ -25,7 +25,8 @@ from .._cluster.deletes import delete_as_read, delete_latest
 from .._cluster.kinds import named
 from .._core.errors import BadInput, Conflict, NotFound, TimedOut
 from .._core.operation import Context
-from .._core.plan import Json, Step
+from .._core.plan import Json, Plan, Step
+from .._core.ports import Operation
 from .certmanager import CERTIFICATE, condition_is, said
 from .secrets import TlsSecret, read_secret
 from .subject import Subject, Tools
@@ -280,3 +281,23 @@ class DestroyKept:
     def undoable(self, step: Step, context: Context) -> str | None:
         gone = self.done(step, context)
         return "the old CA's key was destroyed, as was asked for: there is no way back" if gone else None
+
+
+def destroy_later(cluster: Cluster, made: Plan, before: Operation | None) -> Plan:
+    """The plan, and in it the destruction of what the rotation before has left of the old generation.
+
+    ``before``: that rotation, None where its journal is not kept: then nothing is known of the old generation.
+    """
+    for done in before.plan.steps if before else ():
+        params = done.params
+        if done.action != "tls.ca_point":
+            continue
+        found = cluster.find("Secret", str(params["secret"]), str(params["namespace"]))
+        if found is not None and found["metadata"]["uid"] == params["uid"]:
+            ref, gone = (
+                f"{params['namespace']}/{params['secret']}",
+                named("Secret", params["secret"], params["namespace"]),
+            )
+            step = Step(f"destroy {ref}", "tls.ca_destroy_kept", (gone,), {**params, "phase": "DONE"})
+            return replace(made, steps=(step,))
+    return made

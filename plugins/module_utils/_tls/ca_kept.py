@@ -86,16 +86,20 @@ class Point:
         return {"to": subject.new}
 
     def undoable(self, step: Step, context: Context) -> str | None:
-        """Not where the old CA is compromised and the new one signs: as soon as the issuer said that it does."""
+        """Not without the old CA, nor where that is compromised and the new one signs, as the issuer has said."""
         subject = Subject.of(self.reissue.tools, step, context)
-        if not subject.params.get("compromised"):
-            return None
         try:
-            pointed = signs(subject.cluster, subject) == subject.params["issuer_of"]["next"]
-            struck = pointed and (bool(context.results.get(step.name)) or ready(subject))
+            if signs(subject.cluster, subject) != subject.params["issuer_of"]["next"]:
+                return None
+            if subject.secret().certificate.spki != subject.params["old_spki"]:
+                return f"{subject.where}: cert-manager has given the old CA another key since, which nobody trusts"
+            struck = bool(context.results.get(step.name)) or ready(subject)
         except (Conflict, NotFound) as error:
             return f"{error.where}: {error.why or error.what}"
-        return f"{subject.where}: the old key is compromised and was given up; rotate again instead" if struck else None
+        given_up = struck and subject.params.get("compromised")
+        return (
+            f"{subject.where}: the old key is compromised and was given up; rotate again instead" if given_up else None
+        )
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         ca = CaSubject.of(self.reissue.tools, step, context)

@@ -22,7 +22,7 @@ from .._core.plan import Json, Plan
 from .._core.ports import DONE as ENTRY_DONE
 from .._core.ports import TO_DO, Operation
 from .ca_compromised import give_up
-from .ca_issuer import behind
+from .ca_issuer import behind, destroy_later
 from .ca_look import look_at_ca
 from .ca_plan import DONE, KIND, NEGATIVE_OK, CaObserved, CaRequest, first_after, phases_of, plan, reached
 from .plan import step_name
@@ -47,6 +47,8 @@ def rotate_ca(
         request = replace(request, secret=kept.secret)
     seen = look_at_ca(cluster, request, clock.now())
     made = give_up(request, seen) if request.compromised else plan(request, seen)
+    if made.empty and request.issuer and request.destroy_old_key:
+        made = destroy_later(cluster, made, marked.ended(KIND, request.plan_key))
     if made.empty:
         return report(Outcome(False, made, marked.ended(KIND, request.plan_key)), seen)
     before = first_after(made, phase)

@@ -26,7 +26,8 @@ class KeptWorld(CaWorld):
     """cert-manager: makes what new Certificates ask for, renews on demand, and says when an Issuer is ready.
 
     ``kind``: of the issuer. ``home``: where its CA is kept. ``stale``: so many renewals were under way before the
-    issuer was pointed elsewhere, and end with a leaf of the old CA; ``fails``: none succeeds; ``unready``: the issuer
+    issuer was pointed elsewhere, and end with a leaf of the old CA; ``fails``: none succeeds; ``failing``: so many
+    do not; ``unready``: the issuer
     does not say that it can sign; ``above``: the root that signs the CAs, and that everybody trusts in their place.
     """
 
@@ -36,6 +37,7 @@ class KeptWorld(CaWorld):
     written: set[str] = field(default_factory=set)
     held: set[int] = field(default_factory=set)
     stale: int = 0
+    failing: int = 0
     unready: bool = False
     above: pki.Pair | None = None
 
@@ -79,7 +81,8 @@ class KeptWorld(CaWorld):
         certificate["status"] = {**ready(1), "revision": 1}
 
     def renew(self, certificate: dict[str, Any]) -> None:
-        if self.fails:
+        if self.fails or self.failing:
+            self.failing -= bool(self.failing)
             failed = {"type": "Issuing", "status": "False", "reason": "Failed", "message": "the issuer is not ready"}
             certificate["status"]["conditions"] = [*ready(1)["conditions"], failed]
             return

@@ -17,6 +17,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._tls.ca_issuer impo
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.ca_request import ca_request
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.certificates import read_chain
 
+from . import pki
 from .ca_world import CA, CaDesk
 from .kept_world import KeptWorld, api, kept_world, rotate, signs, stored, world_of
 
@@ -83,6 +84,38 @@ class TestThroughItsKeepers:
         assert ("Certificate", world_of(at).home, "ca") not in at.world.objects
         rotate(at, generation=3)
         assert_stands_on(at, "ca-g3")
+
+    def test_the_old_one_is_destroyed_when_that_is_asked_for_later(self, desk: Open) -> None:
+        at = desk()
+        first = rotate(at)
+        found = rotate(at, destroy_old_key=True)
+        assert [row["name"] for row in found["plan"]] == [f"destroy {world_of(at).home}/ca"]
+        assert_stands_on(at, "ca-g2")
+        assert generations(at) == ["Certificate/ca-g2", "Secret/ca-g2"]
+        assert ("Secret", world_of(at).home, "ca") not in at.world.objects
+        assert ("Certificate", world_of(at).home, "ca") not in at.world.objects
+        assert not rotate(at, destroy_old_key=True)["changed"]
+        with pytest.raises(Conflict, match="cannot be put back"):
+            at.undo(first["operation"])
+        assert_stands_on(at, "ca-g2")
+
+    def test_without_the_old_one_there_is_no_way_back(self, desk: Open) -> None:
+        at = desk()
+        operation = rotate(at)["operation"]
+        del at.world.objects["Secret", world_of(at).home, "ca"]
+        with pytest.raises(Conflict, match="cannot be put back"):
+            at.undo(operation)
+        assert_stands_on(at, "ca-g2")
+
+    def test_nor_where_it_was_renewed_since_with_another_key(self, desk: Open) -> None:
+        at = desk()
+        operation = rotate(at)["operation"]
+        made, other = world_of(at), pki.ca("shop-ca")
+        made.put("ca", other, other, "ca", made.home)
+        with pytest.raises(Conflict, match="cannot be put back") as caught:
+            at.undo(operation)
+        assert "which nobody trusts" in str(caught.value.why)
+        assert signs(at) == "ca-g2"
 
     def test_what_cert_manager_puts_beside_leaves_is_said(self, desk: Open) -> None:
         told = [text for text in rotate(desk())["unproven"] if "cert-manager puts the new CA there" in text]

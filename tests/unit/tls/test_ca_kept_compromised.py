@@ -191,6 +191,11 @@ class TestOnTheWay:
         rotate(at)
         assert_given_up(at)
 
+    def test_so_is_one_that_fails_as_the_issuer_changes(self, desk: Open) -> None:
+        at = desk(failing=2)
+        rotate(at)
+        assert_given_up(at)
+
     def test_but_not_without_end(self, desk: Open) -> None:
         at = desk(stale=99)
         with pytest.raises(NotProven, match="goes on signing with another CA"):
