@@ -107,7 +107,7 @@ class WideShop(KeptShop):
         """What is in no namespace of the test."""
         self.cluster.kubectl("delete", "clusterissuer", self.names[0], "--ignore-not-found")
         for kind in ("certificate", "secret"):
-            for name in (self.names[1], f"{self.names[1]}-g2"):
+            for name in (self.names[1], f"{self.names[1]}-g2", f"{self.names[1]}-g3"):
                 self.cluster.kubectl("delete", kind, name, "-n", self.home, "--ignore-not-found")
 
 

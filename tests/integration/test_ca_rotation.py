@@ -308,10 +308,23 @@ def test_the_ca_of_a_cluster_issuer_is_rotated_for_all_of_its_namespaces_with_fe
     )
     gone = cluster.kubectl("get", "secret", wide.names[1], "-n", wide.home, "--ignore-not-found").stdout
     assert gone == ""
-    verbs = {one.verb for one in audit.writes(name, mark) if one.permission[1] == "secrets"}
-    assert verbs == {"delete"}
     again = wide.rotate(**asked)
     assert (again["changed"], again["operation"]) == (False, found["operation"])
+
+    third = wide.rotate(**asked, generation=3, compromised=True)
+    assert (third["phase"], wide.signs(), wide.trust(), far.trust()) == (
+        "DONE",
+        f"{wide.names[1]}-g3",
+        ["CN=web-ca g3"],
+        ["CN=web-ca g3"],
+    )
+    assert far.leaf("far-tls").issuer.rfc4514_string() == "CN=web-ca g3"
+    assert [text for text in third["unproven"] if "not allowed" in text] == [
+        f"copies of the key in {kind}s of namespace cert-manager: not allowed to look"
+        for kind in ("ConfigMap", "Secret")
+    ]
+    verbs = {one.verb for one in audit.writes(name, mark) if one.permission[1] == "secrets"}
+    assert verbs == {"delete"}
 
 
 @pytest.mark.rig

@@ -91,15 +91,13 @@ class Point:
         try:
             if signs(subject.cluster, subject) != subject.params["issuer_of"]["next"]:
                 return None
+            if subject.params.get("compromised") and (context.results.get(step.name) or ready(subject)):
+                return f"{subject.where}: the old key is compromised and was given up; rotate again instead"
             if subject.secret().certificate.spki != subject.params["old_spki"]:
                 return f"{subject.where}: cert-manager has given the old CA another key since, which nobody trusts"
-            struck = bool(context.results.get(step.name)) or ready(subject)
         except (Conflict, NotFound) as error:
             return f"{error.where}: {error.why or error.what}"
-        given_up = struck and subject.params.get("compromised")
-        return (
-            f"{subject.where}: the old key is compromised and was given up; rotate again instead" if given_up else None
-        )
+        return None
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         ca = CaSubject.of(self.reissue.tools, step, context)

@@ -108,6 +108,8 @@ class TestGivenUp:
         writes = at.world.fuse.writes
         again = rotate(at)
         assert (again["changed"], again["plan"], again["operation"]) == (False, [], first["operation"])
+        with pytest.raises(Conflict, match="compromised and was given up"):
+            at.undo(first["operation"])
         assert again["downtime_s"] >= 0
         assert at.world.fuse.writes == writes
 
