@@ -149,7 +149,9 @@ def many(folder: Path, _megabytes: int, rounds: int) -> Section:
         seconds = [_task(read) for _round in range(rounds)]
         what = f"200 files of 20 results and {rules} rules, {size // 1000} kB each"
         section.measures.append(Measure(f"knowngood.kube.sast_report over {what}", tuple(seconds)))
-        section.targets.append(Target(f"{what}, over the empty task", median(seconds) - median(empty), most=1.5, unit="s"))
+        section.targets.append(
+            Target(f"{what}, over the empty task", median(seconds) - median(empty), most=1.5, unit="s")
+        )
     return section
 
 

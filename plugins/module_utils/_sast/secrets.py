@@ -69,13 +69,7 @@ def may_hold_a_secret(text: str) -> bool:
     if ("_" in text or "-" in text) and any(hint in text for hint in _JOINED_HINTS):
         return True
     # Spelled out, and AKIA and ASIA as one: every result of every report comes by here.
-    return (
-        "bearer" in lowered
-        or "basic" in lowered
-        or "IA" in text
-        or "eyJ" in text
-        or "LS0tLS1CRUdJTi" in text
-    )
+    return "bearer" in lowered or "basic" in lowered or "IA" in text or "eyJ" in text or "LS0tLS1CRUdJTi" in text
 
 
 def snippet_hash(snippet: str) -> str | None:

@@ -42,7 +42,7 @@ class Stored:
 
 
 def write(path: str, blocks: Iterable[bytes], lines: int, *, check: bool = False) -> Stored:
-    """Make ``path`` a store, as ``write_file`` does it. ``blocks``: ``lines`` lines with their ends, several at once."""
+    """Make ``path`` a store, as ``write_file`` does it. ``blocks``: ``lines`` of it, several at once."""
     return Stored(write_file(path, blocks, check=check), lines)
 
 
