@@ -73,7 +73,8 @@ class Tables:
 
     def _row(self, result: dict[str, Any]) -> Row:
         names = tuple(result)
-        if self._names.get(names, True) and self._has_inside(names):
+        inside = self._names.get(names)
+        if self._has_inside(names) if inside is None else inside:
             _check_inside(result)
         get = result.get
         index, message = get("ruleIndex"), result["message"]
@@ -86,7 +87,10 @@ class Tables:
         if sort is None:
             sort = _numbered(self.sorts, key, _MOST_SORTS, all(map(_is_short, (key[0], *key[2:]))))
         full, partial = get("fingerprints") or _NONE, get("partialFingerprints") or _NONE
-        shape = self._shape((tuple(full), tuple(partial)))
+        keys = (tuple(full), tuple(partial))
+        shape = self.shapes.get(keys)
+        if shape is None:
+            shape = self._shape(keys)
         values = (*full.values(), *partial.values())
         for value in values:
             if not HARMLESS.fullmatch(value):
@@ -96,23 +100,19 @@ class Tables:
         return sort, place, shape, text, snippet, region, values
 
     def _has_inside(self, names: tuple[str, ...]) -> bool:
-        """Whether a result with these names has any whose content decides if it is plain."""
-        known = self._names.get(names)
-        if known is None:
-            if not _ALONE.isdisjoint(names):
-                raise _NotPlain
-            known = not _INSIDE.isdisjoint(names)
-            if len(self._names) < _MOST_SHAPES and sum(map(len, names)) <= _LONGEST_NAME:
-                self._names[names] = known
-        return known
+        """Whether a result with these names, which were not seen before, has any whose content decides if it is plain."""
+        if not _ALONE.isdisjoint(names):
+            raise _NotPlain
+        found = not _INSIDE.isdisjoint(names)
+        if len(self._names) < _MOST_SHAPES and sum(map(len, names)) <= _LONGEST_NAME:
+            self._names[names] = found
+        return found
 
     def _shape(self, keys: Shape) -> int:
-        shape = self.shapes.get(keys)
-        if shape is None:
-            names = (*keys[0], *keys[1])
-            harmless = len(names) <= _MOST_FINGERPRINTS and all(HARMLESS_KEY.fullmatch(name) for name in names)
-            shape = _numbered(self.shapes, keys, _MOST_SHAPES, harmless)
-        return shape
+        """The number of keys that were not seen before."""
+        names = (*keys[0], *keys[1])
+        harmless = len(names) <= _MOST_FINGERPRINTS and all(HARMLESS_KEY.fullmatch(name) for name in names)
+        return _numbered(self.shapes, keys, _MOST_SHAPES, harmless)
 
     def _located(self, locations: Any) -> tuple[int, tuple[Any, ...], str]:
         """(number of the place, numbers of the region, snippet) of one place in a file."""

@@ -85,19 +85,20 @@ class QuickLines:
     def lines(self, rows: Sequence[Row]) -> list[str]:
         """The lines of those of the results that are findings."""
         made: list[str] = []
+        verdicts, paths, all_marks, numbered = self._verdicts, self._paths, self._marks, self._identifier.numbered
         for sort, place, shape, text, snippet, region, values in rows:
-            verdict = self._verdicts[sort] or self._verdict(sort)
+            verdict = verdicts[sort] or self._verdict(sort)
             verdict.times += 1
             if verdict.times == 2:
                 self._repeat(verdict, sort)
             if not verdict.parts:
                 continue
             message, quoted = self._message(text, snippet, verdict.secret)
-            path, shown, before = self._paths[place] or self._path(place)
+            path, shown, before = paths[place] or self._path(place)
             line, located = _located(before, region) if path else ("null", "[]")
-            marks = self._marks[shape]
+            marks = all_marks[shape]
             basis = f"{marks.before}{values[marks.chosen]}" if marks.before else normalised(message)
-            identifier, occurrence = self._identifier.numbered(f"{verdict.common}{path}\x1f{basis}")
+            identifier, occurrence = numbered(f"{verdict.common}{path}\x1f{basis}")
             fingerprints = marks.text % marks.order(values) if marks.order else "{}"
             hashed = f'"{secrets.snippet_hash(snippet)}"' if snippet and not snippet.isspace() else "null"
             a, b, c, d, e, f, g, h, i, j = verdict.parts

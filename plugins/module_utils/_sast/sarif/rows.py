@@ -48,8 +48,9 @@ class EachResult:
 
     def put(self, results: Sequence[dict[str, Any]]) -> None:
         self.count += len(results)
+        as_row = self.tables.row
         for result in results:
-            row = self.tables.row(result) if self._look_for_plain else None
+            row = as_row(result) if self._look_for_plain else None
             if row is None:
                 self._flush()
                 wanted = self._wanted
