@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 
 from .._core.clock import Clock
 from .._core.errors import TimedOut
-from .client import Cluster, Gone, Object
+from .client import Cluster, Gone, Object, Objects
 from .kinds import KINDS, Kind, named
 
 Check = Callable[[Mapping[str, Object]], str]
@@ -32,15 +32,18 @@ def wait_until(
     selector: str = "",
     field: str = "",
     next: str = "",
+    listed: tuple[Objects, str] | None = None,
 ) -> dict[str, Object]:
     """Returns the objects by name as soon as ``check`` is satisfied.
 
-    Lists once, then follows one watch and lists again where the watch breaks. ``what`` completes "timed out waiting
-    for ...". Raises TimedOut with what was still missing.
+    Lists once, then follows one watch and lists again where the watch breaks. ``listed``: what such a list returned a
+    moment ago, with its version. ``what`` completes "timed out waiting for ...". Raises TimedOut with what was still
+    missing.
     """
     deadline = clock.monotonic() + timeout_s
     while True:
-        items, version = cluster.list_at(kind, namespace, selector=selector, field=field)
+        items, version = listed or cluster.list_at(kind, namespace, selector=selector, field=field)
+        listed = None
         seen = {item["metadata"]["name"]: item for item in items}
         missing = check(seen)
         left = deadline - clock.monotonic()

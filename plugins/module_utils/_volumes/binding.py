@@ -15,6 +15,7 @@ from .._cluster.kinds import named
 from .._cluster.waits import wait_until
 from .._core.errors import KnownGoodError, NotProven, TimedOut
 from .events import event_time, warning_text
+from .names import OPERATION
 from .objects import Object, delete, label
 from .tools import Tools, in_parallel
 
@@ -97,14 +98,17 @@ def _raise_final(namespace: str, said: Mapping[str, str]) -> None:
             )
 
 
-def volumes_of(tools: Tools, names: Iterable[str]) -> dict[str, Object]:
-    """The volumes of these names that exist: singly, all at once, while they are few, else by one list."""
-    wanted = sorted(set(names))
-    if len(wanted) > _SINGLE_READS:
-        there = {volume["metadata"]["name"]: volume for volume in tools.cluster.list(PV)}
-        return {name: there[name] for name in wanted if name in there}
-    found = in_parallel(lambda name: tools.cluster.find(PV, name), wanted)
-    return {name: volume for name, volume in zip(wanted, found, strict=True) if volume is not None}
+def volumes_of(tools: Tools, names: Iterable[str], operation_id: str) -> dict[str, Object]:
+    """The volumes of these names that exist: singly while they are few, else by one list of what the operation marked.
+
+    All of the cluster would be too many to ask for while an application stands still.
+    """
+    wanted = set(names)
+    marked = tools.cluster.list(PV, selector=f"{OPERATION}={operation_id}") if len(wanted) > _SINGLE_READS else []
+    there = {volume["metadata"]["name"]: volume for volume in marked}
+    left = sorted(wanted - set(there))
+    there |= {n: v for n, v in zip(left, in_parallel(lambda n: tools.cluster.find(PV, n), left), strict=True) if v}
+    return {name: there[name] for name in wanted if name in there}
 
 
 def bound_volume(tools: Tools, claim: Object) -> Object:

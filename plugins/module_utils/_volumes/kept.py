@@ -22,31 +22,31 @@ from .tools import Tools
 KEEP_S = 72 * 3600.0
 
 
-def keep(
-    tools: Tools, volume: Mapping[str, str], claim: str, keep_s: float, operation_id: str, seen: Object | None = None
-) -> str:
-    """Labels a volume that is kept, with its expiry; returns the expiry. The first time counts.
-
-    ``seen``: the volume as it was read a moment ago.
-    """
+def keep(tools: Tools, volume: Mapping[str, str], claim: str, keep_s: float, operation_id: str) -> str:
+    """Labels a volume that is kept, with its expiry; returns the expiry. The first time counts."""
     ref = Ref(PV, volume["name"], "", volume["uid"])
-    until = rfc3339((tools.clock.now() + dt.timedelta(seconds=keep_s)).replace(microsecond=0))
+    until = until_from(tools, keep_s)
 
     def change(obj: Object) -> Object | None:
-        if label(obj, KEPT) and annotation(obj, OPERATION) == operation_id:
-            return None
-        annotations = {KEEP_UNTIL: until, CLAIM: claim, OPERATION: operation_id}
-        return {"metadata": {"labels": {KEPT: "true"}, "annotations": annotations}}
+        return None if kept_by(obj, operation_id) else {"metadata": marks(until, claim, operation_id)}
 
-    return annotation(amend(tools.cluster, ref, change, seen), KEEP_UNTIL)
+    return annotation(amend(tools.cluster, ref, change), KEEP_UNTIL)
 
 
-def unkeep(tools: Tools, volume: Mapping[str, str]) -> None:
-    """Takes the marks of :func:`keep` off a volume that is live again."""
+def until_from(tools: Tools, keep_s: float) -> str:
+    """When that time is over that begins now."""
+    return rfc3339((tools.clock.now() + dt.timedelta(seconds=keep_s)).replace(microsecond=0))
 
-    def change(obj: Object) -> Object | None:
-        if not label(obj, KEPT):
-            return None
-        return {"metadata": {"labels": {KEPT: None}, "annotations": {KEEP_UNTIL: None, CLAIM: None, OPERATION: None}}}
 
-    amend(tools.cluster, Ref(PV, volume["name"], "", volume["uid"]), change)
+def kept_by(volume: Object, operation_id: str) -> bool:
+    return bool(label(volume, KEPT)) and annotation(volume, OPERATION) == operation_id
+
+
+def marks(until: str, claim: str, operation_id: str) -> Object:
+    """The metadata of a patch that marks a volume as kept."""
+    return {"labels": {KEPT: "true"}, "annotations": {KEEP_UNTIL: until, CLAIM: claim, OPERATION: operation_id}}
+
+
+def no_marks() -> Object:
+    """The metadata of a patch that takes the marks off a volume that is live again."""
+    return {"labels": {KEPT: None}, "annotations": {KEEP_UNTIL: None, CLAIM: None, OPERATION: None}}

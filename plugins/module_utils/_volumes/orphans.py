@@ -228,7 +228,7 @@ def _of_volumes(found: Found, whose: Whose) -> Iterator[Orphan]:
     for volume in found.volumes:
         phase = (volume.get("status") or {}).get("phase")
         shown = named(PV, volume["metadata"]["name"])
-        if label(volume, KEPT):
+        if label(volume, KEPT) and phase != "Bound":
             operation, claim = annotation(volume, OPERATION), annotation(volume, CLAIM)
             if operation not in whose.operations and whose(operation, claim.partition("/")[0]):
                 until = annotation(volume, KEEP_UNTIL) or "somebody frees it"

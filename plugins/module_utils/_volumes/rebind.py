@@ -13,6 +13,7 @@ PRIVATE to this collection.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from .._cluster.amend import Ref, amend, read
@@ -20,16 +21,15 @@ from .._cluster.kinds import named
 from .._cluster.waits import wait_until
 from .._core.errors import Conflict, NotFound, NotProven, TimedOut
 from .._core.plan import Json
-from .binding import PV, PVC, both_ways, bound_to, volumes_of, wait_all_bound
+from .binding import PV, PVC, both_ways, bound_to, volumes_of
 from .claim_facts import manifest, mounting
+from .exchange import AT_ONCE, WAIT_S, Listed, exchange
 from .names import OPERATION
 from .objects import Object, annotation, delete
 from .tools import Tools, in_parallel
 
 Bound = dict[str, Object]
-Mark = Callable[[str, "Object | None"], None]
-WAIT_S = 120.0
-AT_ONCE = 20
+_SEEN_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,30 +48,28 @@ class Move:
     replaces: Callable[[Object], bool]
 
 
-def rebind_all(tools: Tools, namespace: str, moves: Sequence[Move], mark: Mark = lambda claim, volume: None) -> Bound:
-    """Makes the moves, all at once, and returns the bound claims by name. It can be called again after a crash at any
-    line. ``mark`` is called for each claim, with the volume that it has, right before it is let go of; with None where
-    it was let go of before.
+def rebind_all(tools: Tools, namespace: str, moves: Sequence[Move], *, looked: bool = False) -> Bound:
+    """Makes the moves of one operation, all at once, and returns the bound claims by name. It can be called again after
+    a crash at any line. ``looked``: it was made sure a moment ago that nobody mounts the claims: a glance is enough.
 
     Raises Conflict naming who mounts a claim, or who put another claim in its place.
     """
-    there = {claim["metadata"]["name"]: claim for claim in tools.cluster.list(PVC, namespace)}
+    listed = tools.cluster.list_at(PVC, namespace)
+    there = {claim["metadata"]["name"]: claim for claim in listed[0]}
     todo = {m.claim: m for m in moves if m.claim not in there or bound_to(there[m.claim]) != m.volume}
     old = [bound_to(there[name]) for name in todo if name in there]
-    volumes = volumes_of(tools, filter(None, [*old, *(move.volume for move in todo.values())]))
-    waiting = {name for name, move in todo.items() if _reserved(_free(tools, move, volumes), move)}
-    going = _delete_all(tools, namespace, {name: m.replaces for name, m in todo.items()}, there, volumes, mark)
-    in_parallel(lambda name: mark(name, None), [move.claim for move in moves if move.claim not in going], AT_ONCE)
-    free = [name for name in todo if name not in going] or _next_gone(tools, namespace, going)
-    # Each is made as soon as its predecessor is gone: what deletes claims and what binds them are two controllers.
-    while free:
-        in_parallel(lambda name: _take_over(tools, todo[name], name in waiting), free, AT_ONCE)
-        free = _next_gone(tools, namespace, going)
-    names = [move.claim for move in moves]
-    field = f"metadata.name={names[0]}" if len(names) == 1 else ""
-    bound = wait_all_bound(tools, namespace, names, timeout_s=WAIT_S, field=field)
-    _look_back(tools, [bound[name] for name in names])
-    return {name: bound[name] for name in names}
+    operation_id = moves[0].operation_id
+    volumes = volumes_of(tools, filter(None, [*old, *(move.volume for move in todo.values())]), operation_id)
+    free = {name: _free(tools, move, volumes) for name, move in todo.items()}
+
+    reserve_all(tools, [move for name, move in todo.items() if not _reserved(free[name], move)])
+
+    replaces = {name: move.replaces for name, move in todo.items()}
+    going, drop = _letting_go(tools, namespace, replaces, there, volumes, looked)
+    wanted = {move.claim: move.volume for move in moves}
+    bound = exchange(tools, namespace, listed, going, drop, lambda name: _make(tools, todo[name]), wanted)
+    _look_back(tools, list(bound.values()), operation_id)
+    return bound
 
 
 def _free(tools: Tools, move: Move, volumes: Mapping[str, Object]) -> Object:
@@ -83,18 +81,12 @@ def _free(tools: Tools, move: Move, volumes: Mapping[str, Object]) -> Object:
     return volume
 
 
-def _look_back(tools: Tools, claims: Sequence[Object]) -> None:
+def _look_back(tools: Tools, claims: Sequence[Object], operation_id: str) -> None:
     """Does the volume of each claim name it? Raises NotProven."""
-    volumes = volumes_of(tools, [bound_to(claim) for claim in claims])
+    volumes = volumes_of(tools, [bound_to(claim) for claim in claims], operation_id)
     for claim in claims:
         volume = volumes.get(bound_to(claim)) or tools.cluster.get(PV, bound_to(claim))
         both_ways(volume, claim)
-
-
-def _take_over(tools: Tools, move: Move, reserved: bool) -> None:
-    if not reserved:
-        reserve(tools, move)
-    _make(tools, move)
 
 
 def free_volume(tools: Tools, name: str, uid: str) -> Object:
@@ -115,29 +107,36 @@ def must_be_retained(volume: Object) -> None:
 
 
 def release_all(
-    tools: Tools, namespace: str, replaces: Mapping[str, Callable[[Object], bool]], there: Mapping[str, Object]
+    tools: Tools,
+    namespace: str,
+    replaces: Mapping[str, Callable[[Object], bool]],
+    listed: Listed,
+    operation_id: str,
 ) -> None:
     """Deletes the claims of these names, where there is one that may be replaced, and waits until they are gone.
 
-    ``replaces``: by name, may the claim as it is found be deleted? ``there``: the claims of the namespace, as read.
+    ``replaces``: by name, may the claim as it is found be deleted? ``listed``: the claims of the namespace, as read,
+    with the version of that.
     """
+    there = {claim["metadata"]["name"]: claim for claim in listed[0]}
     found = [bound_to(there[name]) for name in replaces if name in there]
-    going = _delete_all(tools, namespace, replaces, there, volumes_of(tools, filter(None, found)))
-    while _next_gone(tools, namespace, going):
-        continue
+    going, drop = _letting_go(tools, namespace, replaces, there, volumes_of(tools, filter(None, found), operation_id))
+    if going:
+        exchange(tools, namespace, listed, going, drop)
 
 
-def _delete_all(
+def _letting_go(
     tools: Tools,
     namespace: str,
     replaces: Mapping[str, Callable[[Object], bool]],
     there: Mapping[str, Object],
     volumes: Mapping[str, Object],
-    mark: Mark = lambda claim, volume: None,
-) -> dict[str, str]:
-    """Asks for it; returns the uids of those that go, by name. Before: nobody mounts them, their volumes say Retain.
+    looked: bool = False,
+) -> tuple[dict[str, str], Callable[[str], None]]:
+    """The uids of the claims that are to go, by name, and what asks for it. Nobody mounts them.
 
-    ``volumes``: those of the claims, as just read.
+    ``volumes``: those of the claims, as just read. Each has to say Retain when its claim is deleted. The cluster itself
+    takes no claim away that a pod mounts: what is looked at here is that none has to wait for that.
     """
     found = {name: there[name] for name in replaces if name in there}
     for name, claim in found.items():
@@ -147,7 +146,9 @@ def _delete_all(
                 why=f"it is bound to {bound_to(claim) or 'nothing'}, {_who_made(claim)}",
                 next="undo newer operations first; else pause what makes it (GitOps, operator), look at what it holds",
             )
-    pods = tools.cluster.list("Pod", namespace) if found else []
+        if bound_to(claim) in volumes:
+            must_be_retained(volumes[bound_to(claim)])
+    pods = (tools.cluster.glance if looked else tools.cluster.list)("Pod", namespace) if found else []
     for name in found:
         _not_mounted(pods, namespace, name)
     fresh = dict(volumes)
@@ -157,14 +158,12 @@ def _delete_all(
         volume = fresh.pop(name, None) or (tools.cluster.find(PV, name) if name else None)
         if volume is not None:
             must_be_retained(volume)
-        mark(claim["metadata"]["name"], volume)
 
-    def drop(claim: Object) -> None:
-        meta = claim["metadata"]
-        delete(tools, PVC, meta["name"], namespace, meta["uid"], wait=False, check=last_look, seen=claim)
+    def drop(name: str) -> None:
+        claim = found[name]
+        delete(tools, PVC, name, namespace, claim["metadata"]["uid"], wait=False, check=last_look, seen=claim)
 
-    in_parallel(drop, found.values(), AT_ONCE)
-    return {name: claim["metadata"]["uid"] for name, claim in found.items()}
+    return {name: claim["metadata"]["uid"] for name, claim in found.items()}, drop
 
 
 def _not_mounted(pods: Sequence[Object], namespace: str, claim: str) -> None:
@@ -177,46 +176,35 @@ def _not_mounted(pods: Sequence[Object], namespace: str, claim: str) -> None:
         )
 
 
-def _next_gone(tools: Tools, namespace: str, going: dict[str, str]) -> list[str]:
-    """Waits for the first of the claims to be gone; takes out of ``going`` and returns all that are. None when empty.
+def reserve_all(tools: Tools, moves: Sequence[Move]) -> None:
+    """Writes the names of the claims into the volumes, and waits until the controller that binds claims has seen it.
 
-    Raises TimedOut naming what holds them.
+    It looks at a claim once, when that is made: where it does not know of the volume yet it would come back to it only
+    15 seconds later.
     """
-    if not going:
-        return []
-    names = sorted(going)
-    gone: set[str] = set()
+    in_parallel(lambda move: _reserve(tools, move), moves, AT_ONCE)
 
-    def check(claims: Mapping[str, Object]) -> str:
-        left = [n for n in names if n in claims and claims[n]["metadata"]["uid"] == going[n]]
-        gone.update(set(names) - set(left))
-        held = {n: ", ".join(claims[n]["metadata"].get("finalizers") or []) or "nothing that it says" for n in left}
-        return "" if gone else "; ".join(f"{named(PVC, n, namespace)} is held by: {by}" for n, by in held.items())
+    def check(volumes: Mapping[str, Object]) -> str:
+        phases = {m.volume: (volumes[m.volume].get("status") or {}).get("phase") for m in moves if m.volume in volumes}
+        return ", ".join(f"{name} is {phase}" for name, phase in phases.items() if phase == "Released")
 
-    try:
-        wait_until(
-            tools.cluster,
-            PVC,
-            namespace,
-            check,
-            what=f"{named(PVC, ', '.join(names), namespace)} to be gone",
-            timeout_s=WAIT_S,
-            clock=tools.clock,
-            field=f"metadata.name={names[0]}" if len(names) == 1 else "",
-        )
-    except TimedOut as error:
-        found = tools.cluster.list("Pod", namespace)
-        pods = [f"{name} by {', '.join(by)}" for name in names if (by := mounting(found, name))]
-        error.why += f"; mounted: {'; '.join(pods)}" if pods else ""
-        error.next = "a snapshot of it that is not ready, or a pod, holds it: kubectl describe pvc"
-        raise
-    for name in gone:
-        del going[name]
-    return sorted(gone)
+    if moves:
+        # One that nobody looks after may still be bound later, and that is waited for.
+        with suppress(TimedOut):
+            wait_until(
+                tools.cluster,
+                PV,
+                None,
+                check,
+                what="reserved volumes to be available",
+                timeout_s=_SEEN_S,
+                clock=tools.clock,
+                selector=f"{OPERATION}={moves[0].operation_id}",
+            )
 
 
-def reserve(tools: Tools, move: Move) -> None:
-    """Writes the claim's name into the volume, once its last claim is gone."""
+def _reserve(tools: Tools, move: Move) -> None:
+    """Once the volume's last claim is gone."""
     ref = Ref(PV, move.volume, "", move.volume_uid)
 
     def change(volume: Object) -> Object | None:

@@ -77,9 +77,9 @@ def _in_place(
     staged, live, left_out = probing.sorted_out(wish.verify, app, claims, asleep, live=True)
 
     stage = stage_step(seen, point, wish, volumes, until=RETAIN)
-    swap = swap_step(seen, point, wish, volumes, stage.name)
+    swap = swap_step(seen, point, wish, volumes, stage=stage.name, retain=RETAIN, looked=bool(stoppable))
     steps = [stage, *_proofs(seen, point, wish, volumes, staged, stage.name)]
-    steps.append(retain_step(RETAIN, seen, claims, stage.name))
+    steps.append(retain_step(RETAIN, seen, claims, stage.name, wish.keep_s))
     # Frozen once nothing more can go wrong without downtime, put back once what was started has proven itself.
     held = brackets(seen.reconcilers, app, stoppable, ready_timeout_s=int(wish.ready_timeout_s))
     steps += held.before

@@ -168,11 +168,11 @@ def _scheduled_like(app: Application, claim: str) -> dict[str, str] | None:
     return None
 
 
-def retain_step(name: str, seen: Seen, claims: Sequence[str], stage: str) -> Step:
+def retain_step(name: str, seen: Seen, claims: Sequence[str], stage: str, keep_s: float) -> Step:
     """Neither the old nor the new volumes go with their claims; the new ones wait for theirs."""
     old = {claim: _bound_volume(seen, claim) for claim in claims}
     touches = tuple(named("PersistentVolume", volume["name"]) for volume in old.values() if volume)
-    params: dict[str, Json] = {"namespace": seen.app.spec.namespace, "old": old, "stage": stage}
+    params: dict[str, Json] = {"namespace": seen.app.spec.namespace, "old": old, "stage": stage, "keep_s": keep_s}
     return Step(name, "volumes.retain_volumes", touches, params, titled("swap", claims))
 
 
@@ -181,13 +181,24 @@ def _bound_volume(seen: Seen, claim: str) -> dict[str, str] | None:
     return {"name": now.volume, "uid": now.volume_uid} if now and now.volume else None
 
 
-def swap_step(seen: Seen, point: RecoveryPoint, wish: RestoreWish, volumes: Volumes, stage: str) -> Step:
-    """All claims at once: each gets the volume that was staged for it."""
+def swap_step(
+    seen: Seen, point: RecoveryPoint, wish: RestoreWish, volumes: Volumes, *, stage: str, retain: str, looked: bool
+) -> Step:
+    """All claims at once: each gets the volume that was staged for it. ``looked``: right before it was made sure that
+    nobody mounts them.
+    """
     namespace = seen.app.spec.namespace
     claims = [_swap(seen, point, wish, volume) for volume in volumes]
     touches = [named("PersistentVolumeClaim", item["claim"], namespace) for item in claims]
     touches += [named("PersistentVolume", item["old"]["name"]) for item in claims if item["old"]]
-    params: dict[str, Json] = {"namespace": namespace, "stage": stage, "keep_s": wish.keep_s, "claims": claims}
+    params: dict[str, Json] = {
+        "namespace": namespace,
+        "stage": stage,
+        "retain": retain,
+        "keep_s": wish.keep_s,
+        "looked": looked,
+        "claims": claims,
+    }
     return Step(titled("swap", [item["claim"] for item in claims]), "volumes.swap", tuple(touches), params)
 
 

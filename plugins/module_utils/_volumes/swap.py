@@ -11,22 +11,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from .._cluster.amend import Ref, amend, read
+from .._cluster.amend import Ref, amend, read, read_or_none
 from .._core.operation import Context
 from .._core.plan import Json, Step
 from .binding import PV, PVC, bound_to
-from .kept import keep, unkeep
-from .names import KEPT
+from .exchange import AT_ONCE
+from .kept import keep, kept_by, marks, no_marks, until_from
+from .names import KEEP_UNTIL, KEPT, OPERATION
 from .objects import Object, annotation, label
 from .rebind import (
-    AT_ONCE,
     Move,
     make_unbound,
     must_be_retained,
     of_operation,
     rebind_all,
     release_all,
-    reserve,
+    reserve_all,
     unreserve,
 )
 from .stage import staged
@@ -35,24 +35,31 @@ from .tools import Tools, in_parallel
 
 
 class RetainVolumes:
-    """``volumes.retain_volumes``: no volume goes with its claim, neither the old ones nor the staged ones; the staged
-    ones are let go of and reserved for the claims that they are meant for. All that while the application runs.
+    """``volumes.retain_volumes``: no volume goes with its claim, neither the old ones nor the staged ones; the old ones
+    are marked as kept, the staged ones are let go of and reserved for the claims that they are meant for. All that
+    while the application runs.
 
-    Params: ``namespace``, ``old`` (volume by claim), ``stage`` (step). Result: ``policies``: what each volume had.
+    Params: ``namespace``, ``old`` (volume by claim), ``stage`` (step), ``keep_s``. Result: ``policies``: what each
+    volume had; ``kept_until`` of the old ones, by claim.
     """
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
 
     def done(self, step: Step, context: Context) -> bool:
-        refs = _volumes(step, context)
+        refs = [*_old(step).values(), *_staged(step, context)]
         found = in_parallel(lambda ref: self._tools.cluster.find(PV, ref.name), refs, AT_ONCE)
+        there = {volume["metadata"]["name"]: volume for volume in found if volume}
         policies = [v["spec"].get("persistentVolumeReclaimPolicy") if v else "" for v in found]
         meant = {move.volume: move.claim for move in self._moves(step, context)}
-        names = {v["metadata"]["name"]: (v["spec"].get("claimRef") or {}).get("name") for v in found if v}
+        names = {name: (volume["spec"].get("claimRef") or {}).get("name") for name, volume in there.items()}
         reserved = all(names.get(volume) == claim for volume, claim in meant.items())
         retained = all(policy == "Retain" for policy in policies)
-        return bool(refs) and reserved and retained and self._let_go(step, context)
+        # A run that is gone on with much later keeps them as long as one that was never stopped.
+        enough = until_from(self._tools, step.params["keep_s"] - _STALE_S)
+        old = [there[ref.name] for ref in _old(step).values() if ref.name in there]
+        marked = all(kept_by(v, context.operation_id) and annotation(v, KEEP_UNTIL) >= enough for v in old)
+        return bool(refs) and reserved and retained and marked and self._let_go(step, context)
 
     def _let_go(self, step: Step, context: Context) -> bool:
         """Are the staged claims gone? Volumes that were never anything but Retain tell nothing of it."""
@@ -62,14 +69,19 @@ class RetainVolumes:
         return not any(c and c["metadata"]["uid"] == row["claim_uid"] for c, row in zip(claims, rows, strict=True))
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
-        tools, namespace = self._tools, step.params["namespace"]
-        refs = _volumes(step, context)
-        policies = in_parallel(lambda ref: self._retain(ref, context.operation_id), refs, AT_ONCE)
+        tools, namespace, old = self._tools, step.params["namespace"], _old(step)
+        until = until_from(tools, step.params["keep_s"])
+        marked = [(ref, marks(until, f"{namespace}/{claim}", context.operation_id)) for claim, ref in old.items()]
+        todo = marked + [(ref, {}) for ref in _staged(step, context)]
+        policies = in_parallel(lambda item: self._retain(*item, context.operation_id), todo, AT_ONCE)
         rows = staged(context, step.params["stage"])
-        there = {claim["metadata"]["name"]: claim for claim in tools.cluster.list(PVC, namespace)}
-        release_all(tools, namespace, {row["claim"]: _with_uid(row["claim_uid"]) for row in rows.values()}, there)
-        in_parallel(lambda move: reserve(tools, move), self._moves(step, context), AT_ONCE)
-        return {"policies": {ref.name: policy for ref, policy in zip(refs, policies, strict=True)}}
+        mine = {row["claim"]: _with_uid(row["claim_uid"]) for row in rows.values()}
+        release_all(tools, namespace, mine, tools.cluster.list_at(PVC, namespace), context.operation_id)
+        reserve_all(tools, self._moves(step, context))
+        return {
+            "policies": {ref.name: policy for (ref, meta), policy in zip(todo, policies, strict=True)},
+            "kept_until": dict.fromkeys(old, until),
+        }
 
     def _moves(self, step: Step, context: Context) -> list[Move]:
         """Only of claims that have a volume: one that waits for a volume would be bound to a reserved one at once."""
@@ -79,28 +91,40 @@ class RetainVolumes:
             for claim, row in rows.items()
         ]
 
-    def _retain(self, ref: Ref, operation_id: str) -> str:
-        """Sets it, and returns what it was before."""
+    def _retain(self, ref: Ref, meta: Object, operation_id: str) -> str:
+        """Sets it with that metadata, and returns what it was before."""
         volume = read(self._tools.cluster, ref)
         # Written beside the policy: after a crash the volume itself still knows what it had.
         present = str(volume["spec"].get("persistentVolumeReclaimPolicy"))
         before = _noted(volume, operation_id) or present
-        note = {_BEFORE: f"{before} before {operation_id}"}
-        must_be_retained(amend(self._tools.cluster, ref, _policy("Retain", note), volume))
+        noted = {
+            "labels": {**meta.get("labels", {}), OPERATION: operation_id},
+            "annotations": {**meta.get("annotations", {}), _BEFORE: f"{before} before {operation_id}"},
+        }
+        must_be_retained(amend(self._tools.cluster, ref, _policy("Retain", noted), volume))
         return before
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         """The volumes that are live again get back what they had; a staged one that was never live is given up."""
-        for old in filter(None, step.params["old"].values()):
-            volume = self._tools.cluster.find(PV, old["name"])
-            if volume is None or volume["metadata"]["uid"] != old["uid"]:
-                continue
-            before = _noted(volume, context.operation_id)
-            if before and (volume.get("status") or {}).get("phase") == "Bound":
-                amend(self._tools.cluster, Ref(PV, old["name"], "", old["uid"]), _policy(before, {_BEFORE: None}))
+        in_parallel(lambda ref: self._live_again(ref, context), _old(step).values(), AT_ONCE)
         for claim, made in staged(context, step.params["stage"]).items():
             self._give_up(step.params["namespace"], claim, made)
         return None
+
+    def _live_again(self, ref: Ref, context: Context) -> None:
+        """A volume that is not bound again stays kept."""
+        volume = read_or_none(self._tools.cluster, ref)
+        if volume is None or (volume.get("status") or {}).get("phase") != "Bound":
+            return
+        before = _noted(volume, context.operation_id)
+        meta = no_marks() if kept_by(volume, context.operation_id) else {}
+        if before:
+            meta = {
+                "labels": {**meta.get("labels", {}), OPERATION: None},
+                "annotations": {**meta.get("annotations", {}), _BEFORE: None},
+            }
+        policy = before or str(volume["spec"].get("persistentVolumeReclaimPolicy"))
+        amend(self._tools.cluster, ref, _policy(policy, meta), volume)
 
     def _give_up(self, namespace: str, claim: str, made: Mapping[str, Json]) -> None:
         """A volume that was staged and never swapped in goes: nobody has written to it. Others stay as they are."""
@@ -115,10 +139,11 @@ class RetainVolumes:
 
 
 class Swap:
-    """``volumes.swap``: all claims at once, each phase in parallel and with one watch for all of them.
+    """``volumes.swap``: all claims at once, with one watch for all of them.
 
-    Params: ``namespace``, ``stage`` (step), ``keep_s``, and ``claims``, a list of: ``claim``, ``claim_uid`` (empty
-    where there is none), ``old`` (volume or None), ``before`` and ``again`` (how the claim is made, old and new).
+    Params: ``namespace``, ``stage`` and ``retain`` (steps), ``keep_s``, ``looked`` (does the step before see that
+    nobody mounts the claims?), and ``claims``, a list of: ``claim``, ``claim_uid`` (empty where there is none), ``old``
+    (volume or None), ``before`` and ``again`` (how the claim is made, old and new).
 
     Result: ``volumes``: by claim ``from``, ``to``, ``kept_until``, ``claim_uid``; and ``ms``.
     """
@@ -128,11 +153,9 @@ class Swap:
 
     def done(self, step: Step, context: Context) -> bool:
         made = staged(context, step.params["stage"])
+        # One after the other: while the application stands still, the first answers for all.
         return bool(made) and all(
-            in_parallel(
-                lambda item: self._swapped(step.params["namespace"], item["claim"], made[item["claim"]]["volume"]),
-                step.params["claims"],
-            )
+            self._swapped(step.params["namespace"], claim, row["volume"]) for claim, row in made.items()
         )
 
     def _swapped(self, namespace: str, name: str, volume: str) -> bool:
@@ -144,7 +167,6 @@ class Swap:
         tools, namespace = self._tools, step.params["namespace"]
         began, items = tools.clock.monotonic(), step.params["claims"]
         made = staged(context, step.params["stage"])
-        until: dict[str, str] = {}
         moves = [
             Move(
                 namespace,
@@ -157,32 +179,18 @@ class Swap:
             )
             for item in items
         ]
-
-        old = {item["claim"]: item["old"] for item in items}
-
-        def mark(claim: str, seen: Object | None) -> None:
-            until[claim] = self._keep_old(step, claim, old[claim], context, seen)
-
-        bound = rebind_all(tools, namespace, moves, mark)
+        bound = rebind_all(tools, namespace, moves, looked=step.params["looked"])
+        until = context.results.get(step.params["retain"], {}).get("kept_until") or {}
         rows = {
             item["claim"]: {
                 "from": item["old"]["name"] if item["old"] else "",
                 "to": move.volume,
-                "kept_until": until[item["claim"]],
+                "kept_until": until.get(item["claim"], ""),
                 "claim_uid": bound[item["claim"]]["metadata"]["uid"],
             }
             for item, move in zip(items, moves, strict=True)
         }
         return {"volumes": rows, "ms": round((tools.clock.monotonic() - began) * 1000)}
-
-    def _keep_old(
-        self, step: Step, claim: str, old: Mapping[str, str] | None, context: Context, seen: Object | None
-    ) -> str:
-        """Marks the volume that is replaced, before its claim goes; returns until when it is kept."""
-        if not old:
-            return ""
-        where = f"{step.params['namespace']}/{claim}"
-        return keep(self._tools, old, where, step.params["keep_s"], context.operation_id, seen)
 
     def undoable(self, step: Step, context: Context) -> str | None:
         """Not without the volumes that the claims had, and not over what others have put in their place."""
@@ -220,11 +228,14 @@ class Swap:
         ]
         if moves:
             rebind_all(tools, namespace, moves)
-        in_parallel(lambda item: unkeep(tools, item["old"]), [item for item in items if item["old"]], AT_ONCE)
         for item in items:
             if not item["old"]:
                 self._back_to_no_volume(namespace, item, made.get(item["claim"], {}), context)
-            self._keep_restored(made.get(item["claim"], {}), namespace, item["claim"], params["keep_s"], context)
+        in_parallel(
+            lambda name: self._keep_restored(made.get(name, {}), namespace, name, params["keep_s"], context),
+            [item["claim"] for item in items],
+            AT_ONCE,
+        )
         return {"back_to": {item["claim"]: item["old"]["name"] if item["old"] else "" for item in items}}
 
     def _back_to_no_volume(
@@ -235,8 +246,9 @@ class Swap:
         there = self._tools.cluster.find(PVC, name, namespace)
         if there is not None and made and bound_to(there) != made["volume"] and item["before"]:
             return  # the one from before, or the one that this undo has made before it was killed
-        found = {name: there} if there is not None else {}
-        release_all(self._tools, namespace, {name: _made_here(context.operation_id, made)}, found)
+        listed = self._tools.cluster.list_at(PVC, namespace)
+        replaces = {name: _made_here(context.operation_id, made)}
+        release_all(self._tools, namespace, replaces, listed, context.operation_id)
         if item["before"]:
             unreserve(self._tools, made, namespace, name)
             make_unbound(self._tools, namespace, name, item["before"], context.operation_id)
@@ -268,6 +280,7 @@ def _made_here(operation_id: str, made: Mapping[str, Json]) -> Callable[[Object]
 
 
 _BEFORE = "knowngood.io/reclaim-policy"
+_STALE_S = 600.0
 
 
 def _noted(volume: Object, operation_id: str) -> str:
@@ -276,19 +289,25 @@ def _noted(volume: Object, operation_id: str) -> str:
     return policy if by == operation_id else ""
 
 
-def _policy(policy: str, annotations: Mapping[str, str | None]) -> Callable[[Object], Object | None]:
+def _policy(policy: str, meta: Object) -> Callable[[Object], Object | None]:
+    """A patch of the policy together with labels and annotations (None: gone)."""
+
     def change(volume: Object) -> Object | None:
         right = volume["spec"].get("persistentVolumeReclaimPolicy") == policy
-        noted = all((annotation(volume, key) or None) == value for key, value in annotations.items())
-        if right and noted:
-            return None
-        return {"spec": {"persistentVolumeReclaimPolicy": policy}, "metadata": {"annotations": dict(annotations)}}
+        for part, wanted in meta.items():
+            there = volume["metadata"].get(part) or {}
+            right = right and all(there.get(key) == value for key, value in wanted.items())
+        return None if right else {"spec": {"persistentVolumeReclaimPolicy": policy}, "metadata": meta}
 
     return change
 
 
-def _volumes(step: Step, context: Context) -> list[Ref]:
-    """The old volumes and the staged ones."""
-    old = [Ref(PV, volume["name"], "", volume["uid"]) for volume in step.params["old"].values() if volume]
-    made = staged(context, step.params["stage"]).values()
-    return old + [Ref(PV, row["volume"], "", row["volume_uid"]) for row in made]
+def _old(step: Step) -> dict[str, Ref]:
+    """The volumes that the claims have, by claim."""
+    old = step.params["old"]
+    return {claim: Ref(PV, volume["name"], "", volume["uid"]) for claim, volume in old.items() if volume}
+
+
+def _staged(step: Step, context: Context) -> list[Ref]:
+    rows = staged(context, step.params["stage"]).values()
+    return [Ref(PV, row["volume"], "", row["volume_uid"]) for row in rows]

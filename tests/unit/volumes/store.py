@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
-from ansible_collections.knowngood.kube.plugins.module_utils._cluster.client import Cluster
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.client import Cluster, Event
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.kinds import Kind
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import NotFound
 from ansible_collections.knowngood.kube.plugins.module_utils._core.progress import SilentReporter
@@ -24,12 +25,13 @@ NAMESPACED = ("PersistentVolumeClaim", "VolumeSnapshot", "Pod")
 
 
 class Store:
-    """``grows``: what controllers make of a new object. What is deleted is gone at once."""
+    """``grows``: what controllers make of a new object. What is deleted is gone at once; volumes are released."""
 
     server = "https://x"
 
     def __init__(self, *objects: Object, grows: Callable[[Object], None] = lambda obj: None) -> None:
         self._objects: dict[tuple[str, str, str], Object] = {}
+        self._events: list[tuple[int, Event]] = []
         self._grows, self._version = grows, 0
         for obj in objects:
             self._put(obj)
@@ -56,28 +58,54 @@ class Store:
             and (not selector or (obj["metadata"].get("labels") or {}).get(label[0]) == label[2])
         ]
 
+    def glance(self, kind: str | Kind, namespace: str | None = None) -> list[Object]:
+        return self.list(kind, namespace)
+
     def list_at(self, kind: str | Kind, namespace: str | None = None, **more: str) -> tuple[list[Object], str]:
         return self.list(kind, namespace, **more), str(self._version)
 
-    def watch(self, *args: Any, **more: Any) -> Iterator[Any]:
-        raise AssertionError(f"nothing changes by itself: {args} {more}")
+    def watch(
+        self, kind: str | Kind, namespace: str | None = None, *, resource_version: str = "", **more: Any
+    ) -> Iterator[Event]:
+        """What has changed since that version, and what other threads change within a second."""
+        seen, until = int(resource_version), time.monotonic() + 1
+        while time.monotonic() < until:
+            for version, event in list(self._events):
+                if version > seen and event.object["kind"] == kind:
+                    seen = version
+                    yield event
+            time.sleep(0.001)
+        raise AssertionError(f"nothing changes by itself: {kind} {namespace} {more}")
 
     def create(self, obj: Object) -> Object:
         self._put({**obj, "metadata": {**obj["metadata"], "uid": f"uid-{len(self._objects)}"}})
         meta = obj["metadata"]
         made = self._objects[_key(obj["kind"], meta["name"], meta.get("namespace"))]
         self._grows(made)
+        self._tell("ADDED", made)
         return copy.deepcopy(made)
 
     def patch(self, kind: str, name: str, namespace: str | None, body: Object, *, uid: str, **more: str) -> Object:
         del more
         there = self.get(kind, name, namespace)
         assert uid == there["metadata"]["uid"]
-        return self._put(merged(there, body))
+        made = merged(there, body)
+        if kind == "PersistentVolume" and not (made["spec"].get("claimRef") or {}).get("uid"):
+            made["status"] = {"phase": "Available"}
+        return self._put(made)
 
     def delete(self, kind: str, name: str, namespace: str | None, *, uid: str, **more: Any) -> None:
         del more
-        assert self._objects.pop(_key(kind, name, namespace))["metadata"]["uid"] == uid
+        gone = self._objects.pop(_key(kind, name, namespace))
+        assert gone["metadata"]["uid"] == uid
+        self._tell("DELETED", gone)
+        released = self._objects.get(_key("PersistentVolume", (gone.get("spec") or {}).get("volumeName") or "", None))
+        if released is not None:
+            released["status"] = {"phase": "Released"}
+
+    def _tell(self, word: str, obj: Object) -> None:
+        self._version += 1
+        self._events.append((self._version, Event(word, copy.deepcopy(obj))))
 
     def _put(self, obj: Object) -> Object:
         self._version += 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import pytest
 
@@ -34,7 +34,8 @@ def context(**results: Any) -> Context:
 
 
 class TestRetainVolumes:
-    STEP = Step("retain", "volumes.retain_volumes", (), {"namespace": "shop", "old": {"data": None}, "stage": "stage"})
+    PARAMS: ClassVar[dict[str, Any]] = {"namespace": "shop", "old": {"data": None}, "stage": "stage", "keep_s": 3600.0}
+    STEP = Step("retain", "volumes.retain_volumes", (), PARAMS)
 
     def test_is_not_done_while_the_staged_claims_hold_the_volumes(self) -> None:
         """A class may say Retain itself, and a claim that was deleted has no old volume that says anything."""
@@ -51,6 +52,46 @@ class TestRetainVolumes:
         store = Store(claim("data-kg", "pv-x", uid="uid-other"), volume("pv-new", "data-kg", "Retain"))
 
         assert RetainVolumes(tools(store)).done(self.STEP, context())
+
+    def test_marks_the_old_volume_before_its_claim_goes_and_an_undo_takes_that_back(self) -> None:
+        store = Store(
+            *(claim("data", "pv-old"), volume("pv-old", "data", "Delete")),
+            *(claim("data-kg", "pv-new"), volume("pv-new", "data-kg", "Delete")),
+        )
+        step = replace(self.STEP, params={**self.PARAMS, "old": {"data": {"name": "pv-old", "uid": "uid-pv-old"}}})
+        action = RetainVolumes(tools(store))
+
+        result = action.apply(step, context())
+
+        kept = store.get("PersistentVolume", "pv-old")
+        assert result["policies"] == {"pv-old": "Delete", "pv-new": "Delete"}
+        assert kept["spec"]["persistentVolumeReclaimPolicy"] == "Retain"
+        assert kept["metadata"]["labels"] == {"knowngood.io/kept": "true", "knowngood.io/operation": OPERATION}
+        assert kept["metadata"]["annotations"]["knowngood.io/keep-until"] == result["kept_until"]["data"]
+        assert action.done(step, context())
+
+        action.undo(step, context())
+
+        live = store.get("PersistentVolume", "pv-old")
+        assert live["spec"]["persistentVolumeReclaimPolicy"] == "Delete"
+        assert (live["metadata"]["labels"], live["metadata"]["annotations"]) == ({}, {})
+
+    def test_gone_on_with_much_later_it_marks_anew(self) -> None:
+        """Else the volume would be kept for a shorter time than was asked for, or for none."""
+        store = Store(
+            *(claim("data", "pv-old"), volume("pv-old", "data", "Delete")),
+            *(claim("data-kg", "pv-new"), volume("pv-new", "data-kg", "Delete")),
+        )
+        step = replace(self.STEP, params={**self.PARAMS, "old": {"data": {"name": "pv-old", "uid": "uid-pv-old"}}})
+        kit = tools(store)
+        action = RetainVolumes(kit)
+        first = action.apply(step, context())["kept_until"]["data"]
+
+        kit.clock.sleep(3000)
+
+        assert not action.done(step, context())
+        assert action.apply(step, context())["kept_until"]["data"] > first
+        assert action.done(step, context())
 
 
 def ready(obj: dict[str, Any]) -> None:
