@@ -21,6 +21,28 @@ as="setpriv --reuid=postgres --regid=postgres --init-groups"
 exec $as postgres -D /data/pg -c listen_addresses= -c unix_socket_directories=/tmp -c max_wal_size=64MB \
   -c checkpoint_timeout=30s
 """
+_PAIR = """
+set -eu
+chown postgres: /data
+as="setpriv --reuid=postgres --regid=postgres --init-groups"
+if [ ! -s /data/pg/PG_VERSION ]; then
+  case $HOSTNAME in
+    *-0)
+      $as initdb -D /data/pg -A trust >/dev/null
+      echo 'host replication postgres all trust' >>/data/pg/pg_hba.conf
+      sync /data/pg/pg_hba.conf
+      ;;
+    *)
+      until $as pg_basebackup -h db-0.db -U postgres -D /data/pg -R -c fast; do
+        rm -rf /data/pg
+        sleep 0.5
+      done
+      ;;
+  esac
+fi
+exec $as postgres -D /data/pg -c listen_addresses='*' -c unix_socket_directories=/tmp -c wal_keep_size=64MB \
+  -c wal_retrieve_retry_interval=500ms
+"""
 _MARIADB = """
 set -eu
 chown mysql: /data
@@ -83,6 +105,11 @@ def postgresql(image: str, *, space: bool = False) -> dict[str, Any]:
     ready = ["pg_isready", "-h", "/tmp", "-U", "postgres"]
     mounts = {"data": "/data", "wal": "/wal", **({"space": "/space"} if space else {})}
     return _set("db", image, _POSTGRESQL, mounts, ready, {})
+
+
+def postgresql_pair(image: str) -> dict[str, Any]:
+    """``StatefulSet/db`` of a primary ``db-0`` and its standby ``db-1``, with a claim ``data-db-N`` each."""
+    return _set("db", image, _PAIR, {"data": "/data"}, ["pg_isready", "-h", "/tmp", "-U", "postgres"], {}, 2)
 
 
 def mariadb(image: str, *, replicas: int = 1) -> dict[str, Any]:

@@ -241,6 +241,31 @@ class TestDatabases:
         # A replica that was ahead of its primary would not follow it again.
         cluster.wait("it follows", lambda: mariadb(bare, COUNT, pod="my-1") == str(there + 1))
 
+    def test_a_standby_of_postgresql_is_cut_before_its_primary_and_follows_it_after_a_restore(self, bare: App) -> None:
+        cluster = bare.cluster
+        pair = databases.postgresql_pair(cluster.image("work"))
+        cluster.apply(databases.service("db"), pair, namespace=bare.namespace)
+        cluster.wait_ready(bare.namespace, "statefulset/db", limit_s=120)
+        bare.sql("CREATE TABLE marks (id bigserial PRIMARY KEY)")
+        # One row after the other, each a transaction of its own, until the restore stops the server.
+        inside(bare, "sh", "-c", f"({WRITING}) >/dev/null 2>&1 &")
+        cluster.wait("it follows", lambda: int(bare.sql(MARKS, "db-1") or 0) > 0)
+        hooks = {"pre": [{"profile": "postgresql", "workload": "StatefulSet/db", "options": {"host": "/tmp"}}]}
+
+        # One cut after the other: in the order of their names the standby would be ahead of its primary.
+        point = captured(bare, hooks, max_parallel={"local.csi.knowngood.test": 1})
+
+        assert parse_time(point["cut_at"]["data-db-1"]) < parse_time(point["cut_at"]["data-db-0"])
+        assert "db-1: PostgreSQL is a standby here: it was cut before its primary" in point["consistency_reason"]
+        written = int(bare.sql(MARKS))
+        bare.restore(point["id"])
+        there = int(bare.sql(MARKS))
+        assert 0 < there < written, "it was written on after the cut"
+        bare.sql("INSERT INTO marks DEFAULT VALUES")
+        cluster.wait("it follows again", lambda: bare.sql(MARKS, "db-1") == str(there + 1))
+        assert bare.sql("SELECT state FROM pg_stat_replication") == "streaming"
+        assert bare.sql("SELECT pg_is_in_recovery()", "db-1") == "t"
+
     @pytest.mark.rig
     def test_a_server_that_lost_its_lock_while_it_was_cut_counts_for_nothing(self, bare: App, faults: Faults) -> None:
         cluster, image = bare.cluster, bare.cluster.image("work")
@@ -307,6 +332,8 @@ def transactions(app: App) -> dict[int, tuple[int, int]]:
 
 
 COUNT = "SELECT COUNT(*) FROM test.marks"
+MARKS = "SELECT count(*) FROM marks"
+WRITING = "while sleep 0.01; do echo 'INSERT INTO marks DEFAULT VALUES;'; done | psql -h /tmp -U postgres -q postgres"
 
 
 def mariadb(app: App, *statements: str, pod: str = "my-0") -> str:

@@ -9,7 +9,7 @@ PRIVATE to this collection.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from .._core.errors import BadInput, KnownGoodError
@@ -24,7 +24,8 @@ from .profiles.common import REFUSED, Facts
 @dataclass(frozen=True, slots=True)
 class HoldMaker:
     """``mark``: what marks our processes in the pod. ``place_of``: where a hook runs in the pod of a name. ``note``:
-    takes what the user should know. ``atomic``, ``budget_s``: as of the runner."""
+    takes what the user should know; ``first``: claims to be cut before others. ``atomic``, ``budget_s``: as of the
+    runner."""
 
     hooks: Hooks
     mark: str
@@ -32,6 +33,7 @@ class HoldMaker:
     budget_s: float
     place_of: Callable[[Hook, str], Place]
     note: Callable[[str], None]
+    first: Callable[[Iterable[str]], None]
 
     def made(self, hook: Hook, place: Place) -> Hold | None:
         """Nothing is sent to the pod but a profile's question. Raises BadInput where it cannot be asked."""
@@ -64,6 +66,7 @@ class HoldMaker:
         found = profile.plan(facts, hook.options, self.budget_s)
         if found.note:
             self.note(f"{hook.name} in {place.pod}: {found.note}")
+        self.first(found.first)
         if found.backup is not None:
             if self.atomic:
                 self.note(f"{hook.name} in {place.pod}: all claims are cut at one moment, no base backup is needed")

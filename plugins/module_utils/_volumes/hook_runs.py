@@ -65,6 +65,7 @@ class HookRunner:
     _exceeded: str = ""
     _unread: BadInput | None = None
     _spoiled: set[str] = field(default_factory=set)
+    _first: set[str] = field(default_factory=set)
 
     # -- the way through ----------------------------------------------------------------------------------------
 
@@ -84,9 +85,14 @@ class HookRunner:
             self._hold(hook)
 
     def phases(self, claims: Sequence[str]) -> list[list[str]]:
-        """Which claims are cut together, in this order: all at once, or the WAL of base backups in a second wave."""
+        """Which claims are cut together, in this order: all at once, but standbys of PostgreSQL before, and the WAL of
+        base backups after the others. What one driver cuts at one moment needs no order.
+        """
         last = {backup.backup.wal_claim for backup in self._backups() if not backup.problem}
-        sets = [[claim for claim in claims if claim not in last], [claim for claim in claims if claim in last]]
+        first = set() if self.atomic else self._first - last
+        sets: list[list[str]] = [[], [], []]
+        for claim in claims:
+            sets[0 if claim in first else 2 if claim in last else 1].append(claim)
         return [found for found in sets if found]
 
     def cut(self, claims: Collection[str]) -> None:
@@ -253,8 +259,8 @@ class HookRunner:
     # -- what a hook is in one pod ------------------------------------------------------------------------------
 
     def _made(self, hook: Hook, place: Place) -> Hold | None:
-        maker = HoldMaker(self.hooks, self._mark, self.atomic, self.budget_s, self._place_in, self.notes.append)
-        return maker.made(hook, place)
+        told = (self.notes.append, self._first.update)
+        return HoldMaker(self.hooks, self._mark, self.atomic, self.budget_s, self._place_in, *told).made(hook, place)
 
     def _place_in(self, hook: Hook, pod: str) -> Place:
         return self._place(hook, self._view(pod))

@@ -124,6 +124,24 @@ def test_everything_is_armed_before_anything_is_frozen_and_thawed_last_first() -
     assert runner.failures() == []
 
 
+@pytest.mark.parametrize("atomic", [False, True])
+def test_what_must_not_be_ahead_of_others_is_cut_before_them(atomic: bool) -> None:
+    """A standby of PostgreSQL, of which nothing is held."""
+
+    class Standby(Runner):
+        def _made(self, hook: Hook, place: Place) -> Hold:
+            if place.pod == "b-0":
+                self._first.add("data-b")
+            return super()._made(hook, place)
+
+    runner = Standby(hooks(), atomic=atomic)
+    runner.before()
+    waves = runner.phases(["data-a", "data-b", "data-c"])
+    runner.after()
+
+    assert waves == ([["data-a", "data-b", "data-c"]] if atomic else [["data-b"], ["data-a", "data-c"]])
+
+
 def test_a_freeze_that_fails_is_thawed_too_and_what_was_not_frozen_is_not() -> None:
     runner = Runner(hooks(), ["freeze b-0"])
     with pytest.raises(NotProven, match="the hook b failed, nothing was captured.*freeze went wrong"):

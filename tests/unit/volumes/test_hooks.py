@@ -213,6 +213,7 @@ class TestProfiles:
     def test_a_standby_and_what_lies_on_no_claim_are_not_backed_up(self) -> None:
         standby = self.facts("a", "w", data=["0"], wal=["1"], role=["replica"])
         assert "standby" in postgresql.plan(standby, {}, 60).note
+        assert postgresql.plan(standby, {}, 60).first == ("a", "w")
         loose = self.facts("a", data=["0"], wal=["elsewhere"])
         assert "nothing was held" in postgresql.plan(loose, {}, 60).note
 

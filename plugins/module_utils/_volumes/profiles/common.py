@@ -59,7 +59,7 @@ class Holding:
     end of its stdin, after it has said ``proof`` where that is given. With ``freeze`` a command holds and ``thaw`` lets
     go. With neither nothing is held. ``note`` says in the point's reason what a person has to know. ``covers`` is false
     where being held does not make the server's volumes fit each other. ``backup`` names the claims of a PostgreSQL base
-    backup.
+    backup, ``first`` claims that have to be cut before all others.
     """
 
     session: tuple[str, ...] = ()
@@ -71,6 +71,7 @@ class Holding:
     note: str = ""
     covers: bool = True
     backup: Backup | None = None
+    first: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,9 @@ cuts fit each other only as a base backup: pg_backup_start, cut what is not WAL,
 the backup_label that pg_backup_stop returns (PostgreSQL's documentation, continuous archiving, "Making a base backup
 using the low level API"). A temporary replication slot of the same session keeps the WAL from being recycled meanwhile.
 
+A primary sends its standbys only WAL that is on its own disk already, so a standby that is cut before its primary has
+nothing that the primary's cut has not. One that was cut later might be ahead of it, and would never follow it again.
+
 PRIVATE to this collection.
 """
 
@@ -55,14 +58,15 @@ def plan(facts: Facts, options: Mapping[str, Json], budget_s: float) -> Holding:
     data, wal = facts.first("data"), facts.first("wal")
     data_claim, wal_claim = facts.claims(data), facts.claims(wal)
     claims = {data_claim, wal_claim, *facts.claims_of("tablespace")}
+    if facts.role == REPLICA:
+        note = "PostgreSQL is a standby here: it was cut before its primary"
+        return Holding(note=f"{note}, no base backup was made of it", first=tuple(sorted(claims - {""})))
     if "" in claims:
         return Holding(note="of PostgreSQL not everything lies on claims of the application: nothing was held")
     if len(claims) == 1:
         return Holding(
             note="PostgreSQL lies on one claim: it recovers by its WAL all that was committed before the cut"
         )
-    if facts.role == REPLICA:
-        return Holding(note="PostgreSQL is a standby here: no base backup was made of it")
     backup = Backup(data, data_claim, wal_claim, tuple(sorted(claims)))
     return Holding(
         session=shell(_SESSION, options),
