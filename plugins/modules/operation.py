@@ -188,6 +188,13 @@ operations:
       description: Until when what it replaced is kept. Empty where nothing expires.
       type: str
       sample: "2026-11-24T14:03:05Z"
+    kept_volumes:
+      description:
+        - Of a restore in place the volumes that it took out of use and that are kept, with C(claim), C(volume) and
+          C(kept_until). Once it is undone these are the restored ones, with what was written to them since.
+      type: list
+      elements: dict
+      sample: [{claim: data-db-0, volume: pvc-5d1f0f9e-6c0f-4df1-9d3b-0c1c2f9f6a77, kept_until: "2026-11-24T14:10:00Z"}]
     plan_hash:
       description: SHA-256 of its plan.
       type: str

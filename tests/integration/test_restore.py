@@ -193,6 +193,58 @@ def test_two_restores_are_undone_newest_first_and_no_volume_of_ours_is_ever_dele
     assert files.read_file() == "third"
 
 
+def test_what_was_written_after_a_restore_is_kept_and_named_by_its_undo(files: App) -> None:
+    """Late writes are on the restored volume: it leaves the claim and stays, and a claim of its own shows them."""
+    point = changed_after_a_point(files)
+    before = files.volume_of("files")
+    done = files.restore(point)
+    (row,) = done["volumes"]
+    files.write_file("late")
+
+    undone = files.run_module("operation", id=done["operation"], state="undone")
+
+    assert files.read_file() == "bad"
+    assert files.volume_of("files") == before
+    (kept,) = undone["operations"][0]["kept_volumes"]
+    assert (kept["claim"], kept["volume"]) == ("files", row["to"])
+    left = files.cluster.get("pv", row["to"])
+    assert left["status"]["phase"] == "Released"
+    assert left["spec"]["persistentVolumeReclaimPolicy"] == "Retain"
+    assert left["metadata"]["labels"]["knowngood.io/kept"] == "true"
+    assert left["metadata"]["annotations"]["knowngood.io/keep-until"] == kept["kept_until"]
+    assert text_on(files, row["to"]) == "late"
+
+
+def text_on(app: App, volume: str) -> str:
+    """What a kept volume holds, looked at as docs/restore.md says: by a claim of its own, in a pod of its own."""
+    free = '{"spec": {"claimRef": null}}'
+    app.cluster.kubectl("patch", "pv", volume, "--type=merge", "-p", free)
+    spec = {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": "1Gi"}},
+        "storageClassName": "local",
+        "volumeName": volume,
+    }
+    container = {
+        "name": "look",
+        "image": app.cluster.image("work"),
+        "command": ["sleep", "infinity"],
+        "volumeMounts": [{"name": "data", "mountPath": "/data", "readOnly": True}],
+    }
+    pod = {
+        "terminationGracePeriodSeconds": 0,
+        "containers": [container],
+        "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "look"}}],
+    }
+    app.cluster.apply(
+        {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "look"}, "spec": spec},
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "look"}, "spec": pod},
+        namespace=app.namespace,
+    )
+    app.cluster.wait_ready(app.namespace, "pod/look")
+    return app.cluster.exec(app.namespace, "look", "cat", "/data/note").strip()
+
+
 def test_images_change_together_with_the_data(files: App) -> None:
     point = changed_after_a_point(files)
     image = files.cluster.image("work")

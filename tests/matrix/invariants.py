@@ -196,6 +196,8 @@ def nothing_left_over(tiny: Tiny) -> list[str]:
         phase = (volume.get("status") or {}).get("phase")
         if phase != "Bound" and volume["spec"].get("persistentVolumeReclaimPolicy") == "Retain" and not kept:
             wrong.append(f"volume {volume['metadata']['name']} is {phase} and says not until when it is kept")
+        if phase == "Bound" and kept:
+            wrong.append(f"volume {volume['metadata']['name']} is live and says that it is kept for a while")
     return wrong
 
 

@@ -209,6 +209,7 @@ def row(operation: Operation, *, running: str = "") -> dict[str, Json]:
         "holder": operation.holder,
         "running": bool(running) and running == operation.holder,
         "undo_until": str(operation.facts.get("undo_until", "")),
+        "kept_volumes": [kept for result in operation.results.values() for kept in result.get("kept_volumes") or []],
         "plan_hash": operation.plan.hash,
         "next": how_to_go_on(operation, running=running),
     }

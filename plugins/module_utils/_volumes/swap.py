@@ -145,7 +145,8 @@ class Swap:
     nobody mounts the claims?), and ``claims``, a list of: ``claim``, ``claim_uid`` (empty where there is none), ``old``
     (volume or None), ``before`` and ``again`` (how the claim is made, old and new).
 
-    Result: ``volumes``: by claim ``from``, ``to``, ``kept_until``, ``claim_uid``; and ``ms``.
+    Result: ``volumes``: by claim ``from``, ``to``, ``kept_until``, ``claim_uid``; ``ms``; and ``kept_volumes``, rows
+    of ``claim``, ``volume``, ``kept_until``: the old ones, once it is undone the restored ones.
     """
 
     def __init__(self, tools: Tools) -> None:
@@ -190,7 +191,8 @@ class Swap:
             }
             for item, move in zip(items, moves, strict=True)
         }
-        return {"volumes": rows, "ms": round((tools.clock.monotonic() - began) * 1000)}
+        old = [_kept(claim, row["from"], row["kept_until"]) for claim, row in rows.items() if row["from"]]
+        return {"volumes": rows, "ms": round((tools.clock.monotonic() - began) * 1000), "kept_volumes": old}
 
     def undoable(self, step: Step, context: Context) -> str | None:
         """Not without the volumes that the claims had, and not over what others have put in their place."""
@@ -231,12 +233,13 @@ class Swap:
         for item in items:
             if not item["old"]:
                 self._back_to_no_volume(namespace, item, made.get(item["claim"], {}), context)
-        in_parallel(
+        kept = in_parallel(
             lambda name: self._keep_restored(made.get(name, {}), namespace, name, params["keep_s"], context),
             [item["claim"] for item in items],
             AT_ONCE,
         )
-        return {"back_to": {item["claim"]: item["old"]["name"] if item["old"] else "" for item in items}}
+        back_to = {item["claim"]: item["old"]["name"] if item["old"] else "" for item in items}
+        return {"back_to": back_to, "kept_volumes": [row for row in kept if row]}
 
     def _back_to_no_volume(
         self, namespace: str, item: Mapping[str, Json], made: Mapping[str, Json], context: Context
@@ -255,13 +258,19 @@ class Swap:
 
     def _keep_restored(
         self, made: Mapping[str, Json], namespace: str, claim: str, keep_s: float, context: Context
-    ) -> None:
-        """Marks the restored volume when it was the claim's: somebody may have written to it."""
+    ) -> dict[str, Json] | None:
+        """Marks the restored volume when it was the claim's: somebody may have written to it. Returns its row."""
         volume = self._tools.cluster.find(PV, made["volume"]) if made else None
         back = (volume["spec"].get("claimRef") or {}) if volume else {}
-        if (back.get("namespace"), back.get("name")) == (namespace, claim) and back.get("uid"):
-            row = {"name": made["volume"], "uid": made["volume_uid"]}
-            keep(self._tools, row, f"{namespace}/{claim}", keep_s, context.operation_id)
+        if (back.get("namespace"), back.get("name")) != (namespace, claim) or not back.get("uid"):
+            return None
+        row = {"name": made["volume"], "uid": made["volume_uid"]}
+        until = keep(self._tools, row, f"{namespace}/{claim}", keep_s, context.operation_id)
+        return _kept(claim, made["volume"], until)
+
+
+def _kept(claim: str, volume: str, until: str) -> dict[str, Json]:
+    return {"claim": claim, "volume": volume, "kept_until": until}
 
 
 def _with_uid(uid: str) -> Callable[[Object], bool]:
