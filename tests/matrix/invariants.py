@@ -184,7 +184,8 @@ def nothing_left_over(tiny: Tiny) -> list[str]:
     What stays of a snapshot that only external-provisioner holds is not ours: its physical snapshot is gone.
     """
     wrong = []
-    names = {c["metadata"]["name"] for c in tiny.api.list("PersistentVolumeClaim", tiny.namespace)}
+    claims = tiny.api.list("PersistentVolumeClaim", tiny.namespace)
+    names, live = {c["metadata"]["name"] for c in claims}, {c["spec"].get("volumeName") for c in claims}
     wrong += [f"claim {name} is left over" for name in sorted(names - set(tiny.claims))]
     contents = {v["content"] for p in tiny.ledger.points(tiny.target) for v in p.volumes if not p.pruned}
     for snapshot in tiny.api.list("VolumeSnapshot", tiny.namespace):
@@ -196,7 +197,7 @@ def nothing_left_over(tiny: Tiny) -> list[str]:
         phase = (volume.get("status") or {}).get("phase")
         if phase != "Bound" and volume["spec"].get("persistentVolumeReclaimPolicy") == "Retain" and not kept:
             wrong.append(f"volume {volume['metadata']['name']} is {phase} and says not until when it is kept")
-        if phase == "Bound" and kept:
+        if volume["metadata"]["name"] in live and kept:
             wrong.append(f"volume {volume['metadata']['name']} is live and says that it is kept for a while")
     return wrong
 

@@ -62,12 +62,20 @@ def rebind_all(tools: Tools, namespace: str, moves: Sequence[Move], *, looked: b
     volumes = volumes_of(tools, filter(None, [*old, *(move.volume for move in todo.values())]), operation_id)
     free = {name: _free(tools, move, volumes) for name, move in todo.items()}
 
-    reserve_all(tools, [move for name, move in todo.items() if not _reserved(free[name], move)])
+    left = {name: move for name, move in todo.items() if not _reserved(free[name], move)}
+    # A claim that waits for a volume would be bound to a reserved one at once: it has to go first.
+    waiting = {name for name in left if name in there and not bound_to(there[name])}
+    reserve_all(tools, [move for name, move in left.items() if name not in waiting])
+
+    def make(name: str) -> None:
+        if name in waiting:
+            reserve_all(tools, [left[name]])
+        _make(tools, todo[name])
 
     replaces = {name: move.replaces for name, move in todo.items()}
     going, drop = _letting_go(tools, namespace, replaces, there, volumes, looked)
     wanted = {move.claim: move.volume for move in moves}
-    bound = exchange(tools, namespace, listed, going, drop, lambda name: _make(tools, todo[name]), wanted)
+    bound = exchange(tools, namespace, listed, going, drop, make, wanted)
     _look_back(tools, list(bound.values()), operation_id)
     return bound
 

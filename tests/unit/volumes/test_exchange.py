@@ -99,6 +99,23 @@ def test_a_volume_is_reserved_before_its_claim_is_let_go_of() -> None:
     assert sorted(cluster.writes[2:]) == ["create data", "create logs", "delete data", "delete logs"]
 
 
+def test_a_claim_that_waits_for_a_volume_goes_before_one_is_reserved_for_its_name() -> None:
+    """It would be bound to that at once."""
+    waits, dummy, new = world(NAMES[:1])
+    del waits["spec"]["volumeName"]
+    new["spec"]["claimRef"]["uid"], new["status"] = "uid-of-before", {"phase": "Released"}
+
+    class Noting(Cluster):
+        def patch(self, kind: str, name: str, *args: Any, **more: Any) -> dict[str, Any]:
+            self.writes.append(f"reserve {name}")
+            return super().patch(kind, name, *args, **more)
+
+    cluster = Noting(waits, dummy, new)
+    rebind_all(tools(cluster), "shop", moves(NAMES[:1]))
+
+    assert cluster.writes == ["delete data", "reserve new-data", "create data"]
+
+
 @pytest.mark.parametrize("died", ["deleted one", "made one", "made all"])
 def test_gone_on_with_it_does_what_is_left(died: str) -> None:
     cluster = Cluster(*world())
