@@ -100,7 +100,7 @@ class Tables:
         return sort, place, shape, text, snippet, region, values
 
     def _has_inside(self, names: tuple[str, ...]) -> bool:
-        """Whether a result with these names, which were not seen before, has any whose content decides if it is plain."""
+        """Whether one of these names, seen for the first time, is one whose content decides if a result is plain."""
         if not _ALONE.isdisjoint(names):
             raise _NotPlain
         found = not _INSIDE.isdisjoint(names)

@@ -174,14 +174,14 @@ def _located(before: str, region: tuple[Any, ...]) -> tuple[str, str]:
     )
 
 
-class _Numbers(dict[int | None, str]):
+class _Numbers(dict[Any, str]):
     """Numbers as JSON after ``reading``, the usual ones kept."""
 
     def __init__(self, reading: Callable[[Any], int | None]) -> None:
         super().__init__()
         self._reading = reading
 
-    def __missing__(self, number: int | None) -> str:
+    def __missing__(self, number: Any) -> str:
         text = ENCODE(self._reading(number))
         if len(self) < _MOST_NUMBERS:
             self[number] = text
