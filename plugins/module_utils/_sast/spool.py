@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any
 
 ENCODE = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
@@ -37,6 +39,8 @@ class Spool:
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._file: IO[bytes] | None = None
+        # Of what is in the file.
+        self._sizes = array("Q")
         self.count = 0
 
     @property
@@ -52,7 +56,7 @@ class Spool:
 
     def __iter__(self) -> Iterator[bytes]:
         if self._file is not None:
-            yield from self._from_file(self._file)
+            yield from self._from_file(self._file, self._sizes)
         yield from self._held
 
     def close(self) -> None:
@@ -68,25 +72,25 @@ class Spool:
         if self._file is None:
             self._file = _unnamed_file()
         self._file.seek(0, 2)
-        self._file.writelines(part for record in self._held for part in (len(record).to_bytes(8, "big"), record))
+        self._file.writelines(self._held)
+        self._sizes.extend(map(len, self._held))
         self._held, self._held_bytes = [], 0
 
     @staticmethod
-    def _from_file(file: IO[bytes]) -> Iterator[bytes]:
+    def _from_file(file: IO[bytes], sizes: Iterable[int]) -> Iterator[bytes]:
         """The file's records; by absolute position, so that several readers do not disturb each other."""
         file.flush()
         handle, place, buffer, at = file.fileno(), 0, b"", 0
-        while True:
-            size = int.from_bytes(buffer[at : at + 8], "big") if len(buffer) - at >= 8 else None
-            if size is not None and len(buffer) - at >= 8 + size:
-                yield buffer[at + 8 : at + 8 + size]
-                at += 8 + size
-                continue
-            block = os.pread(handle, max(_BLOCK, size or 0), place)
-            if not block:
-                return
-            place += len(block)
-            buffer, at = buffer[at:] + block, 0
+        for size in sizes:
+            while len(buffer) - at < size:
+                block = os.pread(handle, max(_BLOCK, size - len(buffer) + at), place)
+                if not block:
+                    raise OSError(errno.EIO, "a temporary file is shorter than what was written to it")
+                place += len(block)
+                buffer, at = buffer[at:] + block, 0
+            # One that is as long as the buffer is given without being copied.
+            yield buffer[at : at + size]
+            at += size
 
 
 class Lines:

@@ -63,7 +63,7 @@ def write_file(path: str, pieces: Iterable[bytes], *, what: str = "dest", check:
     temporary = ""
     try:
         handle, temporary = tempfile.mkstemp(prefix=".knowngood-", dir=folder)
-        with os.fdopen(handle, "wb", buffering=_BLOCK) as file:
+        with os.fdopen(handle, "wb") as file:
             digest = _hashed(pieces, file.write)
             file.flush()
             if digest != before:
