@@ -27,7 +27,7 @@ from .options import ReadOptions
 from .record import Record
 from .sarif.read import SarifReader
 from .source import Source
-from .spool import Lines
+from .spool import Lines, tail_of
 from .tally import Tally
 from .text import Cleaner, one_line
 from .window import Window
@@ -193,6 +193,6 @@ def _read_form(form: Form, source: Source, blocks: Iterator[bytes], recorder: Re
 
 
 def _tail(scan: Scan, *, commit: bool = False) -> bytes:
-    """What ends each line of the store: it is known only when the file was read to its end."""
+    """What ends each line of the store."""
     more = f',"commit":{json.dumps(scan.commit)}' if commit else ""
-    return f'{more},"scan":"{scan.sha256}"}}'.encode("ascii")
+    return f"{more}{tail_of(scan.sha256)}".encode("ascii")

@@ -37,6 +37,8 @@ class Source:
         self._options = options
         self._hash = hashlib.sha256()
         self.size = 0
+        self.complete = False
+        """Whether all of it was read, so that ``sha256`` and ``size`` are those of all of it."""
 
     @property
     def sha256(self) -> str:
@@ -50,6 +52,7 @@ class Source:
                 raise BadInput("the report is empty", where=self.name, why="the file holds no bytes")
             yield head
             yield from blocks
+        self.complete = True
 
     def text(self, blocks: Iterator[bytes], *, ends: bool = True) -> Iterator[str]:
         """The blocks decoded: UTF-8, UTF-16 or UTF-32. ``ends``: with the last block the text ends, too.

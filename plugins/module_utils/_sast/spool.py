@@ -23,6 +23,11 @@ def opened(record: Mapping[str, Any]) -> str:
     return ENCODE(record)[:-1]
 
 
+def tail_of(sha256: str) -> str:
+    """What closes a record: the hash of its file, which is known only when that was read to its end."""
+    return f',"scan":"{sha256}"}}'
+
+
 def _unnamed_file() -> IO[bytes]:
     """It stays open on purpose, until ``Spool.close``."""
     return tempfile.TemporaryFile(prefix="knowngood-")
@@ -96,17 +101,26 @@ class Spool:
 class Lines:
     """JSON objects in ASCII, one a line, in a spool; many in one record, so that each line costs next to nothing.
 
-    Lines are put without their closing brace: what is to stand before it may be known only at the end.
+    Lines are put without their closing brace, as what is to stand before it may be known only at the end; once it is
+    known, whole (``whole_from_now_on``).
     """
 
     def __init__(self, limit: int) -> None:
         self._spool = Spool(limit)
         self._block: list[str] = []
         self._size = 0
+        # So many records have lines without an end; None: all of them.
+        self._open: int | None = None
         self.count = 0
 
+    def whole_from_now_on(self) -> None:
+        """What is put after this has its end."""
+        if self._open is None:
+            self._flush()
+            self._open = self._spool.count
+
     def put(self, lines: Sequence[str]) -> None:
-        """Lines without their closing brace and their end; they must not hold a line end themselves."""
+        """Lines without their line end; they must not hold one themselves."""
         self._block.extend(lines)
         self._size += sum(map(len, lines))
         self.count += len(lines)
@@ -114,11 +128,11 @@ class Lines:
             self._flush()
 
     def blocks(self, tail: bytes = b"}") -> Iterator[bytes]:
-        """Whole lines with their ends, several at once, each closed by ``tail``."""
+        """Whole lines with their ends, several at once, each that is open closed by ``tail``."""
         self._flush()
         end = tail + b"\n"
-        for block in self._spool:
-            yield block.replace(b"\n", end)
+        for number, block in enumerate(self._spool):
+            yield block.replace(b"\n", end) if self._open is None or number < self._open else block
 
     def close(self) -> None:
         self._block, self._size = [], 0

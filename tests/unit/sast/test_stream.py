@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from pathlib import Path
@@ -84,3 +85,28 @@ def test_any_cut_order_window_and_spool_give_the_same_findings(results, order, s
     assert totals.findings == totals.live + totals.suppressed + totals.absent
     assert sum(totals.by_severity.values()) == totals.live
     assert len({finding.id for finding in findings}) == len(findings)
+
+
+@given(
+    runs=st.lists(st.sampled_from(["empty", "plain", "asks for a part"]), min_size=1, max_size=5),
+    spool=st.sampled_from([10, 1_000_000]),
+    chunk=st.sampled_from([16, 100_000]),
+)
+@settings(max_examples=40, deadline=None)
+def test_each_finding_of_each_run_names_the_file_by_its_hash(runs, spool, chunk):
+    made = []
+    for number, kind in enumerate(runs):
+        results = [{"ruleId": "R", "message": {"text": f"in run {number}"}}, {"ruleId": "R", "kind": "open", "rank": 1}]
+        run = {"tool": {"driver": {"name": "T"}}, "results": [] if kind == "empty" else results}
+        if kind == "asks for a part":
+            run["externalPropertyFileReferences"] = {"artifacts": [{"guid": "nobody has it"}]}
+        made.append(run)
+    content = json.dumps({"version": "2.1.0", "runs": made}).encode()
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "report.sarif"
+        path.write_bytes(content)
+        with read_report(path, options=ReadOptions(spool_bytes=spool, chunk=chunk)) as reading:
+            found = list(reading.records())
+    assert {record["scan"] for record in found} <= {hashlib.sha256(content).hexdigest()}
+    expected = [number for number, kind in enumerate(runs) if kind != "empty" for _twice in (1, 2)]
+    assert [record["run"] for record in found] == expected

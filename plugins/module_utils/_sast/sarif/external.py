@@ -39,7 +39,7 @@ class Part:
 
 
 class Parts:
-    """Hands each run on, in order, when everything that belongs to it was read.
+    """Hands each run on, in order, when everything that belongs to it was read, the last one at the document's end.
 
     ``open_file`` gives the part in a file named by its URI, or raises BadInput; None when no file may be opened.
     """
@@ -52,6 +52,7 @@ class Parts:
         self._tally = tally
         self._parts: list[Part] = []
         self._waiting: list[RawRun] = []
+        self._last: RawRun | None = None
         self._files = 0
 
     @property
@@ -68,8 +69,9 @@ class Parts:
 
     def run(self, run: RawRun) -> None:
         """A run as it stands. One that names parts waits for the rest of the document, and so do those after it."""
+        self._complete_last()
         if not self._waiting and (self._parts or not _asks(run)):
-            self._complete(run)
+            self._last = run
             return
         run.rows.park()
         self._waiting.append(run)
@@ -78,6 +80,7 @@ class Parts:
 
     def finish(self) -> None:
         """No further part will come: complete what waits."""
+        self._complete_last()
         waiting, self._waiting = self._waiting, []
         for position, run in enumerate(waiting):
             try:
@@ -87,8 +90,13 @@ class Parts:
                 raise
 
     def close(self) -> None:
-        for run in (*self._waiting, *(part.content for part in self._parts)):
+        for run in (*self._waiting, *([self._last] if self._last else []), *(part.content for part in self._parts)):
             run.rows.close()
+
+    def _complete_last(self) -> None:
+        last, self._last = self._last, None
+        if last is not None:
+            self._complete(last)
 
     def _complete(self, run: RawRun) -> None:
         try:

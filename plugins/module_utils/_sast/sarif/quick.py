@@ -57,7 +57,10 @@ class _Marks:
 
 
 class QuickLines:
-    """Makes the lines of the plain rows of one run. ``judge`` gives what the general way would say of a result."""
+    """Makes the lines of the plain rows of one run. ``judge`` gives what the general way would say of a result.
+
+    ``tail``: what closes each line; empty where that is not known yet.
+    """
 
     def __init__(
         self,
@@ -68,8 +71,10 @@ class QuickLines:
         identifier: Identifier,
         cleaner: Cleaner,
         tally: Tally,
+        tail: str,
     ) -> None:
         self._judge = judge
+        self._tail = tail
         self._locator = locator
         self._finish = finish
         self._identifier = identifier
@@ -136,9 +141,9 @@ class QuickLines:
         common = ""
         if finding is not None:
             record = finding.to_dict()
-            # The hash of the file is known only at its end.
-            del record["scan"]
-            parts, common = _parts(record, _OWN), common_of(finding.tool, finding.rule)
+            del record["scan"]  # it is in the tail
+            *parts_before, last = _parts(record, _OWN)
+            parts, common = (*parts_before, last + self._tail), common_of(finding.tool, finding.rule)
         verdict = self._verdicts[number] = _Verdict(kind, finding, secret, common, parts)
         return verdict
 

@@ -14,7 +14,7 @@ from ..._core.findings import Scan, ScanStatus
 from ..identity import Identifier
 from ..record import Record, ruleset_of
 from ..source import Source
-from ..spool import Lines
+from ..spool import Lines, tail_of
 from ..window import Window
 from . import provenance, status
 from .document import Document, OpenText, read_document
@@ -39,7 +39,7 @@ class SarifReader:
                 name=record.name,
                 options=record.options,
                 tally=record.tally,
-                each_run=self._run,
+                each_run=lambda run: self._run(run, source),
                 open_text=self._beside(source, stack),
             )
         state, reasons = self._status(document)
@@ -57,7 +57,7 @@ class SarifReader:
         checkout = stack.enter_context(Checkout(folder, max_bytes=options.max_bytes))
         return lambda path: source.text(checkout.blocks(path))
 
-    def _run(self, run: RawRun) -> None:
+    def _run(self, run: RawRun, source: Source) -> None:
         """Resolve one run and keep what the record says about it."""
         record = self._record
         commits = provenance.commits_of(run)
@@ -73,7 +73,9 @@ class SarifReader:
         )
         before = record.counts.findings
         if isinstance(run.rows, EachResult):
-            resolver.resolve_into(self._lines, run.rows)
+            if source.complete:
+                self._lines.whole_from_now_on()
+            resolver.resolve_into(self._lines, run.rows, tail_of(source.sha256) if source.complete else "")
         else:
             resolver.count(run.rows)
         state, reasons = status.of_run(run, record.cleaner)

@@ -87,8 +87,11 @@ class RunResolver:
         self.tool = cleaner.label(driver.name, 200) or "unknown"
         self.tool_version = cleaner.label(driver.version, 100)
 
-    def resolve_into(self, sink: Lines, rows: EachResult) -> None:
-        """Resolve all rows and put each finding as one line of JSON (without ``scan``) into ``sink``."""
+    def resolve_into(self, sink: Lines, rows: EachResult, tail: str) -> None:
+        """Resolve all rows and put each finding as one line of JSON into ``sink``.
+
+        ``tail`` closes it and holds ``scan``, the hash of the file. Empty: that is known only at the end of the file.
+        """
         self._count_entries()
         quick = QuickLines(
             rows.tables,
@@ -98,12 +101,13 @@ class RunResolver:
             identifier=self._identifier,
             cleaner=self._cleaner,
             tally=self._tally,
+            tail=tail,
         )
         for entry in rows:
             if isinstance(entry, list):
                 sink.put(quick.lines(entry))
             elif (line := self._line(entry)) is not None:
-                sink.put([line])
+                sink.put([line + tail])
         quick.count_into(self._counts)
 
     def _line(self, row: dict[str, Any]) -> str | None:
@@ -115,8 +119,7 @@ class RunResolver:
         finding = self._finding(row, kind)
         self._counts.add(finding.state, finding.native, finding.baseline, finding.severity)
         record = finding.to_dict()
-        # The hash of the file is known only at its end, see ReadResult.lines.
-        del record["scan"]
+        del record["scan"]  # it is in the tail
         return opened(record)
 
     def count(self, rows: SortsOfResults) -> None:
