@@ -31,6 +31,7 @@ API_GROUP = "groupsnapshot.storage.k8s.io"
 VERSIONS = ("v1", "v1beta2", "v1beta1")
 """Newest first. The fields that are used here are the same in all of them."""
 DEFAULT_CLASS = "groupsnapshot.storage.kubernetes.io/is-default-class"
+_HELD = "groupsnapshot.storage.kubernetes.io/volumegroupsnapshot-bound-protection"
 _PVC = "PersistentVolumeClaim"
 _TRIES = 6
 _NEXT = "look at the snapshot controller and the driver's csi-snapshotter (feature gate CSIVolumeGroupSnapshot)"
@@ -253,13 +254,14 @@ def wait_members(
 def free(tools: Tools, api: GroupApi, group: Object, *, timeout_s: float = 120.0) -> None:
     """Deletes a group so that the driver deletes it with all members, and waits until its content is gone.
 
-    A group that has a content and does not name it yet is waited for: deleted now it would leave the content behind.
+    A group that has a content is waited for until it names it and the snapshot controller holds it by its finalizer:
+    deleted before that it is gone at once, nobody tells the driver's sidecar, and the content stays for ever.
     """
     meta = group["metadata"]
     content = tools.cluster.find(api.content, content_name(group))
     freed: list[tuple[str | Kind, str, str]] = []
     if content is not None:
-        _wait_bound(tools, api, group, timeout_s)
+        _wait_held(tools, api, group, timeout_s)
         freed = [*_contents_of_members(tools, group), (api.content, *_name_and_uid(content))]
         in_parallel(lambda one: content_policy.set_policy(tools, *one, content_policy.DELETE), freed)
     delete(tools, api.group, meta["name"], meta["namespace"], meta["uid"], timeout_s=timeout_s)
@@ -270,20 +272,23 @@ def _name_and_uid(content: Object) -> tuple[str, str]:
     return content["metadata"]["name"], content["metadata"]["uid"]
 
 
-def _wait_bound(tools: Tools, api: GroupApi, group: Object, timeout_s: float) -> None:
+def _wait_held(tools: Tools, api: GroupApi, group: Object, timeout_s: float) -> None:
     meta = group["metadata"]
 
-    def bound(seen: Mapping[str, Object]) -> str:
+    def held(seen: Mapping[str, Object]) -> str:
         now = seen.get(meta["name"])
-        gone = now is None or now["metadata"]["uid"] != meta["uid"]
-        return "" if gone or state.status(now or {}).get("boundVolumeGroupSnapshotContentName") else "not bound yet"
+        if now is None or now["metadata"]["uid"] != meta["uid"]:
+            return ""
+        if not state.status(now).get("boundVolumeGroupSnapshotContentName"):
+            return "not bound yet"
+        return "" if _HELD in (now["metadata"].get("finalizers") or []) else f"without the finalizer {_HELD} yet"
 
     wait_until(
         tools.cluster,
         api.group,
         meta["namespace"],
-        bound,
-        what=f"{named(api.group.kind, meta['name'], meta['namespace'])} to be bound",
+        held,
+        what=f"{named(api.group.kind, meta['name'], meta['namespace'])} to be bound and held",
         timeout_s=timeout_s,
         clock=tools.clock,
         field=f"metadata.name={meta['name']}",
@@ -381,7 +386,7 @@ def import_group(
         },
         api.group,
     )
-    _wait_bound(tools, api, group, timeout_s)
+    _wait_held(tools, api, group, timeout_s)
     return tools.cluster.get(api.group, name, namespace)
 
 

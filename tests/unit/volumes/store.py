@@ -21,7 +21,7 @@ from tests.unit.core.memory import FakeClock
 
 Object = dict[str, Any]
 OPERATION = "restore-shop-0123456789"
-NAMESPACED = ("PersistentVolumeClaim", "VolumeSnapshot", "Pod")
+NAMESPACED = ("PersistentVolumeClaim", "VolumeSnapshot", "VolumeGroupSnapshot", "Pod")
 
 
 class Store:
