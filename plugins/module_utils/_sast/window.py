@@ -189,9 +189,11 @@ class Window:
                 at = end + step
                 found.append(value)
         except (ValueError, StopIteration, RecursionError):
-            # Malformed, which the long way tells, or cut off by the window: then it need not fail there once more.
+            # Malformed, which the long way tells, or cut off by the window: then it need not fail there once more, unless
+            # it is too long for the window anyway.
             self._pos = at
-            self._grow()
+            if len(text) - at < self._limit:
+                self._grow()
             return found
         self._pos = at
         return found

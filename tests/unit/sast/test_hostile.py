@@ -186,6 +186,20 @@ def test_endless_names_that_never_repeat_are_not_kept(tmp_path, what, totals_onl
         tracemalloc.stop()
 
 
+def test_a_result_longer_than_the_window_is_never_held_whole(tmp_path):
+    path = tmp_path / "report.sarif"
+    step = {"location": {"message": {"text": "s" * 1000}}}
+    flow = {"threadFlows": [{"locations": [step] * 20_000}]}
+    path.write_text(json.dumps(sarif(run_of(result(codeFlows=[flow])))), encoding="utf-8")
+    tracemalloc.start()
+    try:
+        with read_report(path, options=ReadOptions(window=1_000_000)) as found:
+            assert found.scan.totals.results == 1
+        assert tracemalloc.get_traced_memory()[1] < 8_000_000, "of 20 MB"
+    finally:
+        tracemalloc.stop()
+
+
 def test_many_names_of_warnings_cannot_be_made_by_a_report(read):
     odd = [result(kind=f"k{n}", level=f"l{n}", baselineState=f"b{n}", ruleId=f"r{n}") for n in range(3000)]
     assert len(read(sarif(run_of(*odd))).scan.warnings) < 15
