@@ -189,8 +189,8 @@ class Window:
                 at = end + step
                 found.append(value)
         except (ValueError, StopIteration, RecursionError):
-            # Malformed, which the long way tells, or cut off by the window: then it need not fail there once more, unless
-            # it is too long for the window anyway.
+            # Malformed, which the long way tells, or cut off by the window: then it need not fail there once more. One
+            # that is too long for the window anyway is for the long way as well.
             self._pos = at
             if len(text) - at < self._limit:
                 self._grow()
