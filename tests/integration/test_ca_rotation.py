@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from cryptography import x509
@@ -33,6 +33,7 @@ from tests.integration.ca_webhook import KIND, Judge
 from tests.integration.rotation_app import ROOT
 
 OLD, NEW = "CN=web-ca", "CN=web-ca g2"
+SomeShop = TypeVar("SomeShop", bound=Shop)
 
 
 @pytest.fixture
@@ -124,13 +125,29 @@ def granted(shop: Shop, name: str, namespace: str = "", what: str = "rotate_ca")
     return made
 
 
+def somebody(shop: Shop) -> str:
+    return f"u-{shop.namespace}"
+
+
+def by_somebody(shop: SomeShop, user: Callable[..., Any]) -> SomeShop:
+    """The shop as one who has exactly the rights that are shipped sees it."""
+    name = somebody(shop)
+    return replace(shop, kubeconfig=str(user(name=name, manifests=granted(shop, name)).kubeconfig))
+
+
+def kept_shop(cluster: Cluster, namespace: str, user: Callable[..., Any]) -> KeptShop:
+    """With clients that connect."""
+    shop = KeptShop.make(cluster, namespace)
+    shop.deploy()
+    shop.wait_counts(10)
+    return by_somebody(shop, user)
+
+
 @pytest.mark.rig
 def test_taken_back_from_the_middle_and_a_naive_swap_for_the_control(
     shop: Shop, webhook: str, user: Callable[..., Any]
 ) -> None:
-    name = f"u-{shop.namespace}"
-    someone = user(name=name, manifests=granted(shop, name))
-    shop = replace(shop, kubeconfig=str(someone.kubeconfig))
+    shop = by_somebody(shop, user)
     before = {name: shop.leaf(name) for name in ("web-ca", "web-tls", "client-tls")}
     shown = shop.door("ca_rotation", "--check")
     assert (shown["failed"], shown["changed"], shown["phase"]) == (False, True, "")
@@ -212,9 +229,7 @@ def test_a_webhook_is_called_while_the_playbook_rotates_its_bundle_and_no_admiss
     judge: Judge, user: Callable[..., Any], tmp_path: Path
 ) -> None:
     old = judge.cluster.get("configmap", "trust", "-n", judge.namespace)["data"]["ca.crt"]
-    name = f"u-{judge.namespace}"
-    someone = user(name=name, manifests=granted(judge, name))
-    played = replace(judge, kubeconfig=str(someone.kubeconfig))
+    played = by_somebody(judge, user)
     with judge.called() as admissions:
         admissions.wait(10)
         told = rotate_ca(played, tmp_path, {}, "-e", "knowngood_ca_phase=TRUST_BOTH")
@@ -244,12 +259,8 @@ def test_a_webhook_is_called_while_the_playbook_rotates_its_bundle_and_no_admiss
 def test_a_ca_that_cert_manager_keeps_is_rotated_through_it_and_back(
     cluster: Cluster, namespace: str, audit: AuditLog, user: Callable[..., Any]
 ) -> None:
-    shop = KeptShop.make(cluster, namespace)
-    shop.deploy()
-    shop.wait_counts(10)
-    name = f"u-{namespace}"
-    someone = user(name=name, manifests=granted(shop, name))
-    shop, mark = replace(shop, kubeconfig=str(someone.kubeconfig)), audit.mark()
+    shop = kept_shop(cluster, namespace, user)
+    mark = audit.mark()
     half = shop.rotate(phase="LEAVES_REISSUED")
     assert (half["phase"], shop.signs(), shop.certificates()) == (
         "LEAVES_REISSUED",
@@ -266,7 +277,7 @@ def test_a_ca_that_cert_manager_keeps_is_rotated_through_it_and_back(
     assert (found["phase"], shop.trust(), shop.signs()) == ("DONE", [NEW], "ca-g2")
     assert [shop.leaf(name).issuer.rfc4514_string() for name in ("web-tls", "client-tls")] == [NEW, NEW]
     assert any("cert-manager puts the new CA there" in text for text in found["unproven"])
-    verbs = {one.verb for one in audit.writes(name, mark) if one.permission[1] == "secrets"}
+    verbs = {one.verb for one in audit.writes(somebody(shop), mark) if one.permission[1] == "secrets"}
     assert verbs == {"delete"}  # of the generation that was taken back; none is written
     again = shop.rotate()
     assert (again["changed"], again["operation"]) == (False, found["operation"])
@@ -283,7 +294,7 @@ def wide(cluster: Cluster, namespace: str) -> Iterator[WideShop]:
 def test_the_ca_of_a_cluster_issuer_is_rotated_for_all_of_its_namespaces_with_few_rights(
     wide: WideShop, make_namespace: Callable[[], str], audit: AuditLog, user: Callable[..., Any]
 ) -> None:
-    cluster, other, name = wide.cluster, make_namespace(), f"u-{wide.namespace}"
+    cluster, other, name = wide.cluster, make_namespace(), somebody(wide)
     wide.issue(other, "far", "far-tls", dnsNames=["far"])
     with pytest.raises(BadInput, match="namespaces that were not named") as caught:
         wide.rotate()
@@ -360,12 +371,8 @@ def test_a_compromised_ca_is_given_up_by_the_playbook_and_its_cost_said_first(sh
 def test_a_compromised_ca_that_cert_manager_keeps_is_given_up_through_it(
     cluster: Cluster, namespace: str, audit: AuditLog, user: Callable[..., Any]
 ) -> None:
-    shop = KeptShop.make(cluster, namespace)
-    shop.deploy()
-    shop.wait_counts(10)
-    name = f"u-{namespace}"
-    someone = user(name=name, manifests=granted(shop, name))
-    shop, mark = replace(shop, kubeconfig=str(someone.kubeconfig)), audit.mark()
+    shop = kept_shop(cluster, namespace, user)
+    mark = audit.mark()
     prepared = shop.rotate(compromised=True, phase="NEW_CA")
     assert "from the first leaf that cert-manager renews" in prepared["cost"][0]
     assert (shop.trust(), shop.signs(), shop.counts()["failed"]) == ([OLD], "web-ca", 0)
@@ -381,7 +388,7 @@ def test_a_compromised_ca_that_cert_manager_keeps_is_given_up_through_it(
     assert (answers["new CA"]["ok"], answers["old CA turned away"]["ok"]) == (True, True)
     assert 0 < found["downtime_s"] < 300
     assert found["copies"] == []
-    verbs = {one.verb for one in audit.writes(name, mark) if one.permission[1] == "secrets"}
+    verbs = {one.verb for one in audit.writes(somebody(shop), mark) if one.permission[1] == "secrets"}
     assert verbs == {"delete"}
     with pytest.raises(Conflict, match="compromised and was given up"):
         shop.engine().undo(found["operation"])

@@ -174,7 +174,7 @@ _PLAYBOOKS: dict[str, tuple[str, ...]] = {
 PLAYBOOKS = tuple(sorted(_PLAYBOOKS))
 CLUSTER_ISSUER = "rotate_ca_cluster_issuer"
 """What ``rotate_ca`` needs beside its own for a ClusterIssuer's CA. The application's namespace is cert-manager's."""
-_MORE: dict[str, tuple[str, ...]] = {CLUSTER_ISSUER: ("cluster_issuer",)}
+_GRANTS: dict[str, tuple[str, ...]] = {**_PLAYBOOKS, CLUSTER_ISSUER: ("cluster_issuer",)}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -196,7 +196,7 @@ class Permission:
 
 def permissions(playbook: str) -> tuple[Permission, ...]:
     """Everything that a playbook needs, or :data:`CLUSTER_ISSUER`, each once, sorted."""
-    return tuple(sorted(set(_expanded({**_PLAYBOOKS, **_MORE}[playbook]))))
+    return tuple(sorted(set(_expanded(_GRANTS[playbook]))))
 
 
 def _expanded(capabilities: Iterable[str]) -> Iterator[Permission]:

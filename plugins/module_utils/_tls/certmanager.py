@@ -23,7 +23,7 @@ from .._core.errors import BadInput, Conflict, NotFound, NotProven, TimedOut
 from .._core.operation import Context
 from .._core.plan import Json, Step
 from .issue import Issued, judged_by
-from .secrets import CRT, KEY, ROTATED_FOR, TlsSecret
+from .secrets import CRT, KEY, ROTATED_FOR, TlsSecret, facts_of
 from .subject import Subject, Tools
 
 CERTIFICATE = "Certificate"
@@ -138,18 +138,8 @@ def ask(subject: Subject, ref: Ref, found: Object, enough: Callable[[Object], bo
 
 
 def renewed(secret: TlsSecret, certificate: Object) -> dict[str, Json]:
-    """What later steps and the report need of the new generation."""
-    new = secret.certificate
-    return {
-        "secret": secret.name,
-        "fingerprint": new.fingerprint,
-        "spki": new.spki,
-        "serial": new.serial,
-        "key": new.key,
-        "not_before": rfc3339(new.not_before),
-        "not_after": rfc3339(new.not_after),
-        "revision": revision(certificate),
-    }
+    """The new generation, and which of the Certificate's it is."""
+    return {**facts_of(secret), "revision": revision(certificate)}
 
 
 @dataclass(frozen=True, slots=True)

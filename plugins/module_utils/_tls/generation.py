@@ -30,7 +30,7 @@ from .copies import Remake, remade
 from .csr import drop, find, signed
 from .issue import Issued, issue, judged, judged_by
 from .path import path_problems
-from .secrets import CRT, KEY, TlsSecret, archive, must_be_ours_to_write, replaced, staged
+from .secrets import CRT, KEY, TlsSecret, archive, facts_of, must_be_ours_to_write, replaced, staged
 from .source import CA_SECRET, CSR, PROVIDED, pair_from, source_in
 from .subject import Subject, Tools
 
@@ -82,7 +82,7 @@ class Stage:
 
     def apply(self, step: Step, context: Context) -> dict[str, Json]:
         subject = Subject.of(self.tools, step, context)
-        return _facts(subject.staged() or self._issue(subject))
+        return facts_of(subject.staged() or self._issue(subject))
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         subject = Subject.of(self.tools, step, context)
@@ -137,19 +137,6 @@ def _copies(subject: Subject, secret: TlsSecret, new: Issued) -> Mapping[str, by
     if not subject.copies:
         return {}
     return remade(Remake(secret, new, subject.keystore_password()), subject.copies)
-
-
-def _facts(copy: TlsSecret) -> dict[str, Json]:
-    new = copy.certificate
-    return {
-        "secret": copy.name,
-        "fingerprint": new.fingerprint,
-        "spki": new.spki,
-        "serial": new.serial,
-        "key": new.key,
-        "not_before": rfc3339(new.not_before),
-        "not_after": rfc3339(new.not_after),
-    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,9 @@ from typing import Any
 
 from .._cluster.client import Object, owned_by
 from .._cluster.kinds import named
+from .._core.clock import rfc3339
 from .._core.errors import BadInput, Conflict
+from .._core.plan import Json
 from .authority import decode
 from .certificates import Certificate, Chain, read_chain
 from .keys import read_key, spki_of
@@ -275,6 +277,20 @@ def replaced(
 
 def _encoded(value: bytes) -> str:
     return base64.b64encode(value).decode()
+
+
+def facts_of(secret: TlsSecret) -> dict[str, Json]:
+    """What later steps and the report need of a new generation, by its Secret: nothing secret."""
+    new = secret.certificate
+    return {
+        "secret": secret.name,
+        "fingerprint": new.fingerprint,
+        "spki": new.spki,
+        "serial": new.serial,
+        "key": new.key,
+        "not_before": rfc3339(new.not_before),
+        "not_after": rfc3339(new.not_after),
+    }
 
 
 def role_of(obj: Mapping[str, Any]) -> str:

@@ -160,6 +160,15 @@ def rotate(at: CaDesk, **asked: Any) -> dict[str, Any]:
     return at.rotate(**{"issuer": "issuer", "issuer_kind": made.kind, "namespace": made.home, **asked})
 
 
+def assert_changes_nothing(at: CaDesk, first: dict[str, Any], **asked: Any) -> dict[str, Any]:
+    """Asked for once more."""
+    writes = at.world.fuse.writes
+    again = rotate(at, **asked)
+    assert (again["changed"], again["plan"], again["operation"]) == (False, [], first["operation"])
+    assert at.world.fuse.writes == writes
+    return again
+
+
 def stored(at: CaDesk, name: str) -> Certificate:
     namespace = "shop" if name.endswith("-tls") else world_of(at).home
     return read_chain(base64.b64decode(at.world.objects["Secret", namespace, name]["data"]["tls.crt"])).certificates[0]

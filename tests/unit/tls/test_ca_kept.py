@@ -19,7 +19,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._tls.certificates i
 
 from . import pki
 from .ca_world import CA, CaDesk
-from .kept_world import KeptWorld, api, kept_world, rotate, signs, stored, world_of
+from .kept_world import KeptWorld, api, assert_changes_nothing, kept_world, rotate, signs, stored, world_of
 
 Open = Callable[[], CaDesk]
 DEFAULTS: dict[str, Any] = {
@@ -71,11 +71,7 @@ class TestThroughItsKeepers:
 
     def test_again_it_changes_nothing(self, desk: Open) -> None:
         at = desk()
-        first = rotate(at)
-        writes = at.world.fuse.writes
-        again = rotate(at)
-        assert (again["changed"], again["plan"], again["operation"]) == (False, [], first["operation"])
-        assert at.world.fuse.writes == writes
+        assert_changes_nothing(at, rotate(at))
 
     def test_the_one_after_that(self, desk: Open) -> None:
         at = desk()

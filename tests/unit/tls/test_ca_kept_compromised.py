@@ -26,7 +26,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._tls.emergency impo
 
 from . import pki
 from .ca_world import CA, CLIENT, LEAF, CaDesk
-from .kept_world import KeptWorld, kept_below_world, kept_world, ready, signs, stored, world_of
+from .kept_world import KeptWorld, assert_changes_nothing, kept_below_world, kept_world, ready, signs, stored, world_of
 from .kept_world import rotate as rotate_kept
 
 Open = Callable[..., CaDesk]
@@ -106,8 +106,7 @@ class TestGivenUp:
         at = desk()
         first = rotate(at)
         writes = at.world.fuse.writes
-        again = rotate(at)
-        assert (again["changed"], again["plan"], again["operation"]) == (False, [], first["operation"])
+        again = assert_changes_nothing(at, first, compromised=True)
         with pytest.raises(Conflict, match="compromised and was given up"):
             at.undo(first["operation"])
         assert again["downtime_s"] >= 0

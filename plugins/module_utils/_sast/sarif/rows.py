@@ -26,6 +26,7 @@ _AT_ONCE = 64
 # A report of endless sorts must not fill the memory, nor one of endless names.
 _MOST_SORTS = 20_000
 _LONGEST = 1024
+_MOST_SHAPES = 1_000
 _PLAIN = ("ruleId", "ruleIndex", "kind", "level", "baselineState")
 _RARE = ("rule", "properties", "suppressions", "provenance")
 _RARE_NAMES = frozenset(_RARE)
@@ -145,7 +146,7 @@ class SortsOfResults:
         # With fewer than two names the getter gives no tuple.
         if _RARE_NAMES.isdisjoint(names) and len(counting) > 1:
             shape = itemgetter(*counting), self._plain.setdefault(counting, _Times())
-        if len(self._shapes) < _LONGEST and sum(map(len, names)) < _LONGEST:
+        if len(self._shapes) < _MOST_SHAPES and sum(map(len, names)) < _LONGEST:
             self._shapes[names] = shape
         return shape
 
