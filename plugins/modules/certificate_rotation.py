@@ -570,8 +570,8 @@ proof:
       sample: ""
     named_by:
       description:
-        - The Ingress, Gateway or ListenerSet in the Secret's namespace that serves it, where no pod uses it. What the
-          controller behind it serves is not asked for.
+        - The Ingress, Gateway or ListenerSet that serves it, where no pod uses it; also in a namespace that a
+          ReferenceGrant lets in. What the controller behind it serves is not asked for.
       type: list
       elements: str
       sample: [Gateway/edge listener shop]

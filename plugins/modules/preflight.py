@@ -21,10 +21,25 @@ options:
   for:
     description:
       - Playbooks to check the permissions for. Without any, permissions are not checked.
+      - V(rotate_ca_cluster_issuer) is what V(rotate_ca) needs besides for the CA of a ClusterIssuer.
     type: list
     elements: str
-    choices: [backup, incident_response, maintenance, preflight, restore, rotate_ca, rotate_certificates]
+    choices:
+      - backup
+      - incident_response
+      - maintenance
+      - preflight
+      - restore
+      - rotate_ca
+      - rotate_ca_cluster_issuer
+      - rotate_certificates
     default: []
+  cluster_resource_namespace:
+    description:
+      - Where cert-manager keeps the Secrets of ClusterIssuers. The permissions of V(rotate_ca_cluster_issuer) are asked
+        for in it.
+    type: str
+    default: cert-manager
   snapshot_class:
     description:
       - The VolumeSnapshotClass that will be named for capturing. Without it each driver needs one that is its default.
@@ -66,7 +81,7 @@ checks:
   contains:
     name:
       description:
-        - V(server), V(identity), V(clock), V(rbac) and the playbook, V(state namespace), V(snapshot api),
+        - V(server), V(identity), V(clock), V(rbac) and the entry of O(for), V(state namespace), V(snapshot api),
           V(operations), V(application), V(claim) and its name, V(snapshot class of) and the driver.
       type: str
       sample: rbac incident_response
@@ -96,7 +111,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._ansible.applicatio
 from ansible_collections.knowngood.kube.plugins.module_utils._ansible.args import AUTH_ARGS, COMMON_ARGS
 from ansible_collections.knowngood.kube.plugins.module_utils._ansible.frame import Frame, run_door
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.preflight import answer, look
-from ansible_collections.knowngood.kube.plugins.module_utils._cluster.rbac import PLAYBOOKS
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.rbac import GRANTS
 from ansible_collections.knowngood.kube.plugins.module_utils._core.clock import SystemClock
 from ansible_collections.knowngood.kube.plugins.module_utils._volumes.classes import SnapshotClass, choose
 
@@ -104,7 +119,8 @@ ARGUMENTS = {
     **AUTH_ARGS,
     **COMMON_ARGS,
     **APP_ARGS,
-    "for": {"type": "list", "elements": "str", "choices": list(PLAYBOOKS), "default": []},
+    "for": {"type": "list", "elements": "str", "choices": list(GRANTS), "default": []},
+    "cluster_resource_namespace": {"type": "str", "default": "cert-manager"},
     "snapshot_class": {"type": "str", "default": ""},
 }
 
@@ -116,6 +132,7 @@ def run(frame: Frame) -> dict[str, object]:
         spec_of(frame.params),
         frame.params["for"],
         state_namespace=frame.state_namespace,
+        cluster_resource_namespace=frame.params["cluster_resource_namespace"],
         clock=SystemClock(),
         class_problem=lambda classes, driver: choose(map(SnapshotClass.of, classes), driver, wanted).problem,
     )

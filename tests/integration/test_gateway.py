@@ -47,7 +47,7 @@ def edge(cluster: Cluster, namespace: str, make_namespace: Callable[[], str]) ->
         "metadata": {"name": "trust"},
         "data": {"ca.crt": web.ca.pem.decode()},
     }
-    cluster.apply(trust, _gateway(other), _listeners(), _policy(), namespace=namespace)
+    cluster.apply(trust, _front(other), _listeners(), _policy(), namespace=namespace)
     return Edge(web, other)
 
 
@@ -57,14 +57,21 @@ def _listener(name: str, port: int, host: str, secret: str, namespace: str = "")
     return {"name": name, "port": port, "protocol": "HTTPS", "hostname": host, "tls": tls}
 
 
-def _gateway(other: str) -> dict[str, Any]:
-    listeners = [
+def _front(other: str) -> dict[str, Any]:
+    return _gateway(
         _listener("good", 443, "web", "web-tls"),
         _listener("elsewhere", 8443, "shop.example", "web-tls"),
         _listener("gone", 9443, "web", "none-tls"),
         _listener("far", 10443, "web", "far-tls", other),
-    ]
-    spec = {"gatewayClassName": "none", "listeners": listeners, "allowedListeners": {"namespaces": {"from": "Same"}}}
+    )
+
+
+def _gateway(*listeners: dict[str, Any]) -> dict[str, Any]:
+    spec = {
+        "gatewayClassName": "none",
+        "listeners": list(listeners),
+        "allowedListeners": {"namespaces": {"from": "Same"}},
+    }
     return {"apiVersion": f"{API}/v1", "kind": "Gateway", "metadata": {"name": "front"}, "spec": spec}
 
 
@@ -87,9 +94,9 @@ def _ingress() -> dict[str, Any]:
     return {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "front"}, "spec": spec}
 
 
-def _grant(edge: Edge) -> dict[str, Any]:
-    comes = {"group": API, "kind": "Gateway", "namespace": edge.web.namespace}
-    spec = {"from": [comes], "to": [{"group": "", "kind": "Secret", "name": "far-tls"}]}
+def _grant(comer: str, secret: str) -> dict[str, Any]:
+    comes = {"group": API, "kind": "Gateway", "namespace": comer}
+    spec = {"from": [comes], "to": [{"group": "", "kind": "Secret", "name": secret}]}
     return {"apiVersion": f"{API}/v1beta1", "kind": "ReferenceGrant", "metadata": {"name": "front"}, "spec": spec}
 
 
@@ -105,18 +112,24 @@ def test_what_gateways_name_is_found_and_judged(edge: Edge) -> None:
         ("ListenerSet/more", "more"): ("web-tls", "found", set()),
         ("BackendTLSPolicy/behind", "validation"): ("trust", "found", set()),
     }
-    edge.web.cluster.apply(_grant(edge), namespace=edge.other)
+    edge.web.cluster.apply(_grant(edge.web.namespace, "far-tls"), namespace=edge.other)
     assert codes(edge.references()["Gateway/front", "far"]) == set()
 
 
 def test_what_only_gateways_and_an_ingress_serve_is_rotated_and_these_are_named_as_unproven(edge: Edge) -> None:
     old = edge.web.leaf.fingerprint
-    edge.web.cluster.apply(_ingress(), namespace=edge.web.namespace)
+    edge.web.cluster.apply(_ingress(), _grant(edge.other, "web-tls"), namespace=edge.web.namespace)
+    far = _gateway(_listener("far", 443, "web", "web-tls", edge.web.namespace))
+    edge.web.cluster.apply(far, namespace=edge.other)
     found = edge.web.rotate()
     assert found["generations"][0]["old"] == old
     assert found["restarted"] == []
     served = (
-        "Gateway/front listener elsewhere, Gateway/front listener good, Ingress/front, ListenerSet/more listener more"
+        "Gateway/front listener elsewhere",
+        f"Gateway/front listener far in namespace {edge.other}",
+        "Gateway/front listener good",
+        "Ingress/front",
+        "ListenerSet/more listener more",
     )
-    assert found["unproven"] == [f"{edge.web.namespace}/web-tls: through {served}"]
+    assert found["unproven"] == [f"{edge.web.namespace}/web-tls: through {', '.join(served)}"]
     assert {row["ok"] for row in found["proof"]} == {None}

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.preflight import Check, look
-from ansible_collections.knowngood.kube.plugins.module_utils._cluster.rbac import PLAYBOOKS, manifests
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.rbac import CLUSTER_ISSUER, PLAYBOOKS, manifests
 from ansible_collections.knowngood.kube.plugins.module_utils._core.clock import SystemClock
 from tests.cluster import objects
 from tests.cluster.audit import AuditLog
@@ -30,21 +30,27 @@ def app(cluster: Cluster, make_namespace: Callable[[], str]) -> App:
     return App(cluster, namespace, state, cluster.kubeconfig)
 
 
-def checks(app: App, *playbooks: str, state: str = "", problem: str = "", **spec: Any) -> dict[str, Check]:
+def checks(
+    app: App, *grants: str, state: str = "", issuers: str = "cert-manager", problem: str = "", **spec: Any
+) -> dict[str, Check]:
     found = look(
         app.api,
         app.spec(**spec),
-        playbooks,
+        grants,
         state_namespace=state or app.state,
+        cluster_resource_namespace=issuers,
         clock=SystemClock(),
         class_problem=lambda classes, driver: problem,
     )
     return {check.name: check for check in found}
 
 
-def granted(app: App, playbook: str, user: str, without: tuple[str, str] | None = None) -> list[dict[str, Any]]:
+def granted(
+    app: App, grant: str, user: str, without: tuple[str, str] | None = None, namespace: str = ""
+) -> list[dict[str, Any]]:
     """The shipped roles under names of this test; ``without`` (resource, verb) takes one verb out."""
-    made = deepcopy(manifests(playbook, app_namespace=app.namespace, state_namespace=app.state, user=user))
+    given = {"app_namespace": namespace or app.namespace, "state_namespace": app.state}
+    made = deepcopy(manifests(grant, **given, user=user))
     for one in made:
         one["metadata"]["name"] += f"-{user}"
         if "roleRef" in one:
@@ -99,6 +105,20 @@ def test_one_verb_less_is_named(app: App, user: Callable[..., Any], resource: st
     assert check.what.startswith("1 of ")
     assert f"{verb} {resource}" in check.what
     assert "docs/rbac/incident_response.yaml" in check.cure
+
+
+@pytest.mark.rig
+def test_for_a_cluster_issuer_it_asks_where_cert_manager_keeps_its_secrets(
+    app: App, make_namespace: Callable[[], str], user: Callable[..., Any]
+) -> None:
+    name, issuers = f"u-{app.namespace}", make_namespace()
+    roles = granted(app, "preflight", name) + granted(app, CLUSTER_ISSUER, name, ("secrets", "delete"), issuers)
+    seen = app.as_user(user(name=name, manifests=roles).kubeconfig)
+    check = checks(seen, CLUSTER_ISSUER, issuers=issuers)[f"rbac {CLUSTER_ISSUER}"]
+    assert check.ok is False
+    assert f"permissions are missing; in namespace {issuers}: delete secrets" in check.what
+    assert check.what.startswith("1 of ")
+    assert f"docs/rbac/{CLUSTER_ISSUER}.yaml" in check.cure
 
 
 @pytest.mark.rig

@@ -21,7 +21,7 @@ from .._core.plan import Json
 from .claims import MISSING
 from .client import Cluster, Object
 from .graph import resolve
-from .rbac import APP, CLUSTER, IF_SERVED, STATE, Permission, permissions
+from .rbac import APP, CLUSTER, CLUSTER_ISSUER, IF_SERVED, STATE, Permission, permissions
 from .reconcilers import groups
 from .state import ConfigMapJournal
 
@@ -49,16 +49,18 @@ class Check:
 def look(
     cluster: Cluster,
     spec: ApplicationSpec,
-    playbooks: Sequence[str],
+    grants: Sequence[str],
     *,
     state_namespace: str,
+    cluster_resource_namespace: str,
     clock: Clock,
     class_problem: ClassProblem,
 ) -> list[Check]:
     """All checks. Raises only what ends any look: no kubeconfig, server not reachable, credentials refused."""
     checks = [_version(cluster), _identity(cluster), _clock(cluster, clock)]
-    for playbook in playbooks:
-        checks.append(_allowed(cluster, playbook, spec.namespace, state_namespace))
+    for grant in grants:
+        app_namespace = cluster_resource_namespace if grant == CLUSTER_ISSUER else spec.namespace
+        checks.append(_allowed(cluster, grant, app_namespace, state_namespace))
     checks.append(_state(cluster, state_namespace))
     served = _snapshot_api(cluster)
     checks.append(served)
@@ -110,10 +112,10 @@ def clock_check(served: dt.datetime, before: dt.datetime, after: dt.datetime) ->
     )
 
 
-def _allowed(cluster: Cluster, playbook: str, app_namespace: str, state_namespace: str) -> Check:
+def _allowed(cluster: Cluster, grant: str, app_namespace: str, state_namespace: str) -> Check:
     namespaces = {APP: app_namespace, STATE: state_namespace, CLUSTER: None}
     served = groups(cluster)
-    wanted = [p for p in permissions(playbook) if p.group in served or p.group not in IF_SERVED]
+    wanted = [p for p in permissions(grant) if p.group in served or p.group not in IF_SERVED]
 
     def granted(permission: Permission) -> bool:
         resource, slash, subresource = permission.resource.partition("/")
@@ -129,14 +131,12 @@ def _allowed(cluster: Cluster, playbook: str, app_namespace: str, state_namespac
     with ThreadPoolExecutor(_PARALLEL) as pool:
         answers = list(pool.map(granted, wanted))
     missing = [permission for permission, answer in zip(wanted, answers, strict=True) if not answer]
-    return rbac_check(playbook, missing, namespaces, len(wanted))
+    return rbac_check(grant, missing, namespaces, len(wanted))
 
 
-def rbac_check(
-    playbook: str, missing: Sequence[Permission], namespaces: Mapping[str, str | None], wanted: int
-) -> Check:
+def rbac_check(grant: str, missing: Sequence[Permission], namespaces: Mapping[str, str | None], wanted: int) -> Check:
     """Names each permission that is missing, and where. Pure."""
-    name = f"rbac {playbook}"
+    name = f"rbac {grant}"
     if not missing:
         return Check(name, True, f"all {wanted} permissions are there")
     named = []
@@ -145,7 +145,7 @@ def rbac_check(
         if shown:
             where = f"in namespace {namespace}" if namespace else "in the cluster"
             named.append(f"{where}: {', '.join(shown)}")
-    cure = f"a cluster administrator applies docs/rbac/{playbook}.yaml for this user and namespace"
+    cure = f"a cluster administrator applies docs/rbac/{grant}.yaml for this user and namespace"
     return Check(name, False, f"{len(missing)} of {wanted} permissions are missing; " + "; ".join(named), cure)
 
 

@@ -121,7 +121,7 @@ _CAPABILITIES: dict[str, tuple[tuple[str, str, str, str, str], ...]] = {
         (APP, "", "configmaps", "list", ""),
         # who serves a Secret that no pod uses
         (APP, "networking.k8s.io", "ingresses", "list", ""),
-        (APP, "gateway.networking.k8s.io", "gateways listenersets", "list", ""),
+        (APP, "gateway.networking.k8s.io", "gateways listenersets referencegrants", "list", ""),
         # cert-manager as the issuer
         (APP, "cert-manager.io", "certificates", "get patch", ""),
         (APP, "cert-manager.io", "certificates/status", "patch", ""),
@@ -175,6 +175,8 @@ PLAYBOOKS = tuple(sorted(_PLAYBOOKS))
 CLUSTER_ISSUER = "rotate_ca_cluster_issuer"
 """What ``rotate_ca`` needs beside its own for a ClusterIssuer's CA. The application's namespace is cert-manager's."""
 _GRANTS: dict[str, tuple[str, ...]] = {**_PLAYBOOKS, CLUSTER_ISSUER: ("cluster_issuer",)}
+GRANTS = tuple(sorted(_GRANTS))
+"""Each has a file ``docs/rbac/<grant>.yaml``: the playbooks, and :data:`CLUSTER_ISSUER`."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

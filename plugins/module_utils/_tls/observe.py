@@ -25,9 +25,9 @@ from .consumers import Consumer, Namespace, look
 from .copies import remakeable
 from .issue import judged_by, key_kind, validity
 from .keys import weakness
+from .named import Servers
 from .path import name_problems, time_problems
 from .plan import BLUE_GREEN, Observed, Request, Target, due
-from .references import SERVING, naming
 from .rollout import interrupts, obstacle
 from .secrets import (
     KEPT_UNTIL,
@@ -57,8 +57,11 @@ class Observer:
     denied: frozenset[str] = frozenset()
     _namespaces: dict[str, Namespace] = field(default_factory=dict)
     _services: dict[str, list[Object]] = field(default_factory=dict)
-    _naming: dict[str, tuple[list[Object], tuple[str, ...]]] = field(default_factory=dict)
+    _servers: Servers = field(init=False)
     _archives: dict[str, dict[str, list[tuple[str, str]]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._servers = Servers(self.cluster)
 
     def look(self, target: Target) -> Observed:
         """Raises NotFound, BadInput, Denied: each says what is wrong with the target, its CA or its users."""
@@ -91,7 +94,7 @@ class Observer:
         self.refuse_unrenewable(target, consumers)
         service = self.service(target, consumers)
         trials = candidates(self.cluster, self.request, target, self.namespace(target.namespace), consumers, service)
-        named_by = () if consumers or service else self.named_by(target)
+        named_by = () if consumers or service else self._servers.of(target.namespace, target.secret)
         return replace(seen, consumers=consumers, service=service, trials=trials, named_by=named_by)
 
     def due(self, target: Target, secret: TlsSecret, marked: str) -> str:
@@ -324,22 +327,6 @@ class Observer:
             except Denied:  # without them there is no proof through a Service, and that is said
                 self._services[namespace] = []
         return self._services[namespace]
-
-    def named_by(self, target: Target) -> tuple[str, ...]:
-        """Who in its namespace serves the Secret without a pod that uses it; also kinds that may not be looked at."""
-        if target.namespace not in self._naming:
-            objects, unread = [], []
-            for kind in SERVING:
-                try:
-                    objects += [{"kind": kind.kind, **obj} for obj in self.cluster.list(kind, target.namespace)]
-                except NotFound:  # the API is not installed
-                    continue
-                except Denied:
-                    if self.cluster.serves(kind):
-                        unread.append(f"any {kind.kind} that names it (not allowed to look)")
-            self._naming[target.namespace] = (objects, tuple(unread))
-        objects, denied = self._naming[target.namespace]
-        return (*naming(objects, target.namespace, target.secret), *denied)
 
     # -- what earlier rotations left --------------------------------------------------------------------------------
 

@@ -115,18 +115,6 @@ def _policy(obj: Object) -> Iterator[Reference]:
         )
 
 
-def naming(objects: Iterable[Object], namespace: str, secret: str) -> tuple[str, ...]:
-    """Who names that Secret, as reports have it: ``Ingress/front``, ``Gateway/edge listener shop``. Sorted."""
-    named = [one for obj in objects for one in references(obj, None) if one.target_kind == "Secret"]
-    return tuple(sorted({_shown(one) for one in named if (one.target_namespace, one.target) == (namespace, secret)}))
-
-
-def _shown(reference: Reference) -> str:
-    if reference.kind == INGRESS.kind:
-        return reference.ref if reference.part == "tls" else f"{reference.ref} {reference.part}"
-    return f"{reference.ref} listener {reference.part}"
-
-
 def _granted(obj: Object, namespace: str, secret: str, grants: Sequence[Object] | None) -> bool | None:
     """May it name that Secret? A reference across namespaces needs a ReferenceGrant there. None: unknown."""
     here = obj["metadata"]["namespace"]
@@ -134,22 +122,25 @@ def _granted(obj: Object, namespace: str, secret: str, grants: Sequence[Object] 
         return True
     if grants is None:
         return None
-    return any(
-        grant["metadata"]["namespace"] == namespace and _allows(grant.get("spec") or {}, obj["kind"], here, secret)
-        for grant in grants
-    )
+    there = [grant for grant in grants if grant["metadata"]["namespace"] == namespace]
+    return (obj["kind"], here) in allowed(there, secret)
 
 
-def _allows(spec: Mapping[str, Any], kind: str, here: str, secret: str) -> bool:
-    comes = any(
-        one.get("group") == _GATEWAY_API and one.get("kind") == kind and one.get("namespace") == here
-        for one in spec.get("from") or []
-    )
-    goes = any(
-        not one.get("group") and one.get("kind") == "Secret" and one.get("name") in (None, "", secret)
-        for one in spec.get("to") or []
-    )
-    return comes and goes
+def allowed(grants: Iterable[Object], secret: str = "") -> set[tuple[str, str]]:
+    """Kinds and namespaces that may name that Secret of the grants' namespace; without one: any Secret there."""
+    found: set[tuple[str, str]] = set()
+    for grant in grants:
+        spec = grant.get("spec") or {}
+        if any(_means(to, secret) for to in spec.get("to") or []):
+            comers = [one for one in spec.get("from") or [] if one.get("group") == _GATEWAY_API]
+            found |= {(one.get("kind", ""), one.get("namespace", "")) for one in comers}
+    return found
+
+
+def _means(to: Mapping[str, Any], secret: str) -> bool:
+    if to.get("group") or to.get("kind") != "Secret":
+        return False
+    return not secret or to.get("name") in (None, "", secret)
 
 
 # -- judging -----------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from ansible_collections.knowngood.kube.plugins.module_utils._cluster.rbac import CLUSTER_ISSUER, PLAYBOOKS, manifests
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.rbac import CLUSTER_ISSUER, GRANTS, manifests
 
 FOLDER = Path(__file__).resolve().parents[3] / "docs" / "rbac"
 HEAD = """\
@@ -33,7 +33,6 @@ MORE = """\
 # Replace the namespace in which cert-manager keeps it ("cert-manager") and the user where they are others, then apply:
 #   kubectl apply -f {playbook}.yaml
 """
-FILES = tuple(sorted((*PLAYBOOKS, CLUSTER_ISSUER)))
 
 
 class _Indented(yaml.SafeDumper):
@@ -56,7 +55,7 @@ def expected(playbook: str) -> str:
 
 def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for playbook in FILES:
+    for playbook in GRANTS:
         (FOLDER / f"{playbook}.yaml").write_text(expected(playbook))
 
 

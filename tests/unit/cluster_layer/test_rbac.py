@@ -12,16 +12,17 @@ from ansible_collections.knowngood.kube.plugins.module_utils._cluster.rbac impor
     APP,
     CLUSTER,
     CLUSTER_ISSUER,
+    GRANTS,
     Permission,
     manifests,
     permissions,
     rules,
 )
 
-from .rbac_files import FILES, FOLDER, expected
+from .rbac_files import FOLDER, expected
 
 
-@pytest.mark.parametrize("playbook", FILES)
+@pytest.mark.parametrize("playbook", GRANTS)
 def test_the_shipped_file_is_written_from_the_data(playbook: str) -> None:
     assert (FOLDER / f"{playbook}.yaml").read_text() == expected(playbook), (
         "python -m tests.unit.cluster_layer.rbac_files writes it anew"
@@ -29,10 +30,10 @@ def test_the_shipped_file_is_written_from_the_data(playbook: str) -> None:
 
 
 def test_no_file_is_left_over() -> None:
-    assert sorted(path.stem for path in FOLDER.glob("*.yaml")) == list(FILES)
+    assert sorted(path.stem for path in FOLDER.glob("*.yaml")) == list(GRANTS)
 
 
-@pytest.mark.parametrize("playbook", FILES)
+@pytest.mark.parametrize("playbook", GRANTS)
 def test_rules_say_exactly_the_permissions(playbook: str) -> None:
     said = {
         Permission(scope, group, resource, verb, (rule.get("resourceNames") or [""])[0])
@@ -45,7 +46,7 @@ def test_rules_say_exactly_the_permissions(playbook: str) -> None:
     assert said == set(permissions(playbook))
 
 
-@pytest.mark.parametrize("playbook", FILES)
+@pytest.mark.parametrize("playbook", GRANTS)
 def test_nothing_is_granted_by_wildcard_and_no_secret_cluster_wide(playbook: str) -> None:
     for permission in permissions(playbook):
         assert "*" not in (permission.group, permission.resource, permission.verb)

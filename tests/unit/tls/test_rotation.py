@@ -28,13 +28,12 @@ from ansible_collections.knowngood.kube.plugins.module_utils._core.ports import 
 from ansible_collections.knowngood.kube.plugins.module_utils._tls import proof
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.handshake import Served
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.keys import key_matches
-from ansible_collections.knowngood.kube.plugins.module_utils._tls.observe import Observer
-from ansible_collections.knowngood.kube.plugins.module_utils._tls.plan import Request, Target
+from ansible_collections.knowngood.kube.plugins.module_utils._tls.plan import Target
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.secrets import read_secret
 
 from ..core.memory import Died, OneLease
 from . import pki
-from .stock import Stock
+from .test_named import gateway, ingress
 from .world import CA, ORIGINAL, TARGET, Desk, world
 
 Open = Callable[..., Desk]
@@ -54,38 +53,12 @@ def total_writes(**fields: Any) -> int:
 
 
 WRITES = total_writes()
-UNREAD = "that names it (not allowed to look)"
 
 
 def alone(at: Desk) -> None:
     """No pod uses the Secret."""
     for key in [k for k in at.world.objects if k[0] in ("Pod", "Deployment", "Service")]:
         del at.world.objects[key]
-
-
-def ingress(name: str, secret: str) -> dict[str, Any]:
-    meta = {"name": name, "namespace": "shop", "uid": f"i-{name}"}
-    return {"kind": "Ingress", "metadata": meta, "spec": {"tls": [{"secretName": secret, "hosts": ["web"]}]}}
-
-
-def gateway(name: str, *secrets: str) -> dict[str, Any]:
-    listeners = [{"name": f"l{at}", "tls": {"certificateRefs": [{"name": one}]}} for at, one in enumerate(secrets)]
-    meta = {"name": name, "namespace": "shop", "uid": f"g-{name}"}
-    return {"kind": "Gateway", "metadata": meta, "spec": {"listeners": listeners}}
-
-
-class Readable(Stock):
-    """Kinds in ``unserved`` are not installed; who may not read them is told that he may not all the same."""
-
-    def __init__(self, *objects: dict[str, Any], unserved: tuple[str, ...] = (), **more: Any) -> None:
-        super().__init__(*objects, **more)
-        self.unserved = unserved
-
-    def list(self, kind: Any, namespace: str | None = None, **more: str) -> Any:
-        return list(self.each(kind, namespace, **more))
-
-    def serves(self, kind: Any) -> bool:
-        return kind.kind not in self.unserved
 
 
 def assert_rotated(at: Desk) -> None:
@@ -269,15 +242,6 @@ class TestTheWay:
         alone(at)
         at.world.objects["Ingress", "shop", "front"] = ingress("front", "other-tls")
         assert at.rotate()["unproven"] == ["shop/web-tls: no Service leads to the pods"]
-
-    def test_who_may_not_look_at_gateways_is_told_that_nothing_is_known_of_them(self) -> None:
-        request = Request((TARGET,), "shop/ca")
-        for given, told in (
-            ({"denied": ("Gateway",), "absent": ("ListenerSet",)}, ("Ingress/front", f"any Gateway {UNREAD}")),
-            ({"denied": ("Gateway", "ListenerSet"), "unserved": ("Gateway", "ListenerSet")}, ("Ingress/front",)),
-        ):
-            cluster: Any = Readable(ingress("front", "web-tls"), **given)
-            assert Observer(cluster, request, pki.NOW).named_by(TARGET) == told
 
     def test_without_an_image_there_is_no_proof_through_the_service(self, desk: Open) -> None:
         found = desk().rotate(probe_image="")
