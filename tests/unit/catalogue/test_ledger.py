@@ -60,7 +60,7 @@ def test_two_applications_do_not_see_each_other(store):
     assert store.read("shop/other") == ()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.integers(1, 6), min_size=2, max_size=4))
 def test_concurrent_appenders_lose_no_statement(counts):
     cluster = fakes.FakeCluster()

@@ -27,7 +27,7 @@ def points(versions: list[str]) -> list[dict]:
     return [{"point": f"p{n}", "at": n, "runs": {"Deployment/app": v}} for n, v in enumerate(versions, start=1)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(runs)
 def test_taint_only_ever_adds_up(versions):
     told = world.play({"commits": COMMITS, "scans": SCANS, "ledger": points(versions)}).to_dict()
@@ -35,7 +35,7 @@ def test_taint_only_ever_adds_up(versions):
     assert verdicts == sorted(verdicts)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(runs)
 def test_knowing_less_never_makes_a_point_better(versions):
     story = {"commits": COMMITS, "scans": SCANS, "ledger": points(versions)}
@@ -46,7 +46,7 @@ def test_knowing_less_never_makes_a_point_better(versions):
             assert not (after["verdict"] == "clean" and before["verdict"] != "clean") or less == SCANS[:3]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(runs, st.data())
 def test_the_choice_is_acceptable_or_nothing_is_chosen(versions, data):
     least = data.draw(st.sampled_from(RANKED))

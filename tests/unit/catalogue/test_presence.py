@@ -38,7 +38,7 @@ def graphs(draw):
     return told
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(graphs())
 def test_ancestry_is_a_partial_order(told):
     graph = world.graph(told)
@@ -55,7 +55,7 @@ def test_ancestry_is_a_partial_order(told):
             assert other not in between
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(graphs())
 def test_the_newest_are_those_nobody_descends_from(told):
     graph = world.graph(told)

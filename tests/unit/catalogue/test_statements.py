@@ -50,7 +50,7 @@ def chain_of(*items: tuple[str, str, dict], signer: Signer | None = None) -> lis
     return chain
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(drafts)
 def test_what_is_written_is_read_back_and_forms_a_chain(items):
     chain = chain_of(*items)
@@ -59,7 +59,7 @@ def test_what_is_written_is_read_back_and_forms_a_chain(items):
     verify_chain(TARGET, again)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(drafts)
 def test_folding_is_deterministic_and_does_not_depend_on_how_the_chain_is_cut(items):
     chain = chain_of(*items)
@@ -69,7 +69,7 @@ def test_folding_is_deterministic_and_does_not_depend_on_how_the_chain_is_cut(it
     assert sum(len(p.statements) for p in once) <= len(chain)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(drafts, st.data())
 def test_any_changed_byte_is_detected(items, data):
     chain = chain_of(*items)
@@ -87,7 +87,7 @@ def test_any_changed_byte_is_detected(items, data):
         read_all()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(drafts.filter(lambda items: len(items) > 2), st.data())
 def test_a_statement_missing_from_the_middle_is_named(items, data):
     chain = chain_of(*items)

@@ -123,7 +123,7 @@ def test_killed_at_any_write_undo_puts_everything_back(write: int) -> None:
 
 
 @given(st.integers(0, total_writes()), st.lists(st.integers(0, 12), max_size=4))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_an_undo_that_is_killed_again_and_again_still_ends(first: int, deaths: list[int]) -> None:
     house = fresh()
     house.fuse.left = first
@@ -501,7 +501,7 @@ class TestTheSameTaskAfterAnInterruptedUndo:
         assert house.switch.history[-4:] == ["pods=down", "volume=new", "image=c4", "pods=up"]
 
     @given(st.integers(0, 11), st.lists(st.integers(0, 14), max_size=5))
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     def test_comes_to_its_end_however_often_it_dies(self, first: int, deaths: list[int]) -> None:
         house, _operation_id = half_undone(first)
         for number, left in enumerate(deaths):

@@ -133,7 +133,7 @@ class TestEscaping:
         assert words in "".join(read(render({**story.incident(), "title": words})).text)
 
     @given(st.text(max_size=80))
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     def test_any_text_survives_as_text(self, text: str) -> None:
         reader = read(el("p", text, title=text).source)
         assert reader.tags == {"p"}

@@ -210,7 +210,7 @@ def test_what_is_no_file_is_no_archive(tmp_path):
     assert not archive.is_archive("a\0b")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(at=st.integers(0, 400), byte=st.integers(0, 255), cut=st.booleans())
 def test_damaged_anywhere_it_is_read_right_or_refused(tmp_path_factory, at, byte, cut):
     content = bytearray(packed(("a.sarif", GOOD), ("b.json", BANDIT)))

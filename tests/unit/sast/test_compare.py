@@ -386,7 +386,7 @@ sorts = st.builds(Sort, st.booleans(), st.booleans(), st.booleans())
 sizes = st.tuples(st.integers(0, 60), st.integers(0, 15), st.integers(0, 15), st.integers(1, 12))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32), sorts, sizes, st.booleans(), st.booleans())
 def test_nothing_is_lost_and_nothing_is_claimed_that_is_not_so(seed, sort, size, with_map, other_names):
     kept, gone, new, files = size

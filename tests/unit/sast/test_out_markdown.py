@@ -165,7 +165,7 @@ def test_hostile_text_is_shown_and_does_nothing(text: str) -> None:
     assert shown.rows[9][:4] == [line, line, line, line or "unknown"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(hostile_records(), max_size=4), HOSTILE)
 def test_no_store_breaks_the_page(given: list[Record], text: str) -> None:
     shown = page(*given, scans=[scan(file=text, status_reasons=(text,))])
@@ -174,7 +174,7 @@ def test_no_store_breaks_the_page(given: list[Record], text: str) -> None:
     assert all(len(row) == 6 for row in findings_of(shown))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(HOSTILE | st.text("ab1.)@:/`\\|wW-", max_size=15))
 def test_a_paragraph_of_escaped_text_is_that_text(text: str) -> None:
     shown = Page(markdown_text(text))

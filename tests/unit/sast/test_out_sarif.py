@@ -352,7 +352,7 @@ def test_the_same_input_gives_the_same_bytes() -> None:
     assert once == twice
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(findings(), max_size=6))
 def test_what_we_write_is_read_back_the_same(given: list[Any]) -> None:
     records = sorted((entry.to_dict() for entry in given), key=lambda entry: entry["run"])
@@ -363,7 +363,7 @@ def test_what_we_write_is_read_back_the_same(given: list[Any]) -> None:
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(findings(), min_size=1, max_size=4))
 def test_reading_what_was_written_and_writing_it_again_changes_nothing(given: list[Any]) -> None:
     first = written(*(entry.to_dict() for entry in given), scans=[scan(facts(), facts(run=1))])
@@ -373,7 +373,7 @@ def test_reading_what_was_written_and_writing_it_again_changes_nothing(given: li
     assert [entry.id for entry in twice] == [entry.id for entry in found]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(hostile_records(), max_size=4), st.booleans(), HOSTILE)
 def test_any_store_gives_a_valid_document_without_hidden_characters(
     given: list[Record], known: bool, text: str

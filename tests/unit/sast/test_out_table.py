@@ -120,7 +120,7 @@ def test_no_cell_is_computed_and_no_character_hides(text: str) -> None:
         assert cell.removeprefix("'") in (visible(text), visible(text).removeprefix("'"))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(hostile_records(), max_size=4))
 def test_no_store_breaks_the_table(given: list[Record]) -> None:
     for row, entry in zip(table(*given), given, strict=True):
@@ -175,7 +175,7 @@ def test_no_issues_are_an_empty_list() -> None:
     assert issues() == ([], {})
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(hostile_records(), max_size=4))
 def test_no_store_breaks_the_issues(given: list[Record]) -> None:
     found, counts = issues(*given)

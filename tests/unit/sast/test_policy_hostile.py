@@ -10,7 +10,7 @@ import contextlib
 import copy
 import datetime as dt
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import BadInput
@@ -123,7 +123,7 @@ def outcome(call):
     return "error"
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(broken(WAIVERS), broken(VEX), broken(GATE), broken(SCAN), broken(FINDING), st.booleans())
 def test_odd_values_anywhere_are_clean_errors(waivers, vex, gate, scan, finding, odd):
     one = finding if odd else FINDING

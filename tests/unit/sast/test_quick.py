@@ -108,7 +108,7 @@ def document(results: list[Any], **more: Any) -> dict[str, Any]:
     return {"version": "2.1.0", "runs": [run, run]}
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(
     results=st.lists(st.one_of(RESULT, ODD), max_size=8),
     reading=st.sampled_from(["strict", "lenient"]),

@@ -42,7 +42,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(PIECES, max_size=6), st.sampled_from(["", " ", "x"]))
 def test_the_quick_look_never_passes_over_a_secret(pieces, between):
     text = between.join(pieces)

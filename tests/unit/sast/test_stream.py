@@ -58,7 +58,7 @@ def level(result: dict) -> str:
     return result.get("level") or (RULES[index]["defaultConfiguration"]["level"] if index < len(RULES) else "warning")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(RESULT, max_size=8),
     ORDERS,
@@ -92,7 +92,7 @@ def test_any_cut_order_window_and_spool_give_the_same_findings(results, order, s
     spool=st.sampled_from([10, 1_000_000]),
     chunk=st.sampled_from([16, 100_000]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_each_finding_of_each_run_names_the_file_by_its_hash(runs, spool, chunk):
     made = []
     for number, kind in enumerate(runs):

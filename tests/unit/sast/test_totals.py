@@ -67,7 +67,7 @@ def scan_of(path: Path, **options: Any) -> dict[str, Any]:
         return outcome.scan.to_dict()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     results=st.lists(st.one_of(RESULT, ODD), max_size=12),
     invocations=st.integers(0, 2),

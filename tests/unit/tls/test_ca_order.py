@@ -180,12 +180,12 @@ def graphs(draw: st.DrawFn) -> Graph:
 
 
 class TestEveryInterleaving:
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(graphs())
     def test_nobody_is_ever_cut_off_and_the_end_is_reached(self, graph: Graph) -> None:
         assert search(graph, planned(graph)) == ("", True)
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(graphs())
     def test_clients_are_issued_first(self, graph: Graph) -> None:
         roles = [s.params["leaf"]["role"] for s in planned(graph).steps if s.action == "tls.ca_reissue"]

@@ -583,14 +583,14 @@ class TestTextfile:
 class TestParsing:
     """Whatever is in a value, reading it says something and never raises."""
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(st.binary(max_size=400))
     def test_any_bytes(self, value: bytes) -> None:
         for prefix in (b"", b"0\x82\x01\x00", b"0\x82\x01\x00\x02\x01\x03", b"\xfe\xed\xfe\xed", b"-----BEGIN "):
             found = content(prefix + value, (b"x",))
             assert found.format in ("", "PEM", "DER", "PKCS#12", "JKS", "JCEKS")
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(st.sampled_from(["crt", "key", "p12"]), st.integers(0, 2000), st.binary(min_size=1, max_size=8))
     def test_bytes_changed_anywhere(self, which: str, at: int, more: bytes) -> None:
         good = {"crt": LEAF.pem + CA.pem, "key": pki.key_pem(LEAF.key), "p12": store(LEAF, (CA,))}[which]
@@ -599,7 +599,7 @@ class TestParsing:
         assert rows
         assert all(row.error or row.leaf or not row.chain.certificates for row in rows)
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(st.lists(st.sampled_from([CA.pem, LEAF.pem, BROKEN, b"# a comment\n", pki.key_pem(OTHER.key)]), max_size=8))
     def test_blocks_in_any_order(self, parts: list[bytes]) -> None:
         found = content(b"".join(parts))

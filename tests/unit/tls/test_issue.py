@@ -59,7 +59,7 @@ def reissued(leaf: pki.Pair, ca: Authority, *, key_format: str = "PKCS8", kind: 
     return issue(of(leaf), ca, pki.NOW, key_format=key_format, kind=kind)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(NAMES, KINDS, st.integers(1, 900), st.integers(-900, 900), st.integers(1, 900))
 def test_every_attribute_is_kept_and_the_leaf_never_outlives_its_ca(
     names: tuple[str, ...], kind: str, life: int, ca_began: int, ca_left: int

@@ -458,7 +458,7 @@ class TestKilled:
         assert "clients have no server" not in guard.wrong
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.sampled_from(KINDS), st.lists(st.tuples(st.integers(0, 45), st.booleans()), max_size=4), st.booleans())
 def test_however_often_it_is_killed_it_ends_well(kind: str, kills: list[tuple[int, bool]], back: bool) -> None:
     """Killed again while it goes on, and again; then it ends, or is undone (and killed once more while it is)."""
@@ -488,7 +488,6 @@ def test_however_often_it_is_killed_it_ends_well(kind: str, kills: list[tuple[in
         patch.undo()
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 3), st.booleans(), st.sampled_from(["new", "old", ""])), max_size=3),
     st.lists(st.floats(0.5, 30.0), min_size=1, max_size=6),

@@ -52,7 +52,7 @@ class TestText:
         assert grown(once, NEW) == once
         assert grown(b"", NEW) == B.pem
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(TEXTS)
     def test_what_was_cut_out_goes_back_to_the_byte(self, parts: list[bytes]) -> None:
         text = grown(b"".join(parts), NEW)

@@ -302,7 +302,7 @@ def test_replicas_come_before_the_others_and_named_pods_before_all() -> None:
     assert [[h.pod for h in group] for group in groups(named, found)] == [["p"], ["r2"], ["r1"], ["x"]]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sets(st.sampled_from([f"{what} {pod}-0" for what in ("arm", "freeze", "lose", "thaw") for pod in "abc"])))
 def test_whatever_goes_wrong_what_was_frozen_is_thawed_and_only_the_whole_counts(wrong: set[str]) -> None:
     runner = Runner(hooks("continue"), sorted(wrong))
