@@ -309,8 +309,9 @@ class Killer:
         self._thread.join(10)
 
     def wait(self) -> None:
-        """Until something was killed."""
-        self._thread.join(120)
+        """Until something was killed: what comes after that is not to be its victim."""
+        self._thread.join(300)
+        assert self.killed, f"step {self._step} did not begin"
 
     def _watch(self) -> None:
         while not self._stop.is_set():
