@@ -39,6 +39,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--minutes", type=float, default=0, help="begin no row of a part after so long; drawn with the seed"
     )
+    parser.add_argument(
+        "--after", type=int, default=0, metavar="ROWS", help="leave out the first so many drawn: they ran before"
+    )
     parser.add_argument("--storms", type=int, default=300, help="so many schedules")
     parser.add_argument("--tls-storms", type=int, default=60, help="so many schedules of rotations")
     parser.add_argument("--only", default="", help="scenarios with this in their name")
@@ -75,9 +78,10 @@ def run(part: str, cluster: Cluster, folder: Path, given: argparse.Namespace) ->
     else:
         chosen = [point for point in wanted(part, cluster, folder, given) if given.only in point.scenario.name]
         order = list(range(len(chosen)))
-        if given.minutes:
+        if given.minutes or given.after:
             random.Random(given.seed).shuffle(order)
         limit_s = given.minutes * 60 or float("inf")
+        order = order[given.after :]
         rows = side_by_side(cluster, folder, given.lanes, chosen, progress(), order=order, limit_s=limit_s)
         print(f"\n== {part}: {len(rows)} of {len(chosen)} rows\n\n{table.shown(rows)}")
         wrong = table.problems(rows)

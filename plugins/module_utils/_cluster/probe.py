@@ -12,13 +12,13 @@ PRIVATE to this collection.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from .._core.clock import Clock
-from .._core.errors import Conflict, KnownGoodError, NotProven, TimedOut
+from .._core.errors import Conflict, Denied, KnownGoodError, NotProven, TimedOut
 from .._core.plan import digest
 from .client import ANY_VERSION, Cluster, Object, owned_by
 from .kinds import named
@@ -29,6 +29,7 @@ CONTAINER = "probe"
 LIFE_S = 900
 _HOPELESS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "RunContainerError")
 _NOBODY = 65532
+_PREFIX = "knowngood-probe-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,9 @@ def probe_pod(
 ) -> Iterator[ProbePod]:
     """A running pod of that image (it must have ``sleep``), deleted at the end whatever happens.
 
-    Its name follows from operation, purpose, labels and image: what a killed run left behind is replaced. ``labels``
-    let it pass for a pod that a NetworkPolicy lets through. Raises NotProven when the image cannot run there, TimedOut.
+    Its name follows from operation, purpose, labels and image: what a killed run left behind is replaced, or goes with
+    the operation's undo (:func:`clear_probes`). ``labels`` let it pass for a pod that a NetworkPolicy lets through.
+    Raises NotProven when the image cannot run there, TimedOut.
     """
     manifest = pod_manifest(namespace, image, operation_id, labels or {}, pull_secrets, purpose)
     pod = _create(cluster, manifest, clock)
@@ -71,6 +73,16 @@ def probe_pod(
         yield ProbePod(cluster, namespace, pod["metadata"]["name"])
     finally:
         _delete(cluster, pod)
+
+
+def clear_probes(cluster: Cluster, namespaces: Iterable[str], operation_id: str) -> None:
+    """Deletes the probe pods that a run of this operation left, because it died, where they may be looked for."""
+    selector = ",".join(f"{key}={value}" for key, value in owned_by(operation_id).items())
+    for namespace in sorted(set(namespaces)):
+        with suppress(Denied):  # they end by themselves
+            for pod in cluster.list("Pod", namespace, selector=selector):
+                if pod["metadata"]["name"].startswith(_PREFIX):
+                    _delete(cluster, pod)
 
 
 def pod_manifest(
@@ -110,7 +122,7 @@ def pod_manifest(
     }
     if pull_secrets:
         spec["imagePullSecrets"] = [{"name": name} for name in pull_secrets]
-    name = f"knowngood-probe-{digest([operation_id, purpose, sorted(labels.items()), image])[:10]}"
+    name = f"{_PREFIX}{digest([operation_id, purpose, sorted(labels.items()), image])[:10]}"
     return {
         "apiVersion": "v1",
         "kind": "Pod",

@@ -23,7 +23,7 @@ from .client import Cluster
 from .deletes import delete_as_read
 from .paths import default_paths
 from .pods import pods_of
-from .probe import probe_pod
+from .probe import clear_probes, probe_pod
 from .quarantine import AFTER, BEFORE, holds_for, judge, policy_manifest
 from .quarantine_holds import NETWORK_POLICY, SCALE_DOWN, Hold, hold_patch, holds, leave_patch, no_longer_wanted
 from .reach import OPEN, try_paths
@@ -32,11 +32,11 @@ from .stopping import is_stopped
 
 
 @dataclass(frozen=True, slots=True)
-class Probe(AskedOfJournal, NothingToUndo):
+class Probe(AskedOfJournal):
     """``quarantine.probe``: tries each path from a pod of our own; its result is the evidence.
 
     Params: namespace, image, pull_secrets, paths (empty: found when it runs, or those that the probe before found),
-    workloads, timeout_s a connection, settle_s, expect (``closed`` or ``open``).
+    workloads, timeout_s a connection, settle_s, expect (``closed`` or ``open``). Its undo leaves no pod of our own.
     """
 
     cluster: Cluster
@@ -51,6 +51,10 @@ class Probe(AskedOfJournal, NothingToUndo):
             self.reporter.say(f"  {path['host']}:{path['port']} ({path['via']}): {path['state']}")
         left = sum(len(pods_of(self.cluster, Ref.of(w))) for w in step.params["workloads"] if w["kind"] != "Pod")
         return {"paths": tried, "pods": left}
+
+    def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
+        clear_probes(self.cluster, [step.params["namespace"]], context.operation_id)
+        return None
 
     def _paths(self, step: Step, context: Context) -> list[dict[str, Json]]:
         if step.params["paths"]:

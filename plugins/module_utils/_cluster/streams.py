@@ -53,7 +53,7 @@ def run_in_pod(
     stdin: str = "",
     timeout_s: float = 60.0,
 ) -> ExecResult:
-    """Runs ``argv`` (no shell) in a container. Raises TimedOut, NotFound (no such pod), Denied.
+    """Runs ``argv`` (no shell) in a container. Raises TimedOut, NotFound (no such pod), Denied, Unreachable.
 
     The API has no way to kill what it started: a command that must not outlive the timeout is given as
     ``timeout -k 1 N command`` by the caller. A secret is passed by ``stdin``, not in ``argv``.
@@ -68,18 +68,17 @@ def run_in_pod(
     out: dict[int, list[str]] = {_STDOUT: [], _STDERR: [], _STATUS: []}
     try:
         if stdin:
-            stream.write_stdin(stdin)
-            _end_of_input(stream)
+            _tell(stream, stdin)
         end = time.monotonic() + timeout_s
         while stream.is_open():
             left = end - time.monotonic()
             if left <= 0:
                 raise TimedOut(f"command {argv[0]!r} did not end", where=where, why=f"{timeout_s:g} s are over")
-            stream.update(timeout=min(left, 5.0))
-            _drain(stream, out)
+            _receive(stream, out, min(left, 5.0))
         _drain(stream, out)
     finally:
-        stream.close()
+        with suppress(Exception):
+            stream.close()
     return ExecResult(_exit_code("".join(out[_STATUS]), where), "".join(out[_STDOUT]), "".join(out[_STDERR]))
 
 
@@ -133,12 +132,7 @@ class PodSession:
 
     def end(self, timeout_s: float, text: str = "") -> int | None:
         """Sends ``text``, closes stdin and waits for the end. Its exit code, None where it did not end or tell."""
-        # A command that ends by the text, or ended before it, closes the connection under what is still sent. What it
-        # said about its end lies there to be read.
-        with suppress(Exception):
-            if text:
-                self._stream.write_stdin(text)
-            _end_of_input(self._stream)
+        _tell(self._stream, text)
         try:
             until = time.monotonic() + timeout_s
             while self._stream.is_open() and time.monotonic() < until:
@@ -155,13 +149,7 @@ class PodSession:
             self._stream.close()
 
     def _update(self, timeout_s: float) -> None:
-        try:
-            self._stream.update(timeout=timeout_s)
-            _drain(self._stream, self._out)
-        except Exception:  # a connection that broke says so in as many ways as there are layers
-            self.close()
-            with suppress(Exception):  # what had come before that
-                _drain(self._stream, self._out)
+        _receive(self._stream, self._out, timeout_s)
         self._text += "".join(self._out[_STDOUT])
         self._out[_STDOUT].clear()
 
@@ -247,6 +235,29 @@ def _refused(error: Exception, where: str) -> KnownGoodError:
     if status == "400":
         return BadInput("the pod cannot take the connection", where=where, why=why)
     return Unreachable("no connection into the pod", where=where, why=why)
+
+
+def _tell(stream: Any, text: str) -> None:
+    """All of its stdin, as far as the command still reads it.
+
+    One that ends by the text, or ended before it, closes the connection under what is still sent. What it said about
+    its end lies there to be read; a connection that is lost ends without.
+    """
+    with suppress(Exception):
+        if text:
+            stream.write_stdin(text)
+        _end_of_input(stream)
+
+
+def _receive(stream: Any, out: dict[int, list[str]], timeout_s: float) -> None:
+    """What comes within that time. A connection that broke is closed: what had come before that counts."""
+    try:
+        stream.update(timeout=timeout_s)
+        _drain(stream, out)
+    except Exception:  # it says so in as many ways as there are layers
+        with suppress(Exception):
+            stream.close()
+        _drain(stream, out)
 
 
 def _end_of_input(stream: Any) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .._cluster.probe import probe_pod
+from .._cluster.probe import clear_probes, probe_pod
 from .._core.clock import rfc3339
 from .._core.errors import NotProven
 from .._core.operation import AskedOfJournal, Context, NothingToUndo
@@ -35,7 +35,8 @@ _SETTLE_S = 15.0
 class CaBaseline(AskedOfJournal):
     """``tls.ca_baseline``: what holds before the change. A server that turns its present clients away stops it here.
 
-    Its undo comes last on the way back: the archive of the old pair, which is in service again, goes.
+    Its undo comes last on the way back: the archive of the old pair, which is in service again, goes, and what is left
+    of probe pods.
     """
 
     tools: Tools
@@ -59,6 +60,8 @@ class CaBaseline(AskedOfJournal):
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         subject = Subject.of(self.tools, step, context)
+        places = [server.namespace for server in servers_in(step)]
+        clear_probes(self.tools.cluster, [*subject.params["namespaces"], *places], context.operation_id)
         if subject.params.get("issuer_of") or subject.secret().certificate.fingerprint != subject.params["old"]:
             return None
         return {"deleted": subject.drop(subject.archive())}

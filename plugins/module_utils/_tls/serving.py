@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from .._cluster.amend import Ref
 from .._cluster.pods import wait_ready
+from .._cluster.probe import clear_probes
 from .._core.errors import NotProven
 from .._core.operation import Context, LooksAgain, NothingToUndo
 from .._core.plan import Json, Step
@@ -37,7 +38,8 @@ ALL_AT_ONCE = ("100%",)
 class Baseline:
     """``tls.baseline``: what every pod serves before the change, and on which ports it is to be proven after it.
 
-    Its undo comes last on the way back: it brings the old generation, which is in the Secret again, into service.
+    Its undo comes last on the way back: it brings the old generation, which is in the Secret again, into service, and
+    leaves no probe pod.
     """
 
     tools: Tools
@@ -72,10 +74,11 @@ class Baseline:
 
     def undo(self, step: Step, context: Context) -> dict[str, Json] | None:
         subject = Subject.of(self.tools, step, context)
-        if not subject.result("commit").get("put_back"):
-            return None
-        found = bring_back(subject)
-        subject.drop(subject.archive())
+        found: dict[str, Json] | None = None
+        if subject.result("commit").get("put_back"):
+            found = bring_back(subject)
+            subject.drop(subject.archive())
+        clear_probes(self.tools.cluster, [subject.namespace], context.operation_id)
         return found
 
 

@@ -6,9 +6,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from ansible_collections.knowngood.kube.plugins.module_utils._cluster.streams import PodSession, _refused
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster import streams
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.streams import (
+    ExecResult,
+    PodSession,
+    _refused,
+    run_in_pod,
+)
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import (
     BadInput,
     Denied,
@@ -85,6 +93,50 @@ class Stream:
 SUCCESS = (3, '{"status":"Success"}')
 
 
+class Broken(Stream):
+    """Its end comes as an error of the layer below, in the look that brings the last frame or in the next one."""
+
+    def update(self, timeout: float = 0) -> None:
+        super().update(timeout)
+        if not self.frames:
+            raise ConnectionError("socket is already closed.")
+
+
+class TestCommand:
+    @pytest.fixture(autouse=True)
+    def connected(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.stream = Stream()
+        monkeypatch.setattr(streams, "_websocket", lambda *given: self.stream)
+
+    def run(self, stream: Stream, **given: Any) -> ExecResult:
+        self.stream = stream
+        cluster: Any = None
+        return run_in_pod(cluster, "shop", "db-0", ["psql"], **given)
+
+    def test_its_end_and_all_it_wrote(self) -> None:
+        assert self.run(Stream((1, "4"), (2, "note"), (1, "2\n"), SUCCESS)) == ExecResult(0, "42\n", "note")
+        assert not self.stream.open
+
+    def test_a_connection_that_breaks_after_the_command_told_its_end_was_good_enough(self) -> None:
+        assert self.run(Broken((1, "42\n"), SUCCESS)) == ExecResult(0, "42\n", "")
+
+    def test_one_that_breaks_before_that_leaves_its_end_unknown(self) -> None:
+        with pytest.raises(Unreachable, match="ended without a status"):
+            self.run(Broken((1, "42\n")))
+
+    def test_a_command_that_ends_without_reading_all_of_its_input_tells_its_end(self) -> None:
+        class Deaf(Stream):
+            def write_stdin(self, text: str) -> None:
+                raise ConnectionError(f"{len(text)} bytes: the other side has closed it")
+
+        assert self.run(Deaf(SUCCESS), stdin="select 42;").rc == 0
+
+    def test_one_that_does_not_end_is_not_waited_for_longer_than_asked(self) -> None:
+        with pytest.raises(TimedOut, match="'psql' did not end"):
+            self.run(Stream(ends=False), timeout_s=0.05)
+        assert not self.stream.open
+
+
 class TestSession:
     def test_the_line_with_the_word_is_waited_for_in_whatever_pieces_it_comes(self) -> None:
         session = PodSession(Stream((1, "noise\nLOC"), (1, "KED 4"), (1, "2\nmore\n"), ends=False), "p", "psql")
@@ -116,11 +168,6 @@ class TestSession:
         assert PodSession(Quick(SUCCESS), "p", "psql").end(5, "\\q\n") == 0
 
     def test_what_came_before_the_connection_broke_is_read(self) -> None:
-        class Broken(Stream):
-            def update(self, timeout: float = 0) -> None:
-                super().update(timeout)
-                raise ConnectionError("reset")
-
         assert PodSession(Broken(SUCCESS), "p", "psql").end(5) == 0
 
     def test_a_lost_connection_has_no_exit_code(self) -> None:

@@ -67,9 +67,7 @@ def assert_as_before(at: CaDesk) -> None:
     assert leaf_of(at, "web-tls").fingerprint == LEAF.fingerprint
     assert leaf_of(at, "client-tls").fingerprint == CLIENT.fingerprint
     assert set(at.world.loaded.values()) == {LEAF.fingerprint}
-    assert [
-        name for kind, _ns, name in at.world.objects if kind == "Secret" and ("-next-" in name or "-prev-" in name)
-    ] == []
+    assert at.world.copies == []
     assert at.world.broken == []
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.knowngood.kube.plugins.module_utils._cluster.probe import pod_manifest
 from ansible_collections.knowngood.kube.plugins.module_utils._cluster.streams import ExecResult
 from ansible_collections.knowngood.kube.plugins.module_utils._core.errors import Conflict, NotFound, NotProven, Rejected
 from ansible_collections.knowngood.kube.plugins.module_utils._core.operation import Engine
@@ -33,7 +34,7 @@ from ansible_collections.knowngood.kube.plugins.module_utils._tls.secrets import
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.sights import Sight, TlsPort
 from ansible_collections.knowngood.kube.plugins.module_utils._tls.source import Given
 
-from ..core.memory import FakeClock, Fuse, MemoryJournal, OneLease
+from ..core.memory import Died, FakeClock, Fuse, MemoryJournal, OneLease
 from . import pki
 
 TARGET = Target("shop", "web-tls")
@@ -177,7 +178,7 @@ class World:
         if obj["kind"] == "Deployment" and not before:
             for number in range(obj["spec"]["replicas"]):
                 self._start(f"{obj['metadata']['name']}-{number}", obj["spec"]["template"], obj)
-        if obj["kind"] == "Pod" and not before:
+        if obj["kind"] == "Pod" and not before and "volumes" in obj["spec"]:  # a probe serves nothing
             self._run(obj)
         if obj["kind"] == "Pod" and before:
             if self.reloads and obj["metadata"]["name"] in self.loaded:
@@ -323,11 +324,9 @@ class World:
 
     @property
     def copies(self) -> list[str]:
-        return sorted(
-            name
-            for kind, namespace, name in self.objects
-            if kind == "Secret" and ("-next-" in name or "-prev-" in name)
-        )
+        """What is left of rotations: copies of Secrets, and probe pods."""
+        marks = {"Secret": ("-next-", "-prev-"), "Pod": ("knowngood-probe-",)}
+        return sorted(name for kind, _ns, name in self.objects if any(m in name for m in marks.get(kind, ())))
 
     def see(self, cluster: Any, namespace: str, ports: Iterable[TlsPort], **given: Any) -> tuple[Sight, ...]:
         del cluster, namespace
@@ -341,11 +340,26 @@ class World:
         return Served(self.loaded[pod], True if trusted else None, 10, "HTTP/1.1 200 OK")
 
     @contextmanager
-    def probe_pod(self, *given: Any, **more: Any) -> Iterator[World]:
-        del given, more
+    def probe_pod(
+        self, cluster: Any, namespace: str, image: str, operation_id: str, *, purpose: str = "probe", **more: Any
+    ) -> Iterator[World]:
+        """One that a killed run left is replaced; a killed run leaves its own."""
+        del cluster, more
         if self.no_image:
             raise NotProven("the probe pod cannot run image 'tools'")
-        yield self
+        manifest = pod_manifest(namespace, image, operation_id, {}, (), purpose)
+        name = manifest["metadata"]["name"]
+        if (left := self.find("Pod", name, namespace)) is not None:
+            self.delete("Pod", name, namespace, uid=left["metadata"]["uid"])
+        made = self.create(manifest)
+        try:
+            yield self
+        except Died:
+            raise
+        except BaseException:
+            self.delete("Pod", name, namespace, uid=made["metadata"]["uid"])
+            raise
+        self.delete("Pod", name, namespace, uid=made["metadata"]["uid"])
 
     def run(self, argv: list[str], timeout_s: float = 0) -> ExecResult:
         """The probe's command, answered by the first pod behind the Service, or by the pod of that address."""
