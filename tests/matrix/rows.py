@@ -115,14 +115,14 @@ def side_by_side(
     points: Sequence[Point],
     told: Callable[[Row], None],
     *,
-    order: Sequence[int] = (),
+    order: Sequence[int] | None = None,
     limit_s: float = float("inf"),
 ) -> list[Row]:
     """Every point, in ``lanes`` applications at once; rows in the order of the points.
 
     ``order``: indexes in the order they are begun in. None is begun after ``limit_s``: those have no row.
     """
-    left = deque(order or range(len(points)))
+    left = deque(range(len(points)) if order is None else order)
     rows: dict[int, Row] = {}
     lock = threading.Lock()
     end = time.monotonic() + limit_s
