@@ -247,24 +247,44 @@ def test_undo_puts_it_back(app: App) -> None:
     assert (web(app)["spec"]["replicas"], ours(web(app))) == (2, {})
 
 
-@pytest.mark.parametrize("moment", ["marked", "stopping"])
-def test_killed_in_the_middle_the_same_task_finishes(app: App, moment: str) -> None:
+def killed_when(app: App, reached: Callable[[], bool]) -> None:
+    """An isolation by a process of its own, which is killed as soon as that is reached."""
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / '.ac'}:{ROOT}"}
     command = [sys.executable, str(WORKER), str(app.kubeconfig), app.namespace, app.state]
     process = subprocess.Popen(command, env=environment)
     end = time.monotonic() + 30
-    while time.monotonic() < end:
-        now = web(app)
-        if ours(now) and (moment == "marked" or now["spec"]["replicas"] == 0):
-            break
+    while not reached() and time.monotonic() < end:
+        assert process.poll() is None
     process.send_signal(signal.SIGKILL)
     process.wait()
+
+
+@pytest.mark.parametrize("moment", ["marked", "stopping"])
+def test_killed_in_the_middle_the_same_task_finishes(app: App, moment: str) -> None:
+    def reached() -> bool:
+        now = web(app)
+        return bool(ours(now)) and (moment == "marked" or now["spec"]["replicas"] == 0)
+
+    killed_when(app, reached)
     told = app.quarantine(method="scale_down", incident="INC-1")
     assert told["enforced"]
     assert len(app.engine.journal.list()) == 1
     assert ours(web(app))["knowngood.io/resting-replicas"] == "2"
     app.quarantine("released", incident="INC-1")
     assert web(app)["spec"]["replicas"] == 2
+
+
+def test_killed_while_it_tries_paths_an_undo_leaves_no_pod_of_ours(app: App) -> None:
+    def probes() -> list[str]:
+        found = app.api.list("Pod", app.namespace, selector="app.kubernetes.io/managed-by=knowngood")
+        return [pod["metadata"]["name"] for pod in found]
+
+    killed_when(app, lambda: bool(probes()))
+    assert probes()
+    (left,) = app.engine.journal.list()
+    app.engine.undo(left.id)
+    assert probes() == []
+    assert (web(app)["spec"]["replicas"], ours(web(app))) == (2, {})
 
 
 def test_bad_input_is_refused_before_anything_is_written(app: App) -> None:
